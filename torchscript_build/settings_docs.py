@@ -1,0 +1,94 @@
+"""The settings' documentation, made from the specs: README's option tables and a JSON schema for editors."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import textwrap
+import typing
+from typing import Any, Union
+
+from torchscript_build.settings import ARRAYS, TABLE
+from torchscript_build.specs import BuildOptions
+
+def field_docs(cls: type) -> dict[str, str]:
+    """Field name → the text below it in specs.py."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
+    assert isinstance(body, ast.ClassDef)
+    docs = {}
+    for statement, following in zip(body.body, body.body[1:]):
+        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and isinstance(following, ast.Expr):
+            docs[statement.target.id] = str(ast.literal_eval(following.value))
+    return docs
+
+
+def markdown_tables() -> str:
+    """README's option tables."""
+    parts = []
+    for title, cls in _documented():
+        docs = field_docs(cls)
+        parts += [f"**`{title}`**: {inspect.getdoc(cls)}", "", "| key | default | meaning |", "|---|---|---|"]
+        for f in dataclasses.fields(cls):
+            meaning = docs[f.name].replace("|", "\\|")
+            parts.append(f"| `{f.name.replace('_', '-')}` | {_default(f)} | {meaning} |")
+        parts.append("")
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON schema of ``[tool.torchscript-build]``, for editors."""
+    properties = _schema_properties(BuildOptions)
+    properties["libtorch"] = {
+        "description": field_docs(BuildOptions)["libtorch"],
+        "anyOf": [
+            {"type": "string"},
+            {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "root": {"type": "string"},
+                    "version": properties["libtorch-version"],
+                    "cxx11-abi": properties["cxx11-abi"],
+                    "cuda": properties["cuda"],
+                },
+            },
+        ],
+    }
+    for name, cls in ARRAYS.items():
+        items = {"type": "object", "additionalProperties": False, "required": ["name"], "properties": _schema_properties(cls)}
+        properties[name] = {"type": "array", "description": inspect.getdoc(cls), "items": items}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"[{TABLE}]",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _documented() -> list[tuple[str, type]]:
+    return [(f"[{TABLE}]", BuildOptions), *((f"[[{TABLE}.{name}]]", cls) for name, cls in ARRAYS.items())]
+
+
+def _schema_properties(cls: type) -> dict[str, Any]:
+    hints, docs = typing.get_type_hints(cls), field_docs(cls)
+    return {f.name.replace("_", "-"): {"description": docs[f.name], **_schema_type(hints[f.name])} for f in dataclasses.fields(cls)}
+
+
+def _schema_type(hint: Any) -> dict[str, Any]:
+    if typing.get_origin(hint) is Union:
+        options = [_schema_type(a) for a in typing.get_args(hint) if a is not type(None)]
+        return options[0] if len(options) == 1 else {"anyOf": options}
+    if typing.get_origin(hint) is tuple:
+        return {"type": "array", "items": {"type": "string"}}
+    return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]}
+
+
+def _default(f: dataclasses.Field[Any]) -> str:
+    if f.name == "name":
+        return "required"
+    value = f.default
+    if value is None or value == ():
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -1,0 +1,274 @@
+"""The only door to the machine: environment, processes, and atomic changes of files.
+
+No other module reads ``os.environ`` or starts a process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform as _platform
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Optional, Union
+
+from torchscript_build.errors import InterruptedByUserError
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+PROBE_SECONDS = 20.0
+"""How long a version probe may take."""
+
+
+@dataclass(frozen=True)
+class PythonTarget:
+    """The Python that a build is for: where its packages lie and what its programs are called."""
+
+    executable: Path
+    search_path: tuple[Path, ...] = ()
+    """Folders on ``sys.path``; under build isolation this is the isolated environment."""
+    site_packages: tuple[Path, ...] = ()
+    """The site-packages of the interpreter itself, also visible where an isolated build hides them from sys.path."""
+    scripts: Optional[Path] = None
+    """The folder of installed console scripts."""
+
+    @classmethod
+    def current(cls) -> PythonTarget:
+        """The running interpreter."""
+        paths = sysconfig.get_paths()
+        sites = dict.fromkeys([paths["platlib"], paths["purelib"]])
+        return cls(
+            executable=Path(sys.executable),
+            search_path=tuple(Path(p) for p in sys.path if p),
+            site_packages=tuple(Path(p) for p in sites),
+            scripts=Path(paths["scripts"]),
+        )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The machine as the build sees it; tests pass a made-up one."""
+
+    variables: Mapping[str, str]
+    cwd: Path
+    platform: str
+    """As ``sys.platform``: ``"linux"``, ``"darwin"``, ``"win32"``."""
+    machine: str
+    """As ``platform.machine()``: ``"x86_64"``, ``"aarch64"``, ``"arm64"``, ``"AMD64"``."""
+    python: PythonTarget
+    cpu_count: int = field(default=1)
+
+    @classmethod
+    def current(cls) -> Environment:
+        """The real one, read once."""
+        try:
+            cpus = len(os.sched_getaffinity(0))
+        except AttributeError:  # macOS, Windows
+            cpus = os.cpu_count() or 1
+        return cls(
+            variables=dict(os.environ),
+            cwd=Path.cwd(),
+            platform=sys.platform,
+            machine=_platform.machine(),
+            python=PythonTarget.current(),
+            cpu_count=cpus,
+        )
+
+    def get(self, name: str) -> Optional[str]:
+        """The variable's value; ``None`` where it is unset or empty."""
+        return self.variables.get(name) or None
+
+    def with_variables(self, **changes: Optional[str]) -> Environment:
+        """A copy with some variables changed; ``None`` removes one."""
+        variables = {k: v for k, v in self.variables.items() if k not in changes}
+        variables.update({k: v for k, v in changes.items() if v is not None})
+        return replace(self, variables=variables)
+
+    def which(self, program: str) -> Optional[Path]:
+        """The program on this environment's PATH, or ``None``."""
+        found = shutil.which(program, path=self.get("PATH") or os.defpath)
+        return Path(found) if found else None
+
+    def cache_dir(self) -> Path:
+        """The user's cache folder for this tool (``TORCHSCRIPT_BUILD_CACHE_DIR``, else the platform's custom)."""
+        named = self.get("TORCHSCRIPT_BUILD_CACHE_DIR")
+        if named:
+            return Path(named)
+        home = Path(self.get("HOME") or self.get("USERPROFILE") or tempfile.gettempdir())
+        if self.platform == "win32":
+            base = Path(self.get("LOCALAPPDATA") or home / "AppData" / "Local")
+        elif self.platform == "darwin":
+            base = home / "Library" / "Caches"
+        else:
+            base = Path(self.get("XDG_CACHE_HOME") or home / ".cache")
+        return base / "torchscript-build"
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a child process ended and, where it was captured, what it printed."""
+
+    command: tuple[str, ...]
+    returncode: int
+    output: str = ""
+    """Standard output and standard error together, in order."""
+
+
+def run(
+    command: Sequence[StrPath],
+    *,
+    variables: Mapping[str, str],
+    cwd: Optional[StrPath] = None,
+    echo: bool = True,
+) -> Completed:
+    """Run a child with live output, which is also kept.
+
+    The child's lines are printed as they come (``echo``), so a log shows progress and an error handler can still
+    read them. A negative return code is the signal that killed the child.
+
+    :raises OSError: the program cannot be started.
+    :raises InterruptedByUserError: on Ctrl-C; the child is ended first.
+    """
+    words = [os.fspath(w) for w in command]
+    sys.stdout.flush()
+    with subprocess.Popen(
+        words,
+        cwd=cwd,
+        env=dict(variables),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as child:
+        assert child.stdout is not None  # for the type checker: PIPE was asked for
+        lines = []
+        try:
+            for line in child.stdout:
+                lines.append(line)
+                if echo:
+                    sys.stdout.write(line)
+                    sys.stdout.flush()
+            child.wait()
+        except KeyboardInterrupt:
+            end(child)
+            raise InterruptedByUserError(f"running {words[0]}") from None
+    return Completed(tuple(words), child.returncode, "".join(lines))
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    """Ask a child to stop, then make it stop."""
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        try:
+            child.wait(timeout=5)
+        except subprocess.TimeoutExpired:
+            child.kill()
+
+
+def probe(
+    command: Sequence[StrPath],
+    *,
+    variables: Mapping[str, str],
+    cwd: Optional[StrPath] = None,
+    timeout: float = PROBE_SECONDS,
+) -> Optional[Completed]:
+    """Run a short question (``--version``) in the C locale; ``None`` if it cannot start or takes too long."""
+    words = [os.fspath(w) for w in command]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**variables, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return Completed(tuple(words), done.returncode, done.stdout)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def write_if_changed(path: Path, data: bytes) -> bool:
+    """Write a file only if its content differs, so that build tools see no change where there is none."""
+    try:
+        if path.read_bytes() == data:
+            return False
+    except OSError:
+        pass
+    write_atomically(path, data)
+    return True
+
+
+def copy_if_changed(source: Path, target: Path) -> bool:
+    """Copy a file with its mode and time, atomically, unless size and time already agree."""
+    new = source.stat()
+    try:
+        old = target.stat()
+        if (old.st_size, old.st_mtime_ns, old.st_mode) == (new.st_size, new.st_mtime_ns, new.st_mode):
+            return False
+    except OSError:
+        pass
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    os.close(handle)
+    try:
+        shutil.copy2(source, temporary)
+        os.replace(temporary, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    return True
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a folder or file; one that is not there is fine."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on a file while the body runs; others wait."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a+b") as file:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        else:
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined,unused-ignore]
+        yield

@@ -1,0 +1,93 @@
+"""Values as a user wrote them → the typed fields of a spec, with a message for each that does not fit."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Union
+
+
+def read_spec(cls: type, value: Any, where: str, problems: list[str], *, toml: bool) -> Any:
+    """One entry of any source → a spec, or ``None`` where it is beyond repair."""
+    if isinstance(value, cls):
+        value, toml = {f.name: getattr(value, f.name) for f in dataclasses.fields(cls)}, False
+    elif not isinstance(value, Mapping):
+        problems.append(f"{where}: must be a {cls.__name__} or a table, not {kind_of(value)}")
+        return None
+    name = value.get("name")
+    if isinstance(name, str) and name:
+        where = f"{where} ({name!r})"
+    before = len(problems)
+    fields = read_fields(cls, value, where, problems, toml=toml)
+    if not fields.get("name") and len(problems) == before:
+        problems.append(f"{where}: name is missing")
+        return None
+    return cls(**fields) if len(problems) == before else None
+
+
+def read_fields(cls: type, value: Mapping[str, Any], where: str, problems: list[str], *, toml: bool) -> dict[str, Any]:
+    """A table's values, checked by the dataclass's types."""
+    hints = typing.get_type_hints(cls)
+    result: dict[str, Any] = {}
+    for key, given in value.items():
+        name = key.replace("-", "_") if toml else key
+        if name not in hints or (toml and "_" in key):
+            known = [n.replace("_", "-") if toml else n for n in hints]
+            problems.append(f"{where}: unknown key {key!r}{suggestion(key, known)}")
+            continue
+        try:
+            result[name] = _coerce(given, hints[name])
+        except TypeError as error:
+            problems.append(f"{where}: {key} must be {error}, not {kind_of(given)}")
+    return result
+
+
+def _coerce(value: Any, hint: Any) -> Any:
+    """A value in the type that a field wants.
+
+    :raises TypeError: with the words for what was wanted.
+    """
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Union:
+        for option in arguments:
+            if option is type(None):
+                if value is None:
+                    return None
+                continue
+            try:
+                return _coerce(value, option)
+            except TypeError:
+                continue
+        raise TypeError(" or ".join(_words(a) for a in arguments if a is not type(None)))
+    if origin is tuple:
+        if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+    elif hint is float:
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+    elif hint is int:
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    elif isinstance(value, hint):
+        return value
+    raise TypeError(_words(hint))
+
+
+def _words(hint: Any) -> str:
+    if typing.get_origin(hint) is tuple:
+        return "a list of strings"
+    return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
+
+
+def kind_of(value: Any) -> str:
+    """What a wrong value is, for a message."""
+    if isinstance(value, (str, int, float, bool)):
+        return repr(value)
+    return {list: "a list", tuple: "a tuple", dict: "a table", type(None): "None"}.get(type(value), type(value).__name__)
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word.replace("_", "-"), known, n=1) or difflib.get_close_matches(word, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"

@@ -68,7 +68,7 @@ class LibTorch:
 
     @property
     def variant(self) -> str:
-        """The build variant as the field writes it: ``torch213-cxx11-cpu-x86_64-linux``, ``torch26-cu124-x86_64-linux``."""
+        """The build variant as the field writes it: ``torch213-cxx11-cpu-x86_64-linux``."""
         words = ["torch" + self.series.replace(".", "")]
         if self.cxx11_abi:
             words.append("cxx11")

@@ -1,0 +1,22 @@
+// What one app knows about itself. The build generates the definition (app_info.cpp) for each app;
+// every other file of the runner is the same in all apps.
+#pragma once
+
+#include <cstddef>
+
+struct BundledModel {
+  const char* name;  // what --model accepts, for example "resnet18"
+  const char* path;  // relative to the executable's folder ("../models/resnet18.pt"), or absolute
+};
+
+struct AppInfo {
+  const char* name;            // shown in messages, for example "example-app"
+  const char* version;         // shown by --version
+  const char* description;     // one line of --help; may be empty
+  const BundledModel* models;  // the first one is --model's default; may be null
+  std::size_t model_count;
+  const char* const* op_libraries;  // loaded before the model, in this order; paths as above
+  std::size_t op_library_count;
+};
+
+extern const AppInfo app_info;

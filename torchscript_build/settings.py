@@ -26,7 +26,7 @@ KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_apps": "app"}
 """setup()'s keywords, and the array that each stands for."""
 
 ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "cmake_args")
-"""The options that ``TORCHSCRIPT_BUILD_<NAME>`` sets. The search for libtorch reads its variable itself, last in rank."""
+"""What ``TORCHSCRIPT_BUILD_<NAME>`` sets; the search for libtorch reads its own, to name it in its trace."""
 
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
 PINS = ("series", "exact", "none")
@@ -34,10 +34,8 @@ TEMPLATES = ("runner", "minimal")
 METHODS = ("script", "trace")
 
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*\Z")
-_RESERVED_TARGETS = frozenset(
-    ["all", "clean", "help", "install", "test", "package", "edit_cache", "rebuild_cache", "torch", "torch_library"]
-    + ["c10", "c10_cuda", "torch_cpu", "torch_cuda", "torch_python", "ts_runner"]
-)
+_CMAKE_TARGETS = ("all", "clean", "help", "install", "test", "package", "edit_cache", "rebuild_cache")
+_TORCH_TARGETS = ("torch", "torch_library", "torch_cpu", "torch_cuda", "torch_python", "c10", "c10_cuda", "ts_runner")
 _PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 _FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -57,7 +55,7 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
     except FileNotFoundError:
         return {}
     try:
-        return tomllib.loads(text)
+        return dict(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path.name}: {error}"]) from error
 
@@ -90,7 +88,10 @@ def collect_settings(
     for key, value in table.items():
         if key in ARRAYS:
             if isinstance(value, list):
-                entries[key] += [read_spec(ARRAYS[key], v, f"[[{TABLE}.{key}]] {i + 1}", problems, toml=True) for i, v in enumerate(value)]
+                entries[key] += [
+                    read_spec(ARRAYS[key], v, f"[[{TABLE}.{key}]] {i + 1}", problems, toml=True)
+                    for i, v in enumerate(value)
+                ]
             else:
                 problems.append(f"{TABLE}.{key} must be an array of tables: write [[{TABLE}.{key}]]")
         else:
@@ -102,7 +103,10 @@ def collect_settings(
         if not isinstance(value, (list, tuple)):
             problems.append(f"setup({keyword}=…) must be a list, not {kind_of(value)}")
             continue
-        entries[array] += [read_spec(ARRAYS[array], v, f"setup({keyword}=…) item {i + 1}", problems, toml=False) for i, v in enumerate(value)]
+        entries[array] += [
+            read_spec(ARRAYS[array], v, f"setup({keyword}=…) item {i + 1}", problems, toml=False)
+            for i, v in enumerate(value)
+        ]
 
     options = _options(general, variables, command, problems)
     spec = ProjectSpec(
@@ -155,7 +159,9 @@ def _options(
         if value is not None and value not in allowed:
             hint = difflib.get_close_matches(str(value).lower(), [a.lower() for a in allowed], n=1)
             extra = f"; did you mean {next(a for a in allowed if a.lower() == hint[0])!r}?" if hint else ""
-            problems.append(f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}")
+            problems.append(
+                f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
+            )
     jobs = values.get("jobs")
     if isinstance(jobs, int) and jobs < 1:
         problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
@@ -200,9 +206,10 @@ def _check(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], pro
         for thing in things:
             if not _TARGET_NAME.match(thing.name):
                 problems.append(
-                    f"{kind} {thing.name!r}: a name has letters, digits and the characters _ . + - and begins with a letter or digit"
+                    f"{kind} {thing.name!r}: a name has letters, digits and the characters _ . + - "
+                    "and begins with a letter or digit"
                 )
-            elif kind == "app" and thing.name.lower() in _RESERVED_TARGETS:
+            elif kind == "app" and thing.name.lower() in (*_CMAKE_TARGETS, *_TORCH_TARGETS):
                 problems.append(f"app {thing.name!r}: CMake or libtorch already has a target of that name")
     for model in spec.models:
         _check_model(model, root, problems)
@@ -237,7 +244,9 @@ def _check_app(
         for name in getattr(app, key):
             path = root / name
             if not (path.is_file() if key == "sources" else path.is_dir()):
-                problems.append(f"{where}: {key.replace('_', '-')}: there is no {'file' if key == 'sources' else 'folder'} {name!r}")
+                problems.append(
+                    f"{where}: {key.replace('_', '-')}: there is no {'file' if key == 'sources' else 'folder'} {name!r}"
+                )
     known = [m.name for m in spec.models]
     for name in app.models:
         if name not in known:
@@ -247,9 +256,13 @@ def _check_app(
         problems.append(f"{where}: {app.package!r} is no name of a Python package")
     elif app.install and packages is not None:
         if app.package is None:
-            problems.append(f"{where}: the project has not exactly one top-level package: say package = \"…\", or install = false")
+            problems.append(
+                f'{where}: the project has not exactly one top-level package: say package = "…", or install = false'
+            )
         elif app.package not in packages:
-            problems.append(f"{where}: the project has no package {app.package!r}{suggestion(app.package, list(packages))}")
+            problems.append(
+                f"{where}: the project has no package {app.package!r}{suggestion(app.package, list(packages))}"
+            )
     if app.verify:
         first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
         if app.sources or app.template != "runner":

@@ -12,14 +12,19 @@ from typing import Any, Union
 from torchscript_build.settings import ARRAYS, TABLE
 from torchscript_build.specs import BuildOptions
 
+
 def field_docs(cls: type) -> dict[str, str]:
     """Field name → the text below it in specs.py."""
     body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
     assert isinstance(body, ast.ClassDef)
     docs = {}
     for statement, following in zip(body.body, body.body[1:]):
-        if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and isinstance(following, ast.Expr):
-            docs[statement.target.id] = str(ast.literal_eval(following.value))
+        if (
+            isinstance(statement, ast.AnnAssign)
+            and isinstance(statement.target, ast.Name)
+            and isinstance(following, ast.Expr)
+        ):
+            docs[statement.target.id] = " ".join(str(ast.literal_eval(following.value)).split())
     return docs
 
 
@@ -56,7 +61,12 @@ def json_schema() -> dict[str, Any]:
         ],
     }
     for name, cls in ARRAYS.items():
-        items = {"type": "object", "additionalProperties": False, "required": ["name"], "properties": _schema_properties(cls)}
+        items = {
+            "type": "object",
+            "additionalProperties": False,
+            "required": ["name"],
+            "properties": _schema_properties(cls),
+        }
         properties[name] = {"type": "array", "description": inspect.getdoc(cls), "items": items}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -73,7 +83,10 @@ def _documented() -> list[tuple[str, type]]:
 
 def _schema_properties(cls: type) -> dict[str, Any]:
     hints, docs = typing.get_type_hints(cls), field_docs(cls)
-    return {f.name.replace("_", "-"): {"description": docs[f.name], **_schema_type(hints[f.name])} for f in dataclasses.fields(cls)}
+    return {
+        f.name.replace("_", "-"): {"description": docs[f.name], **_schema_type(hints[f.name])}
+        for f in dataclasses.fields(cls)
+    }
 
 
 def _schema_type(hint: Any) -> dict[str, Any]:

@@ -18,15 +18,19 @@ class ScriptModel:
     name: str = ""
     """The model's name; its file is installed as `<name>.pt`."""
     file: Optional[str] = None
-    """An existing TorchScript archive: a path relative to the project, or `package:path` for a file of an installed Python package."""
+    """An existing TorchScript archive: a path relative to the project, or `package:path` for a file of an installed
+    Python package."""
     factory: Optional[str] = None
-    """`package.module:function` that returns an `nn.Module` (which is then scripted or traced) or an already scripted module. Called in a child process."""
+    """`package.module:function` that returns an `nn.Module` (which is then scripted or traced) or an already scripted
+    module. Called in a child process."""
     method: str = "script"
     """How a plain `nn.Module` is exported: `script` or `trace`."""
     example_inputs: tuple[str, ...] = ()
-    """Inputs for tracing and for the comparison with Python, as the runner's `--input` takes them (`ones:1x3x224x224`, `int:16000`, `data.npy`), or one `package.module:function` that returns a tuple."""
+    """Inputs for tracing and for the comparison with Python, as the runner's `--input` takes them (`ones:1x3x224x224`,
+    `int:16000`, `data.npy`), or one `package.module:function` that returns a tuple."""
     python_path: tuple[str, ...] = ()
-    """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always among them."""
+    """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
+    among them."""
     seed: int = 0
     """Seed of torch's random numbers before the factory is called."""
     show_code: bool = False
@@ -40,13 +44,15 @@ class TorchScriptApp:
     name: str = ""
     """The program's name, also its CMake target and console script."""
     template: str = "runner"
-    """`runner` (a complete loader program) or `minimal` (the tutorial's fifteen lines). Not used when there are `sources`."""
+    """`runner` (a complete loader program) or `minimal` (the tutorial's fifteen lines). Not used when there are
+    `sources`."""
     sources: tuple[str, ...] = ()
     """The project's own C++ sources instead of a template, relative to the project."""
     models: tuple[str, ...] = ()
     """Names of models that travel with the app; the first is its default."""
     package: Optional[str] = None
-    """The Python package that it is installed in (`<package>/bin/<name>`); by default the project's only top-level package."""
+    """The Python package that it is installed in (`<package>/bin/<name>`); by default the project's only top-level
+    package."""
     install: bool = True
     """Put it into wheels and installs. With `false`, only `build_ts_app` builds it."""
     console_script: Union[bool, str] = True
@@ -54,13 +60,14 @@ class TorchScriptApp:
     method: str = "forward"
     """The model's method that `--run` and `--verify` call."""
     verify: bool = False
-    """Compare the app's outputs with Python's for the first model's `example-inputs`, in every build (runner template)."""
+    """Compare the app's outputs with Python's for the first model's `example-inputs`, in every build (runner only)."""
     rtol: float = 1e-5
     """Relative tolerance of that comparison."""
     atol: float = 1e-5
     """Absolute tolerance of that comparison."""
     arguments: tuple[str, ...] = ()
-    """What `--run` passes to the program; `{model}` stands for the first model's file, `{model:NAME}` for another's. By default a runner gets its model, its example inputs and Python's outputs."""
+    """What `--run` passes to the program; `{model}` stands for the first model's file, `{model:NAME}` for another's. By
+    default a runner gets its model, its example inputs and Python's outputs."""
     include_dirs: tuple[str, ...] = ()
     """Include directories, relative to the project."""
     definitions: tuple[str, ...] = ()
@@ -86,13 +93,17 @@ class BuildOptions:
     cuda: Optional[Union[bool, str]] = None
     """Insist on a libtorch with CUDA (`true`, `"12"`, `"12.4"`) or without (`false`)."""
     build_type: str = "Release"
-    """CMake's build type: `Release`, `Debug`, `RelWithDebInfo` or `MinSizeRel`. Environment: `TORCHSCRIPT_BUILD_BUILD_TYPE`."""
+    """CMake's build type: `Release`, `Debug`, `RelWithDebInfo` or `MinSizeRel`. Environment:
+    `TORCHSCRIPT_BUILD_BUILD_TYPE`."""
     generator: Optional[str] = None
-    """CMake's generator. By default `CMAKE_GENERATOR`, else Ninja where it is found, else CMake's own choice. Environment: `TORCHSCRIPT_BUILD_GENERATOR`."""
+    """CMake's generator. By default `CMAKE_GENERATOR`, else Ninja where it is found, else CMake's own choice.
+    Environment: `TORCHSCRIPT_BUILD_GENERATOR`."""
     jobs: Optional[int] = None
-    """How many compilers run at once. By default `MAX_JOBS` or `CMAKE_BUILD_PARALLEL_LEVEL`, else as many as cores and memory allow. Environment: `TORCHSCRIPT_BUILD_JOBS`."""
+    """How many compilers run at once. By default `MAX_JOBS` or `CMAKE_BUILD_PARALLEL_LEVEL`, else as many as cores and
+    memory allow. Environment: `TORCHSCRIPT_BUILD_JOBS`."""
     cmake_args: tuple[str, ...] = ()
-    """Further arguments for CMake's configure step, after those of `CMAKE_ARGS`. Environment: `TORCHSCRIPT_BUILD_CMAKE_ARGS`, split as a shell would."""
+    """Further arguments for CMake's configure step, after those of `CMAKE_ARGS`. Environment:
+    `TORCHSCRIPT_BUILD_CMAKE_ARGS`, split as a shell would."""
     pin: str = "series"
     """What the wheel requires of torch: `series` (`torch ==2.13.*`), `exact` (`torch ==2.13.0`) or `none`."""
 

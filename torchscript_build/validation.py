@@ -85,7 +85,9 @@ def kind_of(value: Any) -> str:
     """What a wrong value is, for a message."""
     if isinstance(value, (str, int, float, bool)):
         return repr(value)
-    return {list: "a list", tuple: "a tuple", dict: "a table", type(None): "None"}.get(type(value), type(value).__name__)
+    return {list: "a list", tuple: "a tuple", dict: "a table", type(None): "None"}.get(
+        type(value), type(value).__name__
+    )
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:

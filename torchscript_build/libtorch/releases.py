@@ -45,8 +45,8 @@ class Release(NamedTuple):
     """The oldest CUDA toolkit that the stock package accepts."""
     least_cudnn: Version
     """The oldest cuDNN that it accepts."""
-    archive_format: Optional[int]
-    """The highest TorchScript archive file format that it reads; ``None``: see ``caffe2/serialize/versions.h``."""
+    archive_format: int
+    """The highest TorchScript archive file format that it reads (``caffe2/serialize/versions.h``)."""
 
 
 _OLD, _NEW, _BOTH = False, True, None
@@ -54,14 +54,14 @@ _OLD, _NEW, _BOTH = False, True, None
 RELEASES: tuple[Release, ...] = (
     # series   std  max   gcc      clang  msvc      abi    x86_64 aarch64 cudnn nvtx      cuda?  CUDA     cuDNN   fmt
     Release((1, 8), 14, 20, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (9, 0), (7,), 5),
-    Release((1, 9), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (9, 0), (7,), None),
-    Release((1, 10), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (10, 2), (7,), None),
-    Release((1, 11), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), None),
-    Release((1, 12), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), None),
+    Release((1, 9), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (9, 0), (7,), 6),
+    Release((1, 10), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (10, 2), (7,), 6),
+    Release((1, 11), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), 9),
+    Release((1, 12), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), 10),
     Release((1, 13), 14, 20, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), 10),
     Release((2, 0), 17, None, (7,), (5,), (19, 14), _BOTH, _OLD, _OLD, False, "library", True, (11, 0), (8,), 10),
     Release((2, 1), 17, None, (7,), (5,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8,), 10),
-    Release((2, 2), 17, None, (7,), (5,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8,), 10),
+    Release((2, 2), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8,), 10),
     Release((2, 3), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8, 1), 10),
     Release((2, 4), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8, 1), 10),
     Release((2, 5), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "late", True, (11, 0), (8, 1), 10),

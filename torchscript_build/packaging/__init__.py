@@ -1,0 +1,1 @@
+"""The setuptools side: hooks, commands, wheels."""

@@ -1,0 +1,52 @@
+"""Starts the native programs of this package. Written by torchscript-build when the package was built."""
+
+import os
+import re
+import sys
+from importlib.util import find_spec
+
+BUILT_FOR_TORCH = {{ series }}
+
+
+def _torch_folder():
+    """The installed torch, found without importing it."""
+    spec = find_spec("torch")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit(f"error: this program needs torch {BUILT_FOR_TORCH}: pip install 'torch=={BUILT_FOR_TORCH}.*'")
+    folder = list(spec.submodule_search_locations)[0]
+    try:
+        with open(os.path.join(folder, "version.py"), encoding="utf-8") as file:
+            match = re.search(r"__version__ = '(\d+\.\d+)", file.read())
+    except OSError:
+        match = None
+    if match and match.group(1) != BUILT_FOR_TORCH:
+        raise SystemExit(
+            f"error: this program was built for torch {BUILT_FOR_TORCH}, but torch {match.group(1)} is installed: "
+            f"pip install 'torch=={BUILT_FOR_TORCH}.*', or reinstall this package"
+        )
+    return folder
+
+
+def _start(name):
+    """Become the program; its exit code and signals are the caller's."""
+    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", name)
+    libraries = os.path.join(_torch_folder(), "lib")
+    arguments = [program, *sys.argv[1:]]
+    if os.name == "nt":
+        import subprocess
+
+        search = os.pathsep.join([libraries, os.environ.get("PATH", "")])
+        raise SystemExit(subprocess.call([program + ".exe", *sys.argv[1:]], env={**os.environ, "PATH": search}))
+    sibling = os.path.join(os.path.dirname(os.path.abspath(__file__)), {{ up }}, "torch", "lib")
+    environment = dict(os.environ)
+    if not os.path.isdir(sibling):  # torch lies elsewhere than the program's RUNPATH says
+        variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
+        environment[variable] = os.pathsep.join(filter(None, [libraries, environment.get(variable)]))
+    sys.stdout.flush()
+    os.execve(program, arguments, environment)
+{% for app in apps %}
+
+
+def {{ app.function }}():
+    _start({{ app.name }})
+{% endfor %}

@@ -1,0 +1,26 @@
+"""``python -m torchscript_build`` and the console script ``torchscript-build``: the only place that exits."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Optional
+
+
+def main(arguments: Optional[Sequence[str]] = None) -> int:
+    """Run the command line; errors of ours are one message and exit code 1."""
+    from torchscript_build.cli import run_command
+    from torchscript_build.errors import TorchScriptBuildError
+
+    try:
+        return run_command(sys.argv[1:] if arguments is None else arguments)
+    except TorchScriptBuildError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        sys.stderr.close()
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

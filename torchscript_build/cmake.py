@@ -1,0 +1,174 @@
+"""Runs CMake and the build tool, and reads CMake's file API."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from torchscript_build import log, system
+from torchscript_build.errors import BuildError, ConfigureError
+from torchscript_build.plan import Toolchain
+
+CLIENT = "client-torchscript-build"
+EXCERPT_LINES = 40
+"""How much of a failing compiler's output is repeated in the error."""
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A file that a target made."""
+
+    target: str
+    type: str
+    """CMake's: ``EXECUTABLE``, ``SHARED_LIBRARY``, ``MODULE_LIBRARY``, ``STATIC_LIBRARY``."""
+    path: Path
+    """Absolute, in the build tree."""
+
+
+def configure(
+    source: Path,
+    tree: Path,
+    toolchain: Toolchain,
+    *,
+    build_type: str,
+    arguments: Sequence[str],
+    variables: Mapping[str, str],
+) -> None:
+    """Configure a project; what the user's arguments already set is not set again.
+
+    :raises ConfigureError: with CMake's own words at its end.
+    """
+    query = tree / ".cmake/api/v1/query" / CLIENT / "query.json"
+    system.write_if_changed(query, b'{"requests": [{"kind": "codemodel", "version": 2}]}\n')
+    command: list[str] = [str(toolchain.cmake.path), "-S", str(source), "-B", str(tree)]
+    if toolchain.generator.name:
+        command += ["-G", toolchain.generator.name]
+    defaults = {"CMAKE_BUILD_TYPE": build_type}
+    if toolchain.generator.ninja:
+        defaults["CMAKE_MAKE_PROGRAM"] = toolchain.generator.ninja.as_posix()
+    if toolchain.cxx.command and not variables.get("CXX"):
+        defaults["CMAKE_CXX_COMPILER"] = Path(toolchain.cxx.command[0]).as_posix()
+    command += [f"-D{name}={value}" for name, value in defaults.items() if not is_set(name, arguments)]
+    command += arguments
+    log.say_command(command)
+    # CMAKE_GENERATOR is decided in the toolchain; left in the environment it could contradict an old tree.
+    clean = {k: v for k, v in variables.items() if k not in ("CMAKE_GENERATOR", "CMAKE_EXPORT_COMPILE_COMMANDS")}
+    done = system.run(command, variables=clean)
+    if done.returncode != 0:
+        words = _indent(configure_excerpt(done.output))
+        raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+
+
+def is_set(name: str, arguments: Sequence[str]) -> bool:
+    """Do CMake arguments set a cache entry (``-DNAME=…``, ``-DNAME:TYPE=…``)?"""
+    return any(re.match(rf"-D\s*{re.escape(name)}(:[A-Z]+)?=", a) for a in arguments)
+
+
+def build(
+    tree: Path,
+    toolchain: Toolchain,
+    *,
+    build_type: str,
+    jobs: int,
+    variables: Mapping[str, str],
+    targets: Sequence[str] = (),
+) -> bool:
+    """Build; Ninja is called directly, everything else through CMake.
+
+    :returns: whether anything was done.
+    :raises BuildError: with the compiler's message at its end.
+    """
+    if toolchain.generator.ninja and not toolchain.generator.multi_config:
+        command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
+    else:
+        command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
+        command += ["--target", *targets] if targets else []
+    log.say_command(command)
+    done = system.run(command, variables=variables)
+    if done.returncode != 0:
+        raise BuildError(f"the build failed (exit code {done.returncode})\n{_indent(build_excerpt(done.output))}")
+    return "ninja: no work to do." not in done.output
+
+
+def install(
+    tree: Path,
+    prefix: Path,
+    toolchain: Toolchain,
+    *,
+    build_type: str,
+    variables: Mapping[str, str],
+    component: Optional[str],
+) -> None:
+    """Install a tree into a folder, which also gives binaries their final RUNPATH.
+
+    :raises BuildError: with CMake's own words.
+    """
+    command = [str(toolchain.cmake.path), "--install", str(tree), "--prefix", str(prefix), "--config", build_type]
+    command += ["--component", component] if component else []
+    command += ["--strip"] if build_type in ("Release", "MinSizeRel") else []
+    clean = {k: v for k, v in variables.items() if k != "DESTDIR"}
+    done = system.run(command, variables=clean, echo=False)
+    if done.returncode != 0:
+        log.say_command(command)
+        raise BuildError(f"CMake could not install what was built\n{_indent(done.output[-4000:])}")
+
+
+def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
+    """What the targets of a configured tree make, from CMake's file API.
+
+    :raises ConfigureError: the tree has no reply to our query.
+    """
+    reply = tree / ".cmake/api/v1/reply"
+    try:
+        index = json.loads(max(reply.glob("index-*.json")).read_text(encoding="utf-8"))
+        model = _json(reply / index["reply"][CLIENT]["query.json"]["responses"][0]["jsonFile"])
+        configurations = {c["name"]: c for c in model["configurations"]}
+        chosen = configurations.get(build_type) or next(iter(configurations.values()))
+        targets = [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
+    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
+        raise ConfigureError(f"{tree} has no answer of CMake's file API; remove the folder and build again") from error
+    return tuple(
+        Artifact(t["name"], t["type"], tree / a["path"])
+        for t in sorted(targets, key=lambda t: str(t["name"]))
+        for a in t.get("artifacts", ())[:1]
+    )
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+# --- the words of a failure ----------------------------------------------------------------------------------------
+
+
+def configure_excerpt(output: str) -> str:
+    """CMake's output from its first error on; all of it if it names none."""
+    match = re.search(r"^CMake Error", output, re.MULTILINE)
+    return _head(output[match.start() :] if match else output)
+
+
+def build_excerpt(output: str) -> str:
+    """What the first failing command printed, without its command line; the last lines if none can be told."""
+    failed = re.search(r"^FAILED: [^\n]*\n", output, re.MULTILINE)
+    if failed:
+        rest = output[failed.end() :].split("\n", 1)[-1]  # the command line follows
+        end = re.search(r"^(\[\d+/\d+\] |ninja: |FAILED: )", rest, re.MULTILINE)
+        return _head(rest[: end.start()] if end else rest)
+    error = re.search(r"^.*\b(error|Error \d+|undefined reference)\b.*$", output, re.MULTILINE)
+    return _head(output[error.start() :]) if error else "\n".join(output.splitlines()[-EXCERPT_LINES:])
+
+
+def _head(text: str) -> str:
+    """The beginning: a compiler's first error is the one that counts."""
+    lines = text.strip("\n").splitlines()
+    if len(lines) > EXCERPT_LINES:
+        lines = [*lines[:EXCERPT_LINES], f"… {len(lines) - EXCERPT_LINES} more lines above"]
+    return "\n".join(lines)
+
+
+def _indent(text: str) -> str:
+    return "\n".join("  " + line for line in text.splitlines())

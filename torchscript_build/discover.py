@@ -1,0 +1,61 @@
+"""Specs and a machine → libtorch, the tools, and the plan."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from torchscript_build.libtorch import find_libtorch
+from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.libtorch.releases import release_row
+from torchscript_build.plan import BuildPlan, Toolchain, plan_build
+from torchscript_build.specs import BuildOptions, ProjectSpec
+from torchscript_build.system import Environment
+from torchscript_build.toolchain.cxx import find_cxx
+from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
+
+
+def find_project_libtorch(options: BuildOptions, environment: Environment) -> LibTorch:
+    """The libtorch that a project's settings ask for.
+
+    :raises LibTorchNotFoundError: no place holds one that will do.
+    :raises LibTorchUnusableError: the one that was named will not do.
+    """
+    return find_libtorch(
+        options.libtorch,
+        version=options.libtorch_version,
+        cxx11_abi=options.cxx11_abi,
+        cuda=options.cuda,
+        environment=environment,
+    )
+
+
+def find_toolchain(options: BuildOptions, environment: Environment, libtorch: LibTorch) -> Toolchain:
+    """CMake, the generator and a compiler that is new enough for libtorch's headers.
+
+    :raises ToolNotFoundError: one is missing or too old.
+    """
+    return Toolchain(
+        cmake=find_cmake(environment),
+        generator=choose_generator(options.generator, environment),
+        cxx=find_cxx(environment, release_row(parse_version(libtorch.version))),
+    )
+
+
+def discover_plan(
+    spec: ProjectSpec, environment: Environment, *, project: str, version: str, root: Path, build_base: Path
+) -> BuildPlan:
+    """Find everything that the spec needs, and decide everything."""
+    libtorch = find_project_libtorch(spec.options, environment)
+    return plan_build(
+        spec,
+        project=project,
+        version=version,
+        root=root,
+        build_base=build_base,
+        libtorch=libtorch,
+        toolchain=find_toolchain(spec.options, environment, libtorch),
+        # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
+        cmake_args=(*shlex.split(environment.get("CMAKE_ARGS") or ""), *spec.options.cmake_args),
+        site_packages=environment.python.site_packages[0] if environment.python.site_packages else None,
+    )

@@ -1,0 +1,97 @@
+"""Looks into TorchScript archives without torch.
+
+An archive is a zip whose entries lie under one folder: ``<folder>/version``, ``constants.pkl``, ``data.pkl`` and the
+TorchScript code as text in ``code/**.py``. Source: ``caffe2/serialize/inline_container.h`` and real files.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+from torchscript_build.errors import ModelError
+
+_OPERATOR = re.compile(r"\bops\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
+_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
+
+
+@dataclass(frozen=True)
+class ModelArchive:
+    """What an archive says of itself."""
+
+    path: Path
+    format_version: int
+    """The archive's file format, compared with libtorch's ``kMaxSupportedFileFormatVersion``."""
+    operators: tuple[str, ...]
+    """Operators outside of aten and prim that its code calls: ``"my_ops::warp"``, sorted."""
+    classes: tuple[str, ...]
+    """Custom classes that its code names: ``"my_ops::Stack"``, sorted."""
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces of its operators and custom classes, sorted."""
+        return tuple(sorted({name.split("::")[0] for name in (*self.operators, *self.classes)}))
+
+
+def read_archive(path: Path) -> ModelArchive:
+    """Read a TorchScript archive; every entry's checksum is verified.
+
+    :raises ModelError: it is missing, truncated, corrupt, or another kind of file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            broken = archive.testzip()
+            if broken is not None:
+                raise ModelError(f"{path} is corrupt: the checksum of {broken} is wrong", cures=[_EXPORT_AGAIN])
+            return _read(archive, path)
+    except FileNotFoundError as error:
+        raise ModelError(f"there is no model {path}") from error
+    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+        raise ModelError(_not_a_zip(path, error), cures=[_EXPORT_AGAIN]) from error
+
+
+def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
+    names = archive.namelist()
+    version = next((n for n in names if n.count("/") == 1 and n.endswith("/version")), None)
+    folder = version.rpartition("/")[0] if version else ""
+    if version is None or f"{folder}/constants.pkl" not in names:
+        raise ModelError(_another_kind(path, names), cures=[_EXPORT_AGAIN])
+    operators: set[str] = set()
+    classes: set[str] = set()
+    for name in names:
+        if name.startswith(f"{folder}/code/") and name.endswith(".py"):
+            code = archive.read(name).decode("utf-8", errors="replace")
+            operators.update(f"{ns}::{op}" for ns, op in _OPERATOR.findall(code) if ns not in ("aten", "prim"))
+            classes.update(f"{ns}::{cls}" for ns, cls in _CLASS.findall(code))
+    return ModelArchive(path, int(archive.read(version).strip()), tuple(sorted(operators)), tuple(sorted(classes)))
+
+
+_EXPORT_AGAIN = "save it again with torch.jit.save(module, file), or give the model a factory"
+
+
+def _not_a_zip(path: Path, error: Exception) -> str:
+    head = _head(path)
+    if head is not None and head[:4] == b"PK\x03\x04":
+        return (
+            f"{path} is truncated or corrupt: it begins like a TorchScript archive, but has no readable end ({error})"
+        )
+    return f"{path} is not a TorchScript archive: it is no zip file ({error})"
+
+
+def _another_kind(path: Path, names: list[str]) -> str:
+    if any(n.endswith("/data.pkl") for n in names):
+        return f"{path} is not a TorchScript archive: torch.save wrote it (weights or a pickled object, without code)"
+    if any("/aotinductor/" in n or n.endswith(("archive_format", "/models/model.json")) for n in names):
+        return f"{path} is not a TorchScript archive: it is a .pt2 package of torch.export"
+    return f"{path} is not a TorchScript archive: the zip has neither version nor constants.pkl"
+
+
+def _head(path: Path) -> Optional[bytes]:
+    try:
+        with path.open("rb") as file:
+            return file.read(4)
+    except OSError:
+        return None

@@ -1,0 +1,65 @@
+"""What a wheel with native programs needs of bdist_wheel: its tag, and the torch that it requires."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+from torchscript_build.errors import TorchScriptBuildError
+
+
+def make_bdist_wheel(base: type[Any]) -> type[Any]:
+    """A subclass of this environment's bdist_wheel for a project with our settings."""
+
+    class bdist_wheel(base):  # type: ignore[misc]
+        """Tags the wheel ``py3-none-<platform>`` where nothing in it links libpython, and pins torch."""
+
+        def get_tag(self) -> tuple[str, str, str]:
+            python, abi, platform = super().get_tag()
+            from torchscript_build.packaging.wiring import is_packaged
+
+            if self.distribution.ext_modules or not is_packaged(self.distribution):
+                return python, abi, platform
+            return "py3", "none", platform
+
+        def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
+            """Both the wheel and PEP 517's metadata come through here; an sdist does not."""
+            super().egg2dist(egginfo_path, distinfo_path)
+            from torchscript_build.packaging.wiring import is_packaged, translated
+
+            if not is_packaged(self.distribution):
+                return
+            try:
+                requirement = torch_requirement(self)
+            except TorchScriptBuildError as error:
+                raise translated(error) from error
+            if requirement:
+                file = Path(distinfo_path, "METADATA")
+                file.write_text(add_requirement(file.read_text(encoding="utf-8"), requirement), encoding="utf-8")
+
+    return bdist_wheel
+
+
+def torch_requirement(command: Any) -> Optional[str]:
+    """What the wheel requires of torch, from the libtorch that it is built for."""
+    from torchscript_build.discover import find_project_libtorch
+    from torchscript_build.system import Environment
+
+    options = command.get_finalized_command("build_ts_app").read_spec().options
+    return pin(find_project_libtorch(options, Environment.current()).version, options.pin)
+
+
+def pin(version: str, how: str) -> Optional[str]:
+    """A torch release and a ``pin`` setting → a requirement: ``torch ==2.13.*``, ``torch ==2.13.0`` or none."""
+    if how == "none":
+        return None
+    return f"torch =={version}" if how == "exact" else f"torch =={'.'.join(version.split('.')[:2])}.*"
+
+
+def add_requirement(metadata: str, requirement: str) -> str:
+    """A METADATA text with one more ``Requires-Dist``, at the end of its headers."""
+    head, blank, body = metadata.partition("\n\n")
+    line = f"Requires-Dist: {requirement}"
+    if line in head.splitlines():
+        return metadata
+    return f"{head.rstrip()}\n{line}\n" + (f"\n{body}" if blank else "")

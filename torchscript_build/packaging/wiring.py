@@ -1,0 +1,124 @@
+"""Puts our commands into the Distribution of a project that opted in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Optional
+
+from setuptools import Command, Distribution
+from setuptools.errors import BaseError
+
+from torchscript_build import settings
+from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.packaging.hooks import KEYWORDS, is_collecting_requirements
+from torchscript_build.packaging.wheel import make_bdist_wheel
+from torchscript_build.specs import ProjectSpec
+from torchscript_build.system import Environment
+
+_MARK = "_torchscript_build_wired"
+
+
+def wire(dist: Distribution) -> None:
+    """Extend ``build``, ``egg_info`` and ``bdist_wheel`` of this one distribution; a second call changes nothing."""
+    if getattr(dist, _MARK, False):
+        return
+    setattr(dist, _MARK, True)
+    if is_collecting_requirements(dist):
+        _request_tools(dist)
+    dist.cmdclass["build"] = _make_build(dist.get_command_class("build"))
+    dist.cmdclass["egg_info"] = _make_egg_info(dist.get_command_class("egg_info"))
+    dist.cmdclass["bdist_wheel"] = make_bdist_wheel(dist.get_command_class("bdist_wheel"))
+    plain: Callable[[], Any] = dist.has_ext_modules
+    dist.has_ext_modules = lambda: plain() or is_packaged(dist)
+
+
+def read_spec(dist: Distribution, command: Optional[dict[str, Any]] = None) -> ProjectSpec:
+    """The project's spec from all four sources.
+
+    :param command: options from the command line, by field name.
+    :raises SettingsError: with every problem.
+    """
+    root = project_root(dist)
+    return settings.collect_settings(
+        root=root,
+        pyproject=settings.read_pyproject(root / "pyproject.toml"),
+        keywords={keyword: getattr(dist, keyword, None) for keyword in KEYWORDS},
+        command=command or {},
+        variables=Environment.current().variables,
+        packages=dist.packages or (),
+    )
+
+
+def project_root(dist: Distribution) -> Path:
+    """The folder of setup.py."""
+    return Path(dist.src_root or os.curdir).absolute()
+
+
+def is_packaged(dist: Distribution) -> bool:
+    """Will the wheel hold something of ours? A project with wrong settings is told so by the command that runs."""
+    try:
+        return read_spec(dist).is_packaged
+    except TorchScriptBuildError:
+        return True
+
+
+def translated(error: TorchScriptBuildError) -> BaseError:
+    """Our error as setuptools prints it: one clean ``error: …`` and exit code 1."""
+    return BaseError(str(error))
+
+
+def _request_tools(dist: Distribution) -> None:
+    """Ask PEP 517's front end for cmake and ninja where the machine has none."""
+    from torchscript_build.toolchain.programs import locate_cmake, locate_ninja
+
+    environment = Environment.current()
+    wanted = [] if locate_cmake(environment)[0] else ["cmake>=3.18"]
+    if locate_ninja(environment) is None and not environment.get("CMAKE_GENERATOR"):
+        wanted.append("ninja>=1.5")
+    if wanted:
+        dist.fetch_build_eggs(wanted)  # raises SetupRequirementsError, from which build_meta takes the list
+
+
+def _make_build(base: type[Command]) -> type[Command]:
+    class build(base):  # type: ignore[valid-type,misc,unused-ignore]
+        """setuptools' build, with ours after its own sub-commands."""
+
+        sub_commands = [  # noqa: RUF012 - setuptools' protocol
+            *base.sub_commands,
+            ("build_ts_app", lambda self: is_packaged(self.distribution)),
+        ]
+
+    return build
+
+
+def _make_egg_info(base: type[Command]) -> type[Command]:
+    class egg_info(base):  # type: ignore[valid-type,misc,unused-ignore]
+        """setuptools' egg_info, which also writes the console scripts of the apps.
+
+        By now every configuration file has been read, so nothing that we add can be taken for a static field.
+        """
+
+        def finalize_options(self) -> None:
+            super().finalize_options()
+            from torchscript_build.packaging.launcher import console_scripts
+
+            try:
+                scripts = console_scripts(read_spec(self.distribution))
+            except TorchScriptBuildError as error:
+                raise translated(error) from error
+            if not scripts:
+                return
+            points = self.distribution.entry_points
+            if isinstance(points, str):
+                lines = "".join(f"{script}\n" for script in scripts)
+                self.distribution.entry_points = f"{points}\n[console_scripts]\n{lines}"
+                return
+            points = dict(points or {})
+            present = points.get("console_scripts") or []
+            present = present.splitlines() if isinstance(present, str) else list(present)
+            points["console_scripts"] = list(dict.fromkeys([*present, *scripts]))
+            self.distribution.entry_points = points
+
+    return egg_info

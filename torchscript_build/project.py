@@ -1,0 +1,224 @@
+"""``BuildPlan`` → the files of a CMake project, in memory."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.plan import BuildPlan, PlannedApp
+
+if TYPE_CHECKING:
+    from jinja2 import Environment as JinjaEnvironment
+
+FileSet = Mapping[str, bytes]
+"""Relative path with forward slashes → content."""
+
+KEPT_LIBRARIES = re.compile(r"(lib)?torch(_cuda(_cu|_cpp|_linalg)?|_hip|_xpu)?\.")
+"""Libraries that register kernels when they are loaded, and which nothing refers to by a symbol."""
+
+
+@functools.cache
+def templates_dir() -> Path:
+    """The folder of the package ``torchscript_build.templates``, wherever an installation put it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("torchscript_build.templates")
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError("the package torchscript_build.templates is missing: this installation is incomplete")
+    return Path(spec.origin).parent
+
+
+def templates_digest() -> bytes:
+    """A digest of every template, so that an upgraded plugin reconfigures."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in templates_dir().rglob("*") if p.is_file() and "__pycache__" not in p.parts):
+        digest.update(path.relative_to(templates_dir()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.digest()
+
+
+def render_project(plan: BuildPlan) -> FileSet:
+    """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
+    files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/"))
+    files["cmake/TorchScriptBuild.cmake"] = _static("cmake/TorchScriptBuild.cmake")
+    calls = []
+    if any(app.template == "runner" for app in plan.apps):
+        names = [n for n in _sources("apps/runner") if n != "main.cpp"]
+        files.update({f"runner/{n}": _static(f"apps/runner/{n}") for n in [*names, "main.cpp"]})
+        compiled = [f"runner/{n}" for n in names if n.endswith(".cpp")]
+        calls.append({"function": "ts_add_runner", "arguments": [("SOURCES", quoted(compiled))]})
+    if any(app.template == "minimal" for app in plan.apps):
+        files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
+    for app in plan.apps:
+        if app.template == "runner":
+            files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
+        calls.append({"function": "ts_add_app", "arguments": _app_arguments(app)})
+    files["CMakeLists.txt"] = render(
+        "project/CMakeLists.txt", project=cmake_quote(_target_name(plan.project)), languages="CXX", calls=calls
+    )
+    files["CMakePresets.json"] = _json(_presets(plan))
+    return files
+
+
+def render_torch_package(libtorch: LibTorch, *, folder: str = "") -> FileSet:
+    """Our CMake package ``Torch`` for one libtorch."""
+    linux = libtorch.platform.startswith("linux")
+    kept: Sequence[Path] = ()
+    link_options = []
+    if linux and libtorch.backend != "cpu":
+        kept = [p for p in libtorch.libraries if KEPT_LIBRARIES.match(p.name)]
+        # What libtorch's own libraries need (cudart, cublas, …) is found by their own RPATH when the program starts.
+        link_options.append("LINKER:--unresolved-symbols=ignore-in-shared-libs")
+    elif libtorch.platform == "win32" and libtorch.backend == "cuda":
+        link_options.append("LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
+    words = " ".join(shlex.quote(p.as_posix()) for p in kept)
+    cuda = [p for p in libtorch.libraries if "cuda" in p.name]
+    abi = "" if libtorch.cxx11_abi is None else str(int(libtorch.cxx11_abi))
+    config = render(
+        "cmake/TorchConfig.cmake",
+        prefix=cmake_quote(libtorch.root.as_posix()),
+        version=cmake_quote(libtorch.version),
+        cxx_standard=cmake_quote(str(libtorch.cxx_standard)),
+        abi_flag=cmake_quote(abi),
+        include_dirs=cmake_list(libtorch.include_dirs),
+        library_dir=cmake_list(libtorch.library_dirs[:1]),
+        libraries=cmake_list(p for p in libtorch.libraries if p not in kept),
+        kept_libraries=cmake_quote(f"-Wl,--push-state,--no-as-needed {words} -Wl,--pop-state" if kept else ""),
+        cuda_libraries=cmake_list(cuda),
+        python_library=cmake_list([libtorch.python_library] if libtorch.python_library else []),
+        cuda_version=cmake_quote(libtorch.cuda_version or ""),
+        link_options=cmake_list(link_options),
+    )
+    return {
+        f"{folder}TorchConfig.cmake": config,
+        f"{folder}TorchConfigVersion.cmake": render(
+            "cmake/TorchConfigVersion.cmake", version=cmake_quote(libtorch.version)
+        ),
+        f"{folder}TorchScriptBuildTorch.cmake": _static("cmake/TorchScriptBuildTorch.cmake"),
+    }
+
+
+def render_app_info(app: PlannedApp, version: str) -> bytes:
+    """The only source that differs between two runner apps."""
+    return render(
+        "apps/app_info.cpp",
+        name=cxx_quote(app.name),
+        version=cxx_quote(version),
+        models=[{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models],
+    )
+
+
+def _app_arguments(app: PlannedApp) -> list[tuple[str, list[str]]]:
+    sources = list(app.sources)
+    if app.template == "runner":
+        sources = ["runner/main.cpp", f"apps/{app.name}/app_info.cpp"]
+    elif app.template == "minimal":
+        sources = ["minimal/main.cpp"]
+    arguments = [("NAME", quoted([app.name])), ("SOURCES", quoted(sources))]
+    if app.template == "runner":
+        arguments.append(("RUNNER", []))
+    arguments.append(("OUTPUT_DIR", quoted([app.output_dir])))
+    if app.install:
+        arguments.append(("DESTINATION", quoted([app.output_dir])))
+    arguments.append(("INSTALL_RPATH", quoted(app.install_rpath)))
+    for keyword, values in (
+        ("INCLUDE_DIRS", app.include_dirs),
+        ("DEFINITIONS", [literal(v) for v in app.definitions]),
+        ("COMPILE_OPTIONS", [literal(v) for v in app.compile_options]),
+        ("LINK_LIBRARIES", [literal(v) for v in app.link_libraries]),
+        ("LINK_DIRS", app.link_dirs),
+    ):
+        if values:
+            arguments.append((keyword, quoted(values)))
+    return arguments
+
+
+def _presets(plan: BuildPlan) -> dict[str, Any]:
+    """So that an editor or a person can build the generated folder by hand, as we do."""
+    cache = {"CMAKE_BUILD_TYPE": plan.build_type, "CMAKE_EXPORT_COMPILE_COMMANDS": "ON"}
+    preset: dict[str, Any] = {"name": "default", "binaryDir": "${sourceDir}/build", "cacheVariables": cache}
+    if plan.toolchain.generator.name:
+        preset["generator"] = plan.toolchain.generator.name
+    return {
+        "version": 2,
+        "configurePresets": [preset],
+        "buildPresets": [{"name": "default", "configurePreset": "default"}],
+    }
+
+
+# --- values said in CMake and C++ ----------------------------------------------------------------------------------
+
+
+def cmake_quote(value: str) -> str:
+    """A CMake quoted argument that stands for exactly this text."""
+    escaped = re.sub(r'([\\"$])', r"\\\1", value).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
+    return f'"{escaped}"'
+
+
+def quoted(values: Iterable[str]) -> list[str]:
+    """Each value as a CMake quoted argument."""
+    return [cmake_quote(v) for v in values]
+
+
+def cmake_list(values: Iterable[object]) -> str:
+    """Values as the elements of a ``set(variable …)``; paths with forward slashes."""
+    texts = [v.as_posix() if isinstance(v, Path) else str(v) for v in values]
+    return " ".join(quoted(texts)) if texts else '""'
+
+
+def literal(value: str) -> str:
+    """A definition or option that survives CMake's lists and generator expressions unharmed."""
+    return re.sub(r"\$(?=<)|;", lambda m: "$<SEMICOLON>" if m.group() == ";" else "$<1:$>", value)
+
+
+def cxx_quote(value: str) -> str:
+    """A C++ string literal of the text's UTF-8 bytes."""
+    out = []
+    for byte in value.encode():
+        char = chr(byte)
+        out.append(char if char.isascii() and char.isprintable() and char not in '"\\?' else f"\\{byte:03o}")
+    return '"' + "".join(out) + '"'
+
+
+def _target_name(project: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.+-]", "_", project) or "project"
+
+
+# --- templates -----------------------------------------------------------------------------------------------------
+
+
+def render(template: str, **values: Any) -> bytes:
+    """A template with its values; an undefined value is an error."""
+    return _jinja().get_template(template).render(**values).encode()
+
+
+@functools.cache
+def _jinja() -> JinjaEnvironment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(templates_dir()),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+
+
+def _static(name: str) -> bytes:
+    return (templates_dir() / name).read_bytes()
+
+
+def _sources(folder: str) -> list[str]:
+    return sorted(p.name for p in (templates_dir() / folder).iterdir() if p.suffix in (".cpp", ".h"))
+
+
+def _json(data: Any) -> bytes:
+    return (json.dumps(data, indent=2) + "\n").encode()

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
-from setuptools import Command, Distribution
+from setuptools import Distribution
 from setuptools.errors import BaseError
 
 from torchscript_build import settings
@@ -20,7 +20,7 @@ from torchscript_build.system import Environment
 _MARK = "_torchscript_build_wired"
 
 
-def wire(dist: Distribution) -> None:
+def wire(dist: Any) -> None:
     """Extend ``build``, ``egg_info`` and ``bdist_wheel`` of this one distribution; a second call changes nothing."""
     if getattr(dist, _MARK, False):
         return
@@ -81,7 +81,7 @@ def _request_tools(dist: Distribution) -> None:
         dist.fetch_build_eggs(wanted)  # raises SetupRequirementsError, from which build_meta takes the list
 
 
-def _make_build(base: type[Command]) -> type[Command]:
+def _make_build(base: type[Any]) -> type[Any]:
     class build(base):  # type: ignore[valid-type,misc,unused-ignore]
         """setuptools' build, with ours after its own sub-commands."""
 
@@ -93,7 +93,7 @@ def _make_build(base: type[Command]) -> type[Command]:
     return build
 
 
-def _make_egg_info(base: type[Command]) -> type[Command]:
+def _make_egg_info(base: type[Any]) -> type[Any]:
     class egg_info(base):  # type: ignore[valid-type,misc,unused-ignore]
         """setuptools' egg_info, which also writes the console scripts of the apps.
 

@@ -77,6 +77,19 @@ std::int64_t shown(const Tensor& tensor, std::int64_t first) {
   return std::min(tensor.count(), first);
 }
 
+// A list of numbers or strings, which takes one line.
+bool is_plain_list(const Value& value) {
+  return value.kind == Kind::kList &&
+         std::all_of(value.items.begin(), value.items.end(), [](const Value& item) {
+           return item.kind == Kind::kInt || item.kind == Kind::kFloat ||
+                  item.kind == Kind::kBool || item.kind == Kind::kString;
+         });
+}
+
+std::string plain_text(const Value& value) {
+  return value.kind == Kind::kFloat ? number_text(value.real) : key_text(value);
+}
+
 void append_text(const std::string& place, const Value& value, std::int64_t first,
                  std::string* out) {
   *out += place + ": " + summary(value) + "\n";
@@ -90,6 +103,15 @@ void append_text(const std::string& place, const Value& value, std::int64_t firs
       *out += element_text(tensor, i);
     }
     *out += tensor.count() > count ? "  ...\n" : "\n";
+  }
+  if (is_plain_list(value)) {
+    const std::size_t count = std::min(value.items.size(), static_cast<std::size_t>(first));
+    if (count == 0) return;
+    *out += "  ";
+    for (std::size_t i = 0; i < count; ++i)
+      *out += (i > 0 ? "  " : "") + plain_text(value.items[i]);
+    *out += value.items.size() > count ? "  ...\n" : "\n";
+    return;
   }
   const std::size_t step = value.kind == Kind::kDict ? 2 : 1;
   for (std::size_t i = 0; i < value.items.size(); i += step) {

@@ -11,6 +11,7 @@
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/frontend/error_report.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 #include <torch/version.h>
@@ -50,6 +51,8 @@
 #else
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
+#include <torch/csrc/jit/passes/freeze_module.h>
+#include <torch/csrc/jit/passes/frozen_graph_optimizations.h>
 #endif
 #if TORCH_AT_LEAST(1, 11)
 #include <c10/core/Stream.h>
@@ -79,8 +82,26 @@ bool starts_with(const std::string& text, const std::string& prefix) {
   return text.compare(0, prefix.size(), prefix) == 0;
 }
 
+// Streamed into an ErrorReport, takes out what it already holds.
+struct Peek {
+  std::string* text;
+};
+
+std::ostream& operator<<(std::ostream& out, const Peek& peek) {
+  const auto* buffer = dynamic_cast<const std::stringstream*>(&out);
+  if (buffer != nullptr) *peek.text = buffer->str();
+  return out;
+}
+
 // The text of an exception without C++ stack. Old releases throw some that are no c10::Error.
 std::string message_of(const std::exception& exception) {
+  if (const auto* report = dynamic_cast<const torch::jit::ErrorReport*>(&exception)) {
+    // Its what() adds the place in the model's source. It does not throw, so the program would end
+    // if libtorch could not read that: 1.8 cannot for models of 1.10 and later.
+    std::string text;
+    *report << Peek{&text};
+    if (!text.empty()) return text;
+  }
   const auto* error = dynamic_cast<const c10::Error*>(&exception);
   std::string text = error != nullptr ? error->what_without_backtrace() : exception.what();
   return text.substr(0, text.find("\nException raised from"));
@@ -144,7 +165,11 @@ Error load_error(const std::string& path, const std::exception& exception) {
                  "this program uses libtorch " + libtorch_version() +
                      ": use a newer one, or export the model with an older torch");
   }
-  return Error(kModelNotLoaded, path + " cannot be loaded: " + essential_line(message));
+  const bool newer = message.find("Unknown type name") != std::string::npos;
+  return Error(kModelNotLoaded, path + " cannot be loaded: " + essential_line(message),
+               newer ? "the model may come from a newer torch than this program's libtorch " +
+                           libtorch_version()
+                     : "");
 }
 
 // ---- Dtypes -------------------------------------------------------------------------------------
@@ -571,10 +596,29 @@ class FileReader final : public caffe2::serialize::ReadAdapterInterface {
 
   std::size_t read(std::uint64_t position, void* buffer, std::size_t n,
                    const char*) const override {
-    return seek(file_.get(), position) ? std::fread(buffer, 1, n, file_.get()) : 0;
+    const std::size_t count =
+        seek(file_.get(), position) ? std::fread(buffer, 1, n, file_.get()) : 0;
+#if !TORCH_AT_LEAST(2, 0)
+    hide_debug_files(static_cast<char*>(buffer), count);
+#endif
+    return count;
   }
 
  private:
+#if !TORCH_AT_LEAST(2, 0)
+  // What load_debug_files=false does from 2.0 on: without the records NAME.debug_pkl errors come
+  // without places in the Python source, which are not shown anyway. Before 1.11 libtorch cannot
+  // read those of newer releases, and then reports that instead of the error.
+  static void hide_debug_files(char* data, std::size_t size) {
+    static const char kSuffix[] = ".py.debug_pkl";
+    char* const end = data + size;
+    char* at = data;
+    while ((at = std::search(at, end, kSuffix, kSuffix + sizeof(kSuffix) - 1)) != end) {
+      std::memcpy(at, ".py.unused_pk", sizeof(kSuffix) - 1);
+    }
+  }
+#endif
+
   File file_;
   std::uint64_t size_;
 };
@@ -585,8 +629,12 @@ torch::jit::Module load(const std::string& path, const at::Device& device) {
     throw Error(kModelNotLoaded, "cannot open the model " + path + ": " + std::strerror(errno));
   }
   try {
-    auto module =
-        torch::jit::load(std::unique_ptr<FileReader>(new FileReader(std::move(file))), device);
+    std::unique_ptr<FileReader> reader(new FileReader(std::move(file)));
+#if TORCH_AT_LEAST(2, 0)
+    auto module = torch::jit::load(std::move(reader), device, /*load_debug_files=*/false);
+#else
+    auto module = torch::jit::load(std::move(reader), device);
+#endif
     module.eval();
     return module;
   } catch (const std::exception& exception) {
@@ -595,23 +643,30 @@ torch::jit::Module load(const std::string& path, const at::Device& device) {
 }
 
 torch::jit::Module prepare(torch::jit::Module module, const LoadOptions& options) {
+#if !TORCH_AT_LEAST(1, 10)
+  if (options.optimize) {
+    throw Error(kUsage, "--optimize needs libtorch 1.10 or newer; this is " + libtorch_version());
+  }
+#endif
   try {
     if (options.freeze || options.optimize) {
       std::vector<std::string> kept;
       if (options.method != "forward") kept.push_back(options.method);
+#if TORCH_AT_LEAST(1, 9)
       module = torch::jit::freeze(module, kept);
+#else  // where freeze() takes only modules that are NOT in evaluation mode, by mistake
+      module = torch::jit::freeze_module(module, kept);
+      auto graph = module.get_method(options.method).graph();
+      torch::jit::OptimizeFrozenGraph(graph);
+#endif
     }
-    if (options.optimize) {
 #if TORCH_AT_LEAST(1, 10)
+    if (options.optimize) {
       std::vector<std::string> others;
       if (options.method != "forward") others.push_back(options.method);
       module = torch::jit::optimize_for_inference(module, others);
-#else
-      throw Error(kUsage, "--optimize needs libtorch 1.10 or newer; this is " + libtorch_version());
-#endif
     }
-  } catch (const Error&) {
-    throw;
+#endif
   } catch (const std::exception& exception) {
     throw Error(kModelNotLoaded, std::string(options.optimize ? "--optimize" : "--freeze") +
                                      " failed: " + essential_line(message_of(exception)));

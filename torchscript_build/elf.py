@@ -166,10 +166,30 @@ def _entries(text: str) -> tuple[str, ...]:
 
 
 def _needed_versions(elf: Any) -> set[str]:
+    """The names in ``.gnu.version_r``; unpacked here, since pyelftools follows the counts of a broken file for ages."""
     section = elf.get_section_by_name(".gnu.version_r")
     if section is None:
         return set()
-    return {aux.name for _, auxiliaries in section.iter_versions() for aux in auxiliaries}
+    data = section.data()
+    strings = elf.get_section(section["sh_link"]).data()
+    order = "<" if elf.little_endian else ">"
+    names = set()
+    need = 0
+    while need + 16 <= len(data):
+        _, count, _, first, following = struct.unpack_from(order + "HHIII", data, need)
+        at = need + first
+        for _ in range(count):
+            if at + 16 > len(data):
+                break
+            name, step = struct.unpack_from(order + "8xII", data, at)
+            names.add(strings[name : strings.find(b"\0", name)].decode("utf-8", errors="replace"))
+            if not step:
+                break
+            at += step
+        if not following:
+            break
+        need += following
+    return names
 
 
 def _by_number(version: str) -> tuple[str, list[int]]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from trees import MakeEnvironment
 
 from torchscript_build.libtorch import search
 from torchscript_build.system import Environment, PythonTarget
-
-MakeEnvironment = Callable[..., Environment]
 
 
 @pytest.fixture

@@ -165,7 +165,9 @@ def test_names_without_an_old_string(name: str) -> None:
 @pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 @pytest.mark.parametrize("abi", [0, 1])
 def test_the_abi_of_a_compiled_library(tmp_path: Path, abi: int) -> None:
-    source = write(tmp_path / "x.cpp", "#include <string>\nint size(std::string s) { return s.size() + s.find('x'); }\n")
+    source = write(
+        tmp_path / "x.cpp", "#include <string>\nint size(std::string s) { return s.size() + s.find('x'); }\n"
+    )
     library = tmp_path / "libx.so"
     define = f"-D_GLIBCXX_USE_CXX11_ABI={abi}"
     subprocess.run(["c++", "-shared", "-fPIC", define, str(source), "-o", str(library)], check=True)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.libtorch.versions import release_of
+from torchscript_build.system import Environment
+
+MakeEnvironment = Callable[..., Environment]
+"""The fixture ``make_environment``."""
 
 OLD = "_ZN3c105ErrorC1ENS_14SourceLocationESs"
 NEW = "_ZN3c105ErrorC1ENS_14SourceLocationENSt7__cxx1112basic_stringIcSt11char_traitsIcESaIcEEE"

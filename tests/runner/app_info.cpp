@@ -4,11 +4,13 @@
 namespace {
 
 const BundledModel kModels[] = {
-    {"linear", "models/linear.pt"},
-    {"nested", "models/nested.pt"},
+    {"linear", "models/linear.pt"}, {"echo", "models/echo.pt"},
+    {"nested", "models/nested.pt"}, {"sum", "models/sum.pt"},
+    {"raises", "models/raises.pt"}, {"training", "models/training.pt"},
+    {"grad", "models/grad.pt"},
 };
 
 }  // namespace
 
-const AppInfo app_info = {"test-app", "1.2.3", "A program to test the runner.", kModels, 2,
+const AppInfo app_info = {"test-app", "1.2.3", "A program to test the runner.", kModels, 7,
                           nullptr,    0};

@@ -161,10 +161,10 @@ class Comparer {
     }
     if (different == 0) return;
     differ(place, std::to_string(different) + " of " + std::to_string(count) +
-                      (different == 1 ? " value differs" : " values differ") +
-                      ", largest difference " + number_text(worst_absolute) + " at " +
-                      index_text(actual, worst) + " (" + element_text(actual, worst) +
-                      ", expected " + element_text(expected, worst) + ")");
+                      (count == 1 ? " value differs" : " values differ") + ", largest difference " +
+                      number_text(worst_absolute) + " at " + index_text(actual, worst) + " (" +
+                      element_text(actual, worst) + ", expected " + element_text(expected, worst) +
+                      ")");
   }
 
   static Difference real_difference(double a, double e, Limits limit) {

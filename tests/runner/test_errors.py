@@ -1,0 +1,170 @@
+"""Every failure has its exit code and one clear line."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import zipfile
+
+import pytest
+import torch
+
+pytestmark = [pytest.mark.compile, pytest.mark.torch]
+
+
+def rewrite(source, target, change):
+    """A copy of an archive with change(name, bytes) applied to each record."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, change(name, old.read(name)))
+
+
+def test_no_such_bundled_model(runner):
+    error = runner.error(model="resnet", code=3)
+    assert "no such model: resnet" in error
+    assert "hint: models of this program: linear, echo, nested" in error
+
+
+def test_no_such_file(runner):
+    assert "cannot open the model no/such.pt: No such file" in runner.error(model="no/such.pt", code=3)
+
+
+def test_a_folder(runner):
+    assert "Is a directory" in runner.error(model="/", code=3)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "the file is empty"),
+        (b"hello", "the file is not a zip archive"),
+        (b"\x80\x02}q\x00.", "the file is a pickle"),
+        (b"PK\x03\x04 and nothing more", "the zip archive is truncated or damaged"),
+    ],
+)
+def test_not_an_archive(runner, content, reason):
+    (runner.folder / "m.pt").write_bytes(content)
+    error = runner.error(model="m.pt", code=3)
+    assert f"m.pt is not a TorchScript model: {reason}" in error
+
+
+def test_truncated_model(runner):
+    content = (runner.models / "linear.pt").read_bytes()
+    (runner.folder / "m.pt").write_bytes(content[: len(content) // 2])
+    assert "the zip archive is truncated" in runner.error(model="m.pt", code=3)
+
+
+def test_state_dict(runner, save):
+    save("m.pt", torch.nn.Linear(1, 1).state_dict())
+    error = runner.error(model="m.pt", code=3)
+    assert "was written by torch.save (a state_dict or another Python object)" in error
+    assert "hint: in Python: torch.jit.script(model).save" in error
+
+
+def test_pt2_archive(runner):
+    with zipfile.ZipFile(runner.folder / "m.pt2", "w") as archive:
+        archive.writestr("m/archive_format", "pt2")
+        archive.writestr("m/data/aotinductor/model/x.so", "")
+    assert "is a .pt2 archive" in runner.error(model="m.pt2", code=3)
+
+
+def test_other_zip(runner):
+    with zipfile.ZipFile(runner.folder / "m.pt", "w") as archive:
+        archive.writestr("a/b.txt", "hello")
+    assert "a zip archive of something else" in runner.error(model="m.pt", code=3)
+
+
+def test_newer_format(runner):
+    def newer(name, data):
+        return b"99\n" if name.endswith("/version") else data
+
+    rewrite(runner.models / "linear.pt", runner.folder / "m.pt", newer)
+    error = runner.error(model="m.pt", code=3)
+    assert "version 99" in error
+    assert f"hint: this program uses libtorch {torch.__version__.split('+')[0]}" in error
+
+
+def test_unknown_operator(runner):
+    def foreign(name, data):
+        return data.replace(b"torch.linear(", b"ops.my_ops.warp(")
+
+    rewrite(runner.models / "linear.pt", runner.folder / "m.pt", foreign)
+    error = runner.error("--input", "ones:1x3", model="m.pt", code=3)
+    assert "unknown operator my_ops::warp: no library with namespace my_ops is loaded" in error
+    assert "--ops FILE" in error
+
+
+def test_missing_operator_library(runner):
+    assert "cannot open the operator library ops.so: No such file" in runner.error("--ops", "ops.so", code=3)
+
+
+def test_operator_library_that_is_no_library(runner):
+    (runner.folder / "ops.so").write_text("hello")
+    assert "the operator library ops.so cannot be loaded: " in runner.error("--ops", "ops.so", code=3)
+
+
+def test_no_such_method(runner):
+    error = runner.error("--method", "encode", model="echo", code=2)
+    assert "the model has no method encode" in error
+    assert "hint: its methods: forward, floats, ints" in error
+
+
+def test_wrong_shape(runner):
+    error = runner.error("--input", "ones:4x4", code=1)
+    assert "forward() failed: mat1 and mat2 shapes cannot be multiplied (4x4 and 3x2)" in error
+    assert "hint: schema: forward(Tensor x) -> Tensor; called with x = float32 [4, 4]" in error
+
+
+def test_wrong_dtype(runner):
+    error = runner.error("--input", "ones:1x3:int64", code=1)
+    assert "dtype" in error
+    assert "x = int64 [1, 3]" in error
+
+
+def test_exception_of_the_model(runner):
+    assert "failed: ValueError: this model never works" in runner.error("--input", "ones:1", model="raises", code=1)
+
+
+def test_exception_while_benchmarking_with_threads(runner):
+    arguments = ("--input", "ones:1", "--benchmark", 5, "--concurrency", 3)
+    assert "this model never works" in runner.error(*arguments, model="raises", code=1)
+
+
+@pytest.mark.skipif(torch.version.cuda is not None, reason="a libtorch without CUDA is meant")
+def test_cuda_where_libtorch_has_none(runner):
+    assert "built with a libtorch without CUDA" in runner.error("--device", "cuda", code=4)
+
+
+def test_no_such_device(runner):
+    assert "--device gpu: not a device" in runner.error("--device", "gpu", code=2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--inptu", "x"], "unknown option --inptu\nhint: did you mean --input?"),
+        (["model.pt"], "unexpected argument 'model.pt'\nhint: a model is given as --model model.pt"),
+        (["--input"], "--input needs a value"),
+        (["--json=1"], "--json takes no value"),
+        (["--threads", "0"], "--threads takes a whole number of at least 1, not '0'"),
+        (["--rtol", "x", "--expect", "y.pt"], "--rtol takes a number of at least 0, not 'x'"),
+        (["--seed", "-1"], "--seed takes a whole number"),
+        (["--warmup", "3"], "--warmup needs --benchmark"),
+        (["--rtol", "1"], "--rtol needs --expect"),
+        (["--info", "--input", "ones:1"], "--info does not run the model"),
+    ],
+)
+def test_bad_options(runner, arguments, problem):
+    assert problem in runner.error(*arguments, code=2)
+
+
+def test_file_names_with_spaces_and_other_letters(runner):
+    name = "mod\u00e8le \u6a21\u578b.pt"
+    shutil.copy(runner.models / "linear.pt", runner.folder / name)
+    assert runner.json("--input", "ones:1x3", model=name)["model"] == name
+
+
+def test_a_symbolic_link_to_the_program_finds_the_models(runner):
+    link = runner.folder / "link"
+    link.symlink_to(runner.program)
+    subprocess.run([str(link), "--input", "ones:1x3"], check=True, stdout=subprocess.DEVNULL)

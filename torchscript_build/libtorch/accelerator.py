@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from torchscript_build.errors import LibTorchUnusableError
 from torchscript_build.libtorch.layout import Layout
@@ -21,15 +20,14 @@ RUNTIME_REQUIREMENT = r"(?:nvidia-cuda-runtime(?:-cu\d+)?|cuda-toolkit)(?:\[[^]]
 """The requirement in a wheel's metadata that has CUDA's own version."""
 
 
-@dataclass(frozen=True)
-class Accelerator:
+class Accelerator(NamedTuple):
     """The facts about devices; ``witnesses`` as in ``LibTorch``."""
 
     backend: str
-    cuda_version: Optional[str] = None
-    cudnn_version: Optional[str] = None
-    cuda_architectures: tuple[str, ...] = ()
-    witnesses: dict[str, str] = field(default_factory=dict)
+    cuda_version: Optional[str]
+    cudnn_version: Optional[str]
+    cuda_architectures: tuple[str, ...]
+    witnesses: Mapping[str, str]
 
 
 def read_accelerator(
@@ -47,7 +45,7 @@ def read_accelerator(
     backend, witness = _backend(layout, names, python)
     witnesses = {"backend": witness}
     if backend != "cuda":
-        return Accelerator(backend, witnesses=witnesses)
+        return Accelerator(backend, None, None, (), witnesses)
     runtime_files = _listing(layout.runtime)
     cuda = _cuda_version(layout, runtime_files, local_version, python, metadata)
     config = layout.include / "ATen" / "cuda" / "CUDAConfig.h"

@@ -10,9 +10,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 LIBRARY_NAMES = {"linux": ("lib", ".so"), "darwin": ("lib", ".dylib"), "win32": ("", ".lib")}
 """Platform → prefix and suffix of the files that a linker takes."""
@@ -24,8 +23,7 @@ PYTHON_MINORS = range(6, 30)
 """Python 3.x whose site-packages are looked for in a prefix; cheaper than listing a big ``lib``."""
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """The folders of one libtorch; nothing in them has been read yet."""
 
     root: Path

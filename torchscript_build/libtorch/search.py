@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
+from typing import NamedTuple, Optional, Union
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, TorchScriptBuildError
 from torchscript_build.libtorch.abi import same_machine
@@ -30,8 +30,7 @@ SYSTEM_FOLDERS = {
 }
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A folder that may be, hold, or belong to a libtorch."""
 
     path: Path
@@ -44,8 +43,7 @@ class Candidate:
 Answer = Union[Sequence[Candidate], str]
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """One place to look."""
 
     name: str

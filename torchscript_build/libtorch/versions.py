@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from torchscript_build.errors import LibTorchUnusableError
 from torchscript_build.libtorch.layout import Layout
@@ -16,8 +15,7 @@ MOST_BYTES = 1 << 20
 """More of a text file is not read."""
 
 
-@dataclass(frozen=True)
-class VersionWitness:
+class VersionWitness(NamedTuple):
     """One place that says which version this is."""
 
     version: str
@@ -35,8 +33,7 @@ class VersionWitness:
         return self.version.partition("+")[2] or None
 
 
-@dataclass(frozen=True)
-class PythonPart:
+class PythonPart(NamedTuple):
     """What torch's ``version.py`` says."""
 
     source: Path
@@ -46,8 +43,7 @@ class PythonPart:
     xpu: Optional[str] = None
 
 
-@dataclass(frozen=True)
-class Metadata:
+class Metadata(NamedTuple):
     """What the Python distribution's metadata say."""
 
     source: Path

@@ -275,10 +275,18 @@ def test_a_distributions_package(tmp_path: Path) -> None:
 @pytest.mark.parametrize("version", ["1.8.1", "2.15.0"])
 def test_windows_wheels(tmp_path: Path, version: str) -> None:
     root = make_wheel(tmp_path, FakeTorch(version, "cpu", platform="win32", machine="AMD64"))
+    write(root / "bin" / "c10.dll")
     found = read_libtorch(root)
+    assert found.library_dirs == (root / "lib",)
     assert (found.platform, found.machine, found.cxx11_abi, found.definitions) == ("win32", "AMD64", None, ())
     assert [path.name for path in found.libraries] == ["torch.lib", "torch_cpu.lib", "c10.lib"]
     assert found.variant == f"torch{''.join(version.split('.')[:2])}-cpu-AMD64-windows"
+
+
+def test_a_windows_libtorch_without_its_dlls(tmp_path: Path) -> None:
+    root = make_wheel(tmp_path, FakeTorch(platform="win32", machine="AMD64"))
+    (root / "lib" / "c10.dll").unlink()
+    assert "incomplete libtorch: c10.dll missing" in message(root)
 
 
 def test_macos_wheels(tmp_path: Path) -> None:

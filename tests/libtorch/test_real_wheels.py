@@ -121,7 +121,8 @@ def download(wheel: Wheel, folder: Path) -> None:
     shutil.rmtree(part, ignore_errors=True)
     command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--only-binary=:all:"]
     command += ["--python-version", f"{wheel.python[0]}.{wheel.python[1:]}", "--implementation", "cp"]
-    command += ["--abi", f"cp{wheel.python}", "--platform", wheel.platform, "-d", str(part), f"torch=={wheel.version}"]
+    command += ["--abi", f"cp{wheel.python}", "--platform", wheel.platform, "-d", str(part), f"torch==={wheel.version}"]
+    # === keeps a local version of another index (2.13.0+cpu) from being taken for PyPI's 2.13.0.
     subprocess.run(command, check=True)
     (file,) = part.glob("torch-*.whl")
     unpack(file, part)
@@ -152,9 +153,8 @@ def test_a_wheels_facts(wheel: Wheel, cache: Path) -> None:
     assert (found.backend, found.cuda_version) == ("cuda" if wheel.cuda else "cpu", wheel.cuda)
     assert found.cudnn_version == wheel.cudnn
     assert found.cuda_architectures == tuple(wheel.architectures.split())
-    assert found.platform == {"ma": "linux", "wi": "win32"}.get(
-        wheel.platform[:2] if "mac" not in wheel.platform else "", "darwin"
-    )
+    platforms = {"manylinux": "linux", "win": "win32", "macosx": "darwin"}
+    assert found.platform == next(p for start, p in platforms.items() if wheel.platform.startswith(start))
     assert wheel.platform.endswith(found.machine.lower())
 
 

@@ -141,9 +141,9 @@ def _folders(root: str) -> Optional[tuple[str, str, str]]:
             continue
         for platform, (prefix, suffix) in LIBRARY_NAMES.items():
             if os.path.isfile(os.path.join(libraries, f"{prefix}c10{suffix}")):
-                runtime = os.path.join(root, "bin")
-                if platform != "win32" or not os.path.isfile(os.path.join(runtime, "c10.dll")):
-                    runtime = libraries
+                runtime = libraries
+                if platform == "win32" and not os.path.isfile(os.path.join(libraries, "c10.dll")):
+                    runtime = os.path.join(root, "bin")
                 return platform, libraries, runtime
     return None
 

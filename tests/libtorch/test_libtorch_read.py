@@ -165,6 +165,13 @@ def test_a_folder_with_two_libtorches_is_refused(tmp_path: Path) -> None:
         read_libtorch(tmp_path)
 
 
+@pytest.mark.parametrize("line", ['set(_ts_torch_prefix "{}")', "set(_ts_torch_prefix [==[{}]==])"])
+def test_a_cmake_package_of_our_own_is_a_door(tmp_path: Path, line: str) -> None:
+    root = make_wheel(tmp_path / "site", FakeTorch())
+    write(tmp_path / "build" / "cmake" / "TorchConfig.cmake", line.format(root) + "\n")
+    assert read_libtorch(tmp_path / "build" / "cmake").root == root
+
+
 def test_the_door_is_not_resolved(tmp_path: Path) -> None:
     make_wheel(tmp_path / "store", FakeTorch())
     (tmp_path / "env").symlink_to(tmp_path / "store")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
@@ -86,6 +87,9 @@ def _roots(name: str) -> Iterator[str]:
     prefix = _prefix_of_cmake_folder(name)
     if prefix:
         yield prefix
+    written = _prefix_in_our_package(name)
+    if written:
+        yield written
     for packages in site_packages_in(name):
         yield os.path.join(packages, "torch")
     if os.path.isfile(os.path.join(name, "version.py")):
@@ -131,6 +135,17 @@ def _prefix_of_cmake_folder(name: str) -> Optional[str]:
         if not tail:
             break
     return None
+
+
+def _prefix_in_our_package(name: str) -> Optional[str]:
+    """The libtorch behind a CMake package that torchscript-build wrote: ``Torch_DIR`` may name one, too."""
+    try:
+        with open(os.path.join(name, "TorchConfig.cmake"), encoding="utf-8", errors="replace") as file:
+            text = file.read(1 << 16)
+    except OSError:
+        return None
+    match = re.search(r'set\(_ts_torch_prefix (?:"([^"\n]+)"|\[(=*)\[([^\n]+?)\]\2\])\)', text)
+    return (match[1] or match[3]) if match else None
 
 
 def _folders(root: str) -> Optional[tuple[str, str, str]]:

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 from trees import MakeEnvironment
 
-from torchscript_build.libtorch import search
+from torchscript_build.libtorch import places
 from torchscript_build.system import Environment, PythonTarget
 
 
 @pytest.fixture
 def make_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MakeEnvironment:
     """Environments whose Python is ``tmp_path/python``; no folder of the real machine is looked into."""
-    monkeypatch.setattr(search, "SYSTEM_FOLDERS", {"linux": (str(tmp_path / "usr"),)})
+    monkeypatch.setattr(places, "SYSTEM_FOLDERS", {"linux": (str(tmp_path / "usr"),)})
     own = tmp_path / "python" / "lib" / "python3.11" / "site-packages"
 
     def make(

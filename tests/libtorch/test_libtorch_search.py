@@ -19,7 +19,7 @@ from trees import (
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, SettingsError
 from torchscript_build.libtorch import Requirement, find_libtorch, search_libtorch
-from torchscript_build.libtorch.search import STEPS, is_isolated
+from torchscript_build.libtorch.places import STEPS, is_isolated
 from torchscript_build.system import Environment
 
 NAMED = ["TORCHSCRIPT_BUILD_LIBTORCH", "Torch_DIR", "LIBTORCH", "TORCH_INSTALL_PREFIX"]

@@ -1,0 +1,202 @@
+"""The places where a libtorch may be, in order: how each is looked at, not what is done with what is there.
+
+A step looks at the environment and answers with candidates, best first, or with the reason why it has none.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple, Optional, Union
+
+from torchscript_build.errors import LibTorchUnusableError
+from torchscript_build.libtorch.layout import Layout, locate_layout
+from torchscript_build.system import Environment, StrPath
+
+VARIABLE = "TORCHSCRIPT_BUILD_LIBTORCH"
+
+SYSTEM_FOLDERS = {
+    "linux": ("/usr/local", "/usr/local/libtorch", "/usr", "/opt/libtorch", "/opt/pytorch"),
+    "darwin": ("/opt/homebrew", "/opt/homebrew/opt/pytorch", "/usr/local", "/usr/local/opt/pytorch", "/opt/libtorch"),
+    "win32": ("C:\\libtorch", "C:\\Program Files\\libtorch"),
+}
+
+
+class Candidate(NamedTuple):
+    """A folder that may be, hold, or belong to a libtorch."""
+
+    path: Path
+    include: Optional[Path] = None
+    """Headers from elsewhere (``LIBTORCH_INCLUDE``)."""
+    libraries: Optional[Path] = None
+    """Libraries from elsewhere (``LIBTORCH_LIB``)."""
+
+
+Answer = Union[Sequence[Candidate], str]
+
+
+class Step(NamedTuple):
+    """One place to look."""
+
+    name: str
+    look: Callable[[Environment], Answer]
+    named: bool = False
+    """Did somebody name it? Then it is used or refused, and the search ends here."""
+
+
+def is_isolated(environment: Environment) -> bool:
+    """Does a build front end hide the interpreter's packages (PEP 517's build isolation)?"""
+    marks = ("pip-build-env-", "build-env-", "builds-v0")
+    search_path = environment.python.search_path
+    return any(mark in part for path in search_path for part in path.parts for mark in marks) or (
+        bool(environment.python.site_packages) and not any(p in search_path for p in environment.python.site_packages)
+    )
+
+
+def argument_step(root: Optional[StrPath]) -> Step:
+    def look(environment: Environment) -> Answer:
+        return "not given" if root is None else [_named(os.fspath(root), environment)]
+
+    return Step("argument root", look, named=True)
+
+
+def _variable_step(name: str) -> Step:
+    def look(environment: Environment) -> Answer:
+        value = environment.get(name)
+        return [_named(value, environment)] if value else "not set"
+
+    return Step(name, look, named=True)
+
+
+def _named(text: str, environment: Environment) -> Candidate:
+    """The folder that a text names: ``fetched:…``, or a path relative to ``cwd``, with ``~``."""
+    if text.startswith("fetched:"):
+        name = text.partition(":")[2]
+        folder = locate_fetched(name, environment)
+        if folder is None:
+            raise LibTorchUnusableError(
+                f"libtorch {name} has not been fetched (no {_fetched_folder(name, environment)})",
+                cures=[f"torchscript-build fetch {name}"],
+            )
+        return Candidate(folder)
+    return Candidate(_path(text, environment))
+
+
+def locate_fetched(name: str, environment: Environment) -> Optional[Path]:
+    """The folder of a libtorch that was fetched into the cache, by its full version (``"2.6.0+cu124"``)."""
+    folder = _fetched_folder(name, environment)
+    return folder if folder.is_dir() else None
+
+
+def _fetched_folder(name: str, environment: Environment) -> Path:
+    if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+_-]*", name):
+        raise LibTorchUnusableError(f"{name!r} names no fetched libtorch; write it like fetched:2.6.0+cu124")
+    return environment.cache_dir() / "libtorch" / name
+
+
+def _path(text: str, environment: Environment) -> Path:
+    if text == "~" or text.startswith(("~/", "~\\")):
+        text = (environment.get("HOME") or environment.get("USERPROFILE") or "~") + text[1:]
+    return Path(os.path.normpath(os.path.join(environment.cwd, text)))
+
+
+def _look_tch(environment: Environment) -> Answer:
+    """tch's three variables: ``LIBTORCH``, and folders above ``include`` and ``lib`` where those lie elsewhere."""
+    root, include, libraries = (environment.get(n) for n in ("LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_LIB"))
+    if not (root or (include and libraries)):
+        return "not set"
+    candidate = _named(root or libraries or "", environment)
+    return [
+        Candidate(
+            candidate.path,
+            _path(include, environment) if include else None,
+            _path(libraries, environment) if libraries else None,
+        )
+    ]
+
+
+def _look_torch_home(environment: Environment) -> Answer:
+    """mlverse's variable; torch.hub uses the same one for its cache, which is nobody's mistake."""
+    value = environment.get("TORCH_HOME")
+    return [Candidate(_path(value, environment))] if value else "not set"
+
+
+def _look_cmake_prefix_path(environment: Environment) -> Answer:
+    value = environment.get("CMAKE_PREFIX_PATH")
+    if not value:
+        return "not set"
+    entries = value.split(";") if environment.platform == "win32" else re.split("[:;]", value)
+    holding = [c for c in (_path(e, environment) for e in entries if e) if isinstance(locate_layout(c), Layout)]
+    return [Candidate(c) for c in holding] or "no entry holds a libtorch"
+
+
+def in_conda_build(environment: Environment) -> bool:
+    """Is this a build of conda-build or rattler-build, with a host prefix?"""
+    return environment.get("CONDA_BUILD") == "1" and environment.get("PREFIX") is not None
+
+
+def _look_conda_host(environment: Environment) -> Answer:
+    if not in_conda_build(environment):
+        return "not a conda build"
+    return [Candidate(Path(environment.variables["PREFIX"]))]
+
+
+def _outside_conda_build(look: Callable[[Environment], Answer]) -> Callable[[Environment], Answer]:
+    """A conda build takes what is in its host prefix or nothing: the rest is the build machine's."""
+
+    def guarded(environment: Environment) -> Answer:
+        return "not searched in a conda build" if in_conda_build(environment) else look(environment)
+
+    return guarded
+
+
+def _look_package(environment: Environment) -> Answer:
+    return _packages(environment.python.search_path) or "not on the search path"
+
+
+def _look_own_site_packages(environment: Environment) -> Answer:
+    hidden = [p for p in environment.python.site_packages if p not in environment.python.search_path]
+    if not hidden:
+        return "on the search path, too"
+    return _packages(hidden) or f"no torch in {' or '.join(map(str, hidden))}"
+
+
+def _packages(folders: Sequence[Path]) -> list[Candidate]:
+    """The ``torch`` folders in these folders; where there is more than one, an import would take the first."""
+    found = dict.fromkeys(os.path.join(folder, "torch") for folder in folders)
+    return [Candidate(Path(f)) for f in found if os.path.isfile(os.path.join(f, "version.py"))]
+
+
+def _look_virtual_env(environment: Environment) -> Answer:
+    value = environment.get("VIRTUAL_ENV")
+    return [Candidate(Path(value))] if value else "not set"
+
+
+def _look_conda_prefix(environment: Environment) -> Answer:
+    value = environment.get("CONDA_PREFIX")
+    return [Candidate(Path(value))] if value else "not set"
+
+
+def _look_system(environment: Environment) -> Answer:
+    folders = SYSTEM_FOLDERS.get(environment.platform, ())
+    holding = [Path(f) for f in folders if isinstance(locate_layout(Path(f)), Layout)]
+    return [Candidate(f) for f in holding] or f"none in {', '.join(folders)}"
+
+
+STEPS: tuple[Step, ...] = (
+    _variable_step(VARIABLE),
+    _variable_step("Torch_DIR"),
+    Step("LIBTORCH", _look_tch, named=True),
+    _variable_step("TORCH_INSTALL_PREFIX"),
+    Step("TORCH_HOME", _look_torch_home),
+    Step("CMAKE_PREFIX_PATH", _look_cmake_prefix_path),
+    Step("conda host prefix", _look_conda_host),
+    Step("Python package torch", _outside_conda_build(_look_package)),
+    Step("own site-packages", _outside_conda_build(_look_own_site_packages)),
+    Step("VIRTUAL_ENV", _outside_conda_build(_look_virtual_env)),
+    Step("CONDA_PREFIX", _outside_conda_build(_look_conda_prefix)),
+    Step("system folders", _outside_conda_build(_look_system)),
+)
+"""The documented order, after the explicit argument."""

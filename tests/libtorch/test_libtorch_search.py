@@ -341,6 +341,11 @@ def test_the_error_text(tmp_path: Path, own_site: Path, make_environment: MakeEn
     )
 
 
+def test_the_error_says_what_was_wanted(make_environment: MakeEnvironment) -> None:
+    with pytest.raises(LibTorchNotFoundError, match=r"^no usable libtorch found \(wanted one with CUDA 12\)\n"):
+        find_libtorch(cuda="12", environment=make_environment())
+
+
 def test_the_cures_under_build_isolation(tmp_path: Path, make_environment: MakeEnvironment) -> None:
     environment = make_environment(search_path=(tmp_path / "pip-build-env-x1" / "overlay",))
     with pytest.raises(LibTorchNotFoundError) as caught:

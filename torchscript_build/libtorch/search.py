@@ -178,6 +178,8 @@ def _not_found(
     requirement: Requirement, environment: Environment, findings: Sequence[Finding]
 ) -> LibTorchNotFoundError:
     wanted = requirement.describe()
+    if wanted and not requirement.version:
+        wanted = f"one {wanted}"
     return LibTorchNotFoundError(
         "no usable libtorch found" + (f" (wanted {wanted})" if wanted else ""),
         looked_in=[(f.step, f.text) for f in findings if f.step != "argument root"],

@@ -4,13 +4,18 @@
 namespace {
 
 const BundledModel kModels[] = {
-    {"linear", "models/linear.pt"}, {"echo", "models/echo.pt"},
-    {"nested", "models/nested.pt"}, {"sum", "models/sum.pt"},
-    {"raises", "models/raises.pt"}, {"training", "models/training.pt"},
-    {"grad", "models/grad.pt"},
+    {"linear", "models/linear.pt"},     {"echo", "models/echo.pt"},
+    {"nested", "models/nested.pt"},     {"sum", "models/sum.pt"},
+    {"raises", "models/raises.pt"},     {"prints", "models/prints.pt"},
+    {"training", "models/training.pt"}, {"grad", "models/grad.pt"},
 };
 
 }  // namespace
 
-const AppInfo app_info = {"test-app", "1.2.3", "A program to test the runner.", kModels, 7,
-                          nullptr,    0};
+const AppInfo app_info = {"test-app",
+                          "1.2.3",
+                          "A program to test the runner.",
+                          kModels,
+                          sizeof(kModels) / sizeof(*kModels),
+                          nullptr,
+                          0};

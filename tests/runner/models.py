@@ -2,7 +2,7 @@
 
 # No "from __future__ import annotations": TorchScript reads the annotations of NamedTuple fields.
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple
+from typing import NamedTuple, Optional
 
 import torch
 
@@ -29,31 +29,35 @@ class Echo(torch.nn.Module):
     @torch.jit.export
     def plain(
         self, i: int = 1, f: float = 2.5, b: bool = False, s: str = "hi", n: Optional[int] = None
-    ) -> Tuple[int, float, bool, str, Optional[int]]:
+    ) -> tuple[int, float, bool, str, Optional[int]]:
         return i, f, b, s, n
 
     @torch.jit.export
-    def ints(self, values: List[int]) -> List[int]:
+    def ints(self, values: list[int]) -> list[int]:
         return values
 
     @torch.jit.export
-    def floats(self, values: List[float]) -> List[float]:
+    def floats(self, values: list[float]) -> list[float]:
         return values
 
     @torch.jit.export
-    def strings(self, values: List[str]) -> List[str]:
+    def strings(self, values: list[str]) -> list[str]:
         return values
 
     @torch.jit.export
-    def tensors(self, values: List[torch.Tensor], scale: float = 1.0) -> List[torch.Tensor]:
+    def tensors(self, values: list[torch.Tensor], scale: float = 1.0) -> list[torch.Tensor]:
         return [value * scale for value in values]
 
     @torch.jit.export
-    def mapping(self, values: Dict[str, float]) -> Dict[str, float]:
+    def same(self, values: list[torch.Tensor]) -> list[torch.Tensor]:
         return values
 
     @torch.jit.export
-    def pair(self, values: Tuple[int, torch.Tensor]) -> Tuple[int, torch.Tensor]:
+    def mapping(self, values: dict[str, float]) -> dict[str, float]:
+        return values
+
+    @torch.jit.export
+    def pair(self, values: tuple[int, torch.Tensor]) -> tuple[int, torch.Tensor]:
         return values
 
 
@@ -65,7 +69,7 @@ class Point(NamedTuple):
 class Nested(torch.nn.Module):
     def forward(
         self, x: torch.Tensor
-    ) -> Tuple[torch.Tensor, List[int], Dict[str, torch.Tensor], Point, Optional[int], str]:
+    ) -> tuple[torch.Tensor, list[int], dict[str, torch.Tensor], Point, Optional[int], str]:
         return x, [1, 2, 3], {"boxes": x * 2}, Point(x + 1, "a"), None, "h\u00e9\n"
 
 
@@ -81,6 +85,12 @@ class Raises(torch.nn.Module):
         return x
 
 
+class Prints(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        print("hello from the model")
+        return x
+
+
 class Training(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> bool:
         return self.training
@@ -92,6 +102,6 @@ class Grad(torch.nn.Module):
 
 
 def save_all(folder: Path) -> None:
-    for model in (Linear(), Echo(), Nested(), Sum(), Raises(), Training(), Grad()):
+    for model in (Linear(), Echo(), Nested(), Sum(), Raises(), Prints(), Training(), Grad()):
         name = type(model).__name__.lower()
         torch.jit.save(torch.jit.script(model), folder / f"{name}.pt", _extra_files={"labels.txt": b"cat"})

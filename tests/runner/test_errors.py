@@ -130,9 +130,12 @@ def test_exception_while_benchmarking_with_threads(runner):
     assert "this model never works" in runner.error(*arguments, model="raises", code=1)
 
 
-@pytest.mark.skipif(torch.version.cuda is not None, reason="a libtorch without CUDA is meant")
 def test_cuda_where_libtorch_has_none(runner):
     assert "built with a libtorch without CUDA" in runner.error("--device", "cuda", code=4)
+
+
+def test_a_device_that_this_libtorch_does_not_support(runner):
+    assert runner.error("--device", "xla", code=4).endswith("with arguments from the 'XLA' backend")
 
 
 def test_no_such_device(runner):

@@ -9,27 +9,27 @@ import torch
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
 
-@pytest.mark.parametrize(
-    ("spec", "dtype", "shape", "values"),
-    [
-        ("ones:2x1", "float32", [2, 1], [1, 1]),
-        ("zeros:2:int64", "int64", [2], [0, 0]),
-        ("zeros:2:bool", "bool", [2], [False, False]),
-        ("arange:2x3", "float32", [2, 3], [0, 1, 2, 3, 4]),
-        ("full:0.5:2", "float32", [2], [0.5, 0.5]),
-        ("ones:", "float32", [], [1]),
-        ("ones::float64", "float64", [], [1]),
-        ("ones:0x3", "float32", [0, 3], []),
-        ("ones:1,2", "float32", [1, 2], [1, 1]),
-        ("ones:1:half", "float16", [1], [1]),
-        ("ones:1:torch.bfloat16", "bfloat16", [1], [1]),
-        ("ones:1:complex64", "complex64", [1], [[1, 0]]),
-        ("ones:1:float8_e5m2", "float8_e5m2", [1], [1]),
-    ],
-)
-def test_made_tensors(runner, spec, dtype, shape, values):
-    expected = {"type": "tensor", "dtype": dtype, "shape": shape, "values": values}
-    assert runner.output("--input", spec, model="echo") == expected
+MADE = [
+    ("ones:2x1", "float32", [2, 1], [1, 1]),
+    ("zeros:2:int64", "int64", [2], [0, 0]),
+    ("zeros:2:bool", "bool", [2], [False, False]),
+    ("arange:2x3", "float32", [2, 3], [0, 1, 2, 3, 4]),
+    ("full:0.5:2", "float32", [2], [0.5, 0.5]),
+    ("ones:", "float32", [], [1]),
+    ("ones::float64", "float64", [], [1]),
+    ("ones:0x3", "float32", [0, 3], []),
+    ("ones:1,2", "float32", [1, 2], [1, 1]),
+    ("ones:1:half", "float16", [1], [1]),
+    ("ones:1:torch.bfloat16", "bfloat16", [1], [1]),
+    ("ones:1:complex64", "complex64", [1], [[1, 0]]),
+    ("ones:1:float8_e5m2", "float8_e5m2", [1], [1]),
+]
+
+
+def test_made_tensors(runner):
+    specs = ";".join(spec for spec, _, _, _ in MADE)
+    made = runner.output("--method", "same", "--input", f"[{specs}]", model="echo")["items"]
+    assert [(item["dtype"], item["shape"], item["values"]) for item in made] == [row[1:] for row in MADE]
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,18 @@ def test_random_tensors_have_the_values_of_python(runner, spec, make):
     assert values == pytest.approx(expected.flatten().tolist(), rel=1e-6)
 
 
-@pytest.mark.parametrize("dtype", "? u1 i1 i2 i4 i8 u2 f2 f4 f8 c8 c16".split())
-def test_npy_dtypes(runner, save, dtype):
+def test_npy_dtypes(runner, save):
+    codes = ["?", "u1", "i1", "i2", "i4", "i8", "u2", "f2", "f4", "f8", "c8", "c16"]
+    arrays = [numpy.array([[0, 1], [2, 3]], dtype=code) for code in codes]
+    files = [save(f"{i}.npy", array) for i, array in enumerate(arrays)]
+    runner("--method", "same", "--input", f"[{';'.join(files)}]", "--output", "y.pt", model="echo")
+    for array, tensor in zip(arrays, torch.load(runner.folder / "y.pt", weights_only=True)):
+        assert tensor.numpy().dtype == array.dtype
+        numpy.testing.assert_array_equal(tensor.numpy(), array)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i8", "f2", "c16"])
+def test_npy_round_trip(runner, save, dtype):
     array = numpy.array([[0, 1], [2, 3]], dtype=dtype)
     runner("--input", save("x.npy", array), "--output", "y.npy", model="echo")
     result = numpy.load(runner.folder / "y.npy")

@@ -72,13 +72,16 @@ def test_json_keeps_the_full_precision(runner, save):
     assert runner.output("--input", save("x.npy", array), model="echo")["values"] == array.tolist()
 
 
-@pytest.mark.parametrize(
-    "value", [1.0, 65504.0, 6e-8, -0.333, float("inf")], ids=["one", "largest", "subnormal", "negative", "inf"]
-)
-def test_half_precision_numbers(runner, save, value):
-    tensor = torch.tensor([value], dtype=torch.float16)
-    shown = runner.output("--input", save("x.pt", tensor), model="echo")["values"][0]
-    assert float(shown) == pytest.approx(tensor.item(), rel=1e-6)
+def test_half_precision_numbers(runner, save):
+    tensor = torch.tensor([1.0, 65504.0, 6e-8, -0.333, float("inf")], dtype=torch.float16)
+    values = runner.output("--input", save("x.pt", tensor), model="echo")["values"]
+    assert [float(value) for value in values] == pytest.approx(tensor.tolist(), rel=1e-6)
+
+
+def test_what_the_model_prints_does_not_spoil_the_json(runner):
+    assert runner("--input", "ones:1", model="prints").stdout.startswith("hello from the model\noutput: ")
+    assert runner.output("--input", "ones:1", model="prints")["values"] == [1]
+    assert "hello from the model" in runner("--input", "ones:1", "--json", model="prints").stderr
 
 
 def test_output_npy(runner):
@@ -99,14 +102,17 @@ def test_output_npy_has_no_bfloat16(runner):
     assert ".npy files have no dtype bfloat16" in error
 
 
-@pytest.mark.parametrize(
-    "dtype", "bool uint8 int8 int16 int32 int64 float16 bfloat16 float32 float64 complex64 complex128 uint32".split()
-)
-def test_output_pt_keeps_the_dtype(runner, dtype):
-    runner("--input", f"ones:2x3:{dtype}", "--output", "y.pt", model="echo")
-    result = torch.load(runner.folder / "y.pt", weights_only=True)
-    assert result.dtype == getattr(torch, dtype)
-    assert torch.equal(result.to(torch.complex128), torch.ones(2, 3, dtype=torch.complex128))
+INTEGERS = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint32"]
+FLOATS = ["float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
+
+
+def test_output_pt_keeps_the_dtypes(runner):
+    specs = ";".join(f"ones:2x3:{dtype}" for dtype in INTEGERS + FLOATS)
+    runner("--method", "same", "--input", f"[{specs}]", "--output", "y.pt", model="echo")
+    tensors = torch.load(runner.folder / "y.pt", weights_only=True)
+    assert [str(tensor.dtype) for tensor in tensors] == [f"torch.{dtype}" for dtype in INTEGERS + FLOATS]
+    for tensor in tensors:
+        assert torch.equal(tensor.to(torch.complex128), torch.ones(2, 3, dtype=torch.complex128))
 
 
 def test_output_pt_of_nested_outputs(runner):

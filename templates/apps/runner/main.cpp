@@ -156,6 +156,7 @@ int run(const Options& options) {
   std::vector<InputSpec> inputs;
   for (const std::string& input : options.inputs) inputs.push_back(parse_input(input));
   const std::string path = model_path(options.model);
+  if (options.json) print_models_to_stderr();
   if (options.threads > 0) set_threads(static_cast<int>(options.threads));
 
   for (std::size_t i = 0; i < app_info.op_library_count; ++i) {
@@ -230,7 +231,9 @@ int main(int argc, char** argv) {
             libtorch_version() + ")\n");
       return kOk;
     }
-    return run(options);
+    const int code = run(options);
+    if (std::fflush(stdout) != 0) throw Error(kRunFailed, "the results could not be printed");
+    return code;
   } catch (const Error& error) {
     return complain(error.what(), error.hint, error.code);
   } catch (const std::exception& error) {

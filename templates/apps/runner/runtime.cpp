@@ -12,6 +12,7 @@
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/frontend/error_report.h>
+#include <torch/csrc/jit/runtime/print_handler.h>
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 #include <torch/version.h>
@@ -123,7 +124,7 @@ std::string essential_line(const std::string& message) {
   for (const char* prefix : {"RuntimeError: ", "builtins."}) {
     if (starts_with(first, prefix)) first = first.substr(std::strlen(prefix));
   }
-  return first;
+  return first.substr(0, first.find(". This could be because"));  // a list of all backends
 }
 
 std::string token_after(const std::string& text, const std::string& marker) {
@@ -937,6 +938,11 @@ void write_pt(const Value& value, const std::string& path) {
 }
 
 void set_threads(int count) { at::set_num_threads(count); }
+
+void print_models_to_stderr() {
+  torch::jit::setPrintHandler(
+      [](const std::string& text) { std::fwrite(text.data(), 1, text.size(), stderr); });
+}
 
 void set_seed(std::uint64_t seed) { at::manual_seed(seed); }
 

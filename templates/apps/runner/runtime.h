@@ -90,6 +90,7 @@ Value read_pt(const std::string& path);
 void write_pt(const Value& value, const std::string& path);
 
 void set_threads(int count);
+void print_models_to_stderr();      // what models print() instead of to stdout
 void set_seed(std::uint64_t seed);  // as torch.manual_seed
 LibtorchInfo libtorch_info();
 std::string libtorch_version();

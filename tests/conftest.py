@@ -1,0 +1,70 @@
+"""Fixtures that the core's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import build_fake_torch, clean_variables, run_python
+
+from torchscript_build.system import Environment, PythonTarget
+
+Golden = Callable[[str, str], None]
+RunSetup = Callable[..., "object"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite the files in tests/golden")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Compare a text with a file in tests/golden; ``--update-golden`` writes the file instead."""
+
+    def compare(name: str, text: str) -> None:
+        file = Path(__file__).parent / "golden" / name
+        if request.config.getoption("--update-golden"):
+            file.parent.mkdir(exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+        assert text == file.read_text(encoding="utf-8"), f"if this is meant: pytest --update-golden ({file.name})"
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def fake_torch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A libtorch of three tiny libraries, compiled once; not to be changed."""
+    return build_fake_torch(tmp_path_factory.mktemp("libtorch") / "site-packages")
+
+
+@pytest.fixture
+def variables(fake_torch: Path, tmp_path: Path) -> dict[str, str]:
+    """Environment variables of a machine whose only libtorch is the tiny one."""
+    return clean_variables(
+        TORCHSCRIPT_BUILD_LIBTORCH=str(fake_torch),
+        TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"),
+        HOME=str(tmp_path),
+        MAX_JOBS="2",
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+
+
+@pytest.fixture
+def machine(variables: dict[str, str], tmp_path: Path) -> Environment:
+    """The same as an Environment: the real tools, the tiny libtorch."""
+    return Environment(variables, tmp_path, "linux", "x86_64", PythonTarget.current(), cpu_count=2)
+
+
+@pytest.fixture
+def run_setup(variables: dict[str, str]) -> RunSetup:
+    """``run_setup(project, "build_ts_app", "--run", CXX="…")`` starts setup.py; ``None`` removes a variable."""
+
+    def run(project: Path, *arguments: str, **changes: str | None) -> object:
+        merged = {**variables, **{k: v for k, v in changes.items() if v is not None}}
+        for name, value in changes.items():
+            if value is None:
+                merged.pop(name, None)
+        return run_python("setup.py", *arguments, cwd=project, variables=merged)
+
+    return run

@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.libtorch import LibTorch, find_libtorch
-    from torchscript_build.specs import ScriptModel, TorchScriptApp
+    from torchscript_build.specs import CMakeProject, OpLibrary, ScriptModel, TorchScriptApp
 
     __version__: str
 
-__all__ = ["LibTorch", "ScriptModel", "TorchScriptApp", "TorchScriptBuildError", "__version__", "find_libtorch"]
+__all__ = [
+    "CMakeProject",
+    "LibTorch",
+    "OpLibrary",
+    "ScriptModel",
+    "TorchScriptApp",
+    "TorchScriptBuildError",
+    "__version__",
+    "find_libtorch",
+]
 
 _HOMES = {
+    "CMakeProject": "torchscript_build.specs",
+    "OpLibrary": "torchscript_build.specs",
     "LibTorch": "torchscript_build.libtorch",
     "ScriptModel": "torchscript_build.specs",
     "TorchScriptApp": "torchscript_build.specs",

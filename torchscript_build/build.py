@@ -11,12 +11,13 @@ from typing import Any
 
 from torchscript_build import cmake, log, project, system
 from torchscript_build.cmake import Artifact
-from torchscript_build.plan import BuildPlan
+from torchscript_build.errors import SettingsError
+from torchscript_build.plan import BuildPlan, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
-from torchscript_build.verify import verify_artifacts
+from torchscript_build.toolchain.cxx import locate_library
+from torchscript_build.verify import verify_artifacts, verify_linked
 
 STATE = "state.json"
-COMPONENT = "torchscript-build"
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,25 @@ class BuildResult:
     """What a build made."""
 
     artifacts: tuple[Artifact, ...]
-    installed: Path
-    """The folder that CMake installed into, laid out as in the package."""
+    stage_dir: Path
 
-    def artifact(self, target: str) -> Path:
-        """The file of a target, in the build tree."""
+    def built(self, target: str) -> Path:
+        """The file of a target in the build tree; it finds libtorch where it is on this machine."""
         return next(a.path for a in self.artifacts if a.target == target)
+
+    def installed(self, target: PlannedTarget) -> Path:
+        """The file of a target as it is shipped, with a relative RUNPATH."""
+        return installed_file(self.stage_dir, target)
+
+
+def installed_file(stage_dir: Path, target: PlannedTarget) -> Path:
+    """Where CMake installs a target."""
+    return stage_dir / component_of(target) / target.path
+
+
+def component_of(target: PlannedTarget) -> str:
+    """The install component of a target, as in TorchScriptBuild.cmake."""
+    return "ops" if isinstance(target, PlannedOps) else "apps"
 
 
 @contextmanager
@@ -39,39 +53,16 @@ def build_lock(plan: BuildPlan) -> Iterator[None]:
         yield
 
 
-def build_targets(plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[str] = ()) -> BuildResult:
-    """Bring the build tree up to date. With nothing changed, neither CMake nor a compiler is started.
+def build_targets(
+    plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]
+) -> BuildResult:
+    """Bring some targets of the build tree up to date, install and verify them.
 
-    A tree that was made for another libtorch, compiler, generator or place is thrown away, not trusted.
+    With nothing changed, neither CMake nor a compiler is started. A tree that was made for another libtorch, compiler,
+    generator or place is thrown away, not trusted.
     """
     state_file = Path(plan.build_dir, STATE)
-    state = _read_state(state_file)
-    identity, fingerprint = plan.identity(), plan.fingerprint(project.templates_digest())
-    if state.get("identity") != identity:
-        if plan.tree_dir.exists():
-            log.say(f"-- {plan.build_dir} belonged to another libtorch, compiler or folder: starting afresh")
-        system.remove_tree(plan.tree_dir)
-        system.remove_tree(plan.stage_dir)
-        state = {}
-    if state.get("fingerprint") != fingerprint or not (plan.tree_dir / "CMakeCache.txt").is_file():
-        state_file.unlink(missing_ok=True)
-        with log.step("configure"):
-            materialize(project.render_project(plan), plan.project_dir)
-            cmake.configure(
-                plan.project_dir,
-                plan.tree_dir,
-                plan.toolchain,
-                build_type=plan.build_type,
-                arguments=plan.cmake_args,
-                variables=environment.variables,
-            )
-        artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
-        state = {
-            "identity": identity,
-            "fingerprint": fingerprint,
-            "artifacts": [[a.target, a.type, str(a.path)] for a in artifacts],
-        }
-        _write_state(state_file, state)
+    state = _configured(plan, environment, state_file)
     artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
     with log.step("build"):
         cmake.build(
@@ -80,33 +71,101 @@ def build_targets(plan: BuildPlan, environment: Environment, *, jobs: int, targe
             build_type=plan.build_type,
             jobs=jobs,
             variables=environment.variables,
-            targets=targets,
+            targets=[target.name for target in targets],
         )
-    stamps = {str(a.path): _stamp(a.path) for a in artifacts}
-    if state.get("installed") != stamps or not plan.stage_dir.is_dir():
+    result = BuildResult(artifacts, plan.stage_dir)
+    installed = dict(state.get("installed", {}))
+    for component in sorted({component_of(t) for t in targets if t.install}):
+        members = [t for t in plan.targets if t.install and component_of(t) == component]
+        stamps = {t.name: _stamp(result.built(t.name)) for t in members}
+        folder = plan.stage_dir / component
+        if installed.get(component) != stamps or not folder.is_dir():
+            _install(plan, environment, folder, component)
+            _verify(plan, members)
+            installed[component] = stamps
+            _write_state(state_file, {**state, "installed": installed})
+    return result
+
+
+def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> dict[str, Any]:
+    """The state of a tree that is configured for exactly this plan."""
+    state = _read_state(state_file)
+    identity, fingerprint = plan.identity(), plan.fingerprint(project.templates_digest())
+    if state.get("identity") != identity:
+        if plan.tree_dir.exists():
+            log.say(f"-- {plan.build_dir} belonged to another libtorch, compiler or folder: starting afresh")
+        system.remove_tree(plan.tree_dir)
         system.remove_tree(plan.stage_dir)
-        cmake.install(
+        state = {}
+    if state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file():
+        return state
+    state_file.unlink(missing_ok=True)
+    check_link_libraries(plan, environment)
+    with log.step("configure"):
+        materialize(project.render_project(plan), plan.project_dir)
+        cmake.configure(
+            plan.project_dir,
             plan.tree_dir,
-            plan.stage_dir,
             plan.toolchain,
             build_type=plan.build_type,
+            arguments=plan.cmake_args,
             variables=environment.variables,
-            component=COMPONENT,
         )
-        verify_artifacts(installed_binaries(plan), plan.libtorch, library_dirs=link_dirs(plan))
-        _write_state(state_file, {**state, "installed": stamps})
-    return BuildResult(artifacts, plan.stage_dir)
+    verify_linked(cmake.read_linked_files(plan.tree_dir, plan.build_type), plan.libtorch)
+    artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
+    state = {
+        "identity": identity,
+        "fingerprint": fingerprint,
+        "artifacts": [[a.target, a.type, str(a.path)] for a in artifacts],
+    }
+    _write_state(state_file, state)
+    return state
 
 
-def installed_binaries(plan: BuildPlan) -> list[Path]:
-    """The installed programs, as CMake laid them out."""
-    suffix = ".exe" if plan.libtorch.platform == "win32" else ""
-    return [plan.stage_dir / app.output_dir / (app.name + suffix) for app in plan.apps if app.install]
+def _install(plan: BuildPlan, environment: Environment, folder: Path, component: str) -> None:
+    system.remove_tree(folder)
+    cmake.install(
+        plan.tree_dir,
+        folder,
+        plan.toolchain,
+        build_type=plan.build_type,
+        variables=environment.variables,
+        component=component,
+    )
 
 
-def link_dirs(plan: BuildPlan) -> list[Path]:
-    """Every folder in which the project's targets look for libraries."""
-    return [Path(d) for app in plan.apps for d in app.link_dirs]
+def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> None:
+    own = {installed_file(plan.stage_dir, t).parent for t in plan.targets if t.install}
+    verify_artifacts(
+        [installed_file(plan.stage_dir, t) for t in targets],
+        plan.libtorch,
+        library_dirs=[*(Path(d) for t in plan.targets for d in t.link_dirs), *sorted(own)],
+        python_modules={
+            installed_file(plan.stage_dir, t) for t in targets if isinstance(t, PlannedOps) and t.python_module
+        },
+    )
+
+
+def check_link_libraries(plan: BuildPlan, environment: Environment) -> None:
+    """Look for every library that the project names, before the linker misses it.
+
+    Names that CMake has to make sense of (``OpenCV::core``, anything beside ``find-packages``) are left to it.
+
+    :raises SettingsError: with every library that is not there.
+    """
+    if plan.libtorch.platform == "win32":
+        return
+    problems = []
+    for target in plan.targets:
+        for name in target.link_libraries if not target.find_packages else ():
+            if "::" in name or (name.startswith("-") and not name.startswith("-l")) or Path(name).is_file():
+                continue
+            plain = name[2:] if name.startswith("-l") else name
+            if locate_library(plan.toolchain.cxx, plain, target.link_dirs, environment) is None:
+                looked = ", ".join([*target.link_dirs, "the compiler's own folders"])
+                problems.append(f"{target.name!r}: link-libraries: there is no library {plain!r} (looked in {looked})")
+    if problems:
+        raise SettingsError(problems)
 
 
 def materialize(files: Mapping[str, bytes], folder: Path) -> None:

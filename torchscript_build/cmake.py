@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,7 +102,7 @@ def install(
     *,
     build_type: str,
     variables: Mapping[str, str],
-    component: Optional[str],
+    component: Optional[str] = None,
 ) -> None:
     """Install a tree into a folder, which also gives binaries their final RUNPATH.
 
@@ -122,20 +123,38 @@ def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
 
     :raises ConfigureError: the tree has no reply to our query.
     """
+    return tuple(
+        Artifact(t["name"], t["type"], tree / a["path"])
+        for t in sorted(_read_targets(tree, build_type), key=lambda t: str(t["name"]))
+        for a in t.get("artifacts", ())[:1]
+    )
+
+
+def read_linked_files(tree: Path, build_type: str) -> tuple[tuple[str, Path], ...]:
+    """Pairs (target, library file that it links) of a configured tree, without what the tree makes itself.
+
+    :raises ConfigureError: the tree has no reply to our query.
+    """
+    pairs = []
+    for target in _read_targets(tree, build_type):
+        for fragment in target.get("link", {}).get("commandFragments", ()):
+            for word in shlex.split(fragment["fragment"]) if fragment["role"] == "libraries" else ():
+                path = Path(word)
+                if not word.startswith("-") and path.is_absolute() and path.is_file() and tree not in path.parents:
+                    pairs.append((str(target["name"]), path))
+    return tuple(dict.fromkeys(pairs))
+
+
+def _read_targets(tree: Path, build_type: str) -> list[Any]:
     reply = tree / ".cmake/api/v1/reply"
     try:
         index = json.loads(max(reply.glob("index-*.json")).read_text(encoding="utf-8"))
         model = _json(reply / index["reply"][CLIENT]["query.json"]["responses"][0]["jsonFile"])
         configurations = {c["name"]: c for c in model["configurations"]}
         chosen = configurations.get(build_type) or next(iter(configurations.values()))
-        targets = [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
+        return [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
     except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
         raise ConfigureError(f"{tree} has no answer of CMake's file API; remove the folder and build again") from error
-    return tuple(
-        Artifact(t["name"], t["type"], tree / a["path"])
-        for t in sorted(targets, key=lambda t: str(t["name"]))
-        for a in t.get("artifacts", ())[:1]
-    )
 
 
 def _json(path: Path) -> Any:

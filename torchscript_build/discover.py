@@ -8,7 +8,7 @@ from pathlib import Path
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
-from torchscript_build.plan import BuildPlan, Toolchain, plan_build
+from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain, plan_build
 from torchscript_build.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import find_cxx
@@ -47,6 +47,7 @@ def discover_plan(
 ) -> BuildPlan:
     """Find everything that the spec needs, and decide everything."""
     libtorch = find_project_libtorch(spec.options, environment)
+    python = environment.python
     return plan_build(
         spec,
         project=project,
@@ -57,5 +58,9 @@ def discover_plan(
         toolchain=find_toolchain(spec.options, environment, libtorch),
         # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
         cmake_args=(*shlex.split(environment.get("CMAKE_ARGS") or ""), *spec.options.cmake_args),
-        site_packages=environment.python.site_packages[0] if environment.python.site_packages else None,
+        python=PythonFacts(
+            site_packages=str(python.site_packages[0]) if python.site_packages else None,
+            include=str(python.include) if python.include else None,
+            ext_suffix=python.ext_suffix,
+        ),
     )

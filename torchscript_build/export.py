@@ -103,6 +103,8 @@ def _request(
             for method, r in calls.items()
         ],
         "torch": libtorch.full_version,
+        "overlay": str(plan.out_dir) if plan.ops else None,
+        "libraries": {o.name: _stamp(plan.out_dir / o.path) for o in plan.ops},
     }
 
 

@@ -7,6 +7,7 @@ code failed, and its traceback has been printed.
 
 import hashlib
 import importlib
+import importlib.machinery
 import json
 import os
 import site
@@ -22,6 +23,8 @@ def main() -> int:
     sys.path[0:1] = request["python_path"]  # instead of this script's folder
     for folder in request["site_dirs"]:
         site.addsitedir(folder)
+    if request["overlay"]:
+        sys.meta_path.insert(0, Overlay(request["overlay"]))
     deprecations = collect_deprecations()
     try:
         import torch
@@ -40,6 +43,21 @@ def main() -> int:
     with open(request["report"], "w", encoding="utf-8") as file:
         json.dump(report, file)
     return 0
+
+
+class Overlay:
+    """Finds the modules that the build generates for the project's packages, before they are staged anywhere."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """A generated submodule; the packages themselves are the project's."""
+        parent, _, module = name.rpartition(".")
+        folder = os.path.join(self.root, *parent.split("."))
+        if not parent or not os.path.isdir(folder) or os.path.isdir(os.path.join(folder, module)):
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, [folder])
 
 
 def collect_deprecations() -> "list[str]":

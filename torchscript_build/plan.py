@@ -10,12 +10,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.settings import is_package_file
-from torchscript_build.specs import ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import Generator, Program
 
@@ -57,24 +57,75 @@ class BundledModel:
 
 
 @dataclass(frozen=True)
-class PlannedApp:
-    """One program: a CMake target and its place in the package."""
+class PlannedTarget:
+    """One thing to compile: a CMake target and its place in the package."""
 
     name: str
-    template: Optional[str]
-    """``None`` for the project's own sources."""
     sources: tuple[str, ...]
     """Absolute paths of the project's own sources."""
+    file_name: str
     output_dir: str
     """Folder in the build tree's ``out`` and, where installed, in the package tree: ``my_package/bin``."""
     install: bool
-    models: tuple[BundledModel, ...]
+    ops: tuple[str, ...]
+    """The project's operator libraries that it links."""
     install_rpath: tuple[str, ...]
     include_dirs: tuple[str, ...]
     definitions: tuple[str, ...]
     compile_options: tuple[str, ...]
+    cxx_options: tuple[str, ...]
+    find_packages: tuple[str, ...]
     link_libraries: tuple[str, ...]
     link_dirs: tuple[str, ...]
+
+    @property
+    def path(self) -> str:
+        """The file's path in the package tree."""
+        return posixpath.join(self.output_dir, self.file_name)
+
+
+@dataclass(frozen=True)
+class PlannedOps(PlannedTarget):
+    """An operator library."""
+
+    python_module: bool
+    limited_api: Optional[str]
+
+
+@dataclass(frozen=True)
+class PlannedApp(PlannedTarget):
+    """A program."""
+
+    template: Optional[str]
+    """``None`` for the project's own sources."""
+    models: tuple[BundledModel, ...]
+
+
+@dataclass(frozen=True)
+class PlannedProject:
+    """An existing CMake project."""
+
+    name: str
+    source_dir: str
+    arguments: tuple[str, ...]
+    """Its options as CMake's ``-D`` arguments, and the RUNPATH of what it installs."""
+    targets: tuple[str, ...]
+    package_dir: str
+    """The package's folder in the package tree; empty where it is not installed."""
+    install: bool
+    components: tuple[str, ...]
+    include: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class PythonFacts:
+    """What a plan needs to know of the target Python."""
+
+    site_packages: Optional[str] = None
+    include: Optional[str] = None
+    """The folder of Python.h."""
+    ext_suffix: str = ".so"
+    """What the file names of its extension modules end in: ``.cpython-311-x86_64-linux-gnu.so``."""
 
 
 @dataclass(frozen=True)
@@ -89,8 +140,16 @@ class BuildPlan:
     toolchain: Toolchain
     build_type: str
     cmake_args: tuple[str, ...]
+    python: PythonFacts
     models: tuple[PlannedModel, ...]
+    ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
+    cmake: tuple[PlannedProject, ...]
+
+    @property
+    def targets(self) -> tuple[PlannedTarget, ...]:
+        """Everything that the generated project compiles, libraries before what links them."""
+        return (*self.ops, *self.apps)
 
     @property
     def project_dir(self) -> Path:
@@ -103,8 +162,13 @@ class BuildPlan:
         return Path(self.build_dir, "tree")
 
     @property
+    def out_dir(self) -> Path:
+        """What the build tree made, laid out as in the package; its files find libtorch where it is on this machine."""
+        return self.tree_dir / "out"
+
+    @property
     def stage_dir(self) -> Path:
-        """What CMake installed, laid out as in the package."""
+        """What CMake installed, a folder for each component, laid out as in the package."""
         return Path(self.build_dir, "stage")
 
     def model(self, name: str) -> PlannedModel:
@@ -120,7 +184,7 @@ class BuildPlan:
     def fingerprint(self, extra: bytes = b"") -> str:
         """A digest of everything that configure depends on; models are made apart from CMake and do not count."""
         data = self.to_json()
-        del data["models"]
+        del data["models"], data["cmake"]
         return _digest(data, extra)
 
     def identity(self) -> str:
@@ -139,21 +203,22 @@ def plan_build(
     libtorch: LibTorch,
     toolchain: Toolchain,
     cmake_args: Sequence[str],
-    site_packages: Optional[Path] = None,
+    python: PythonFacts,
 ) -> BuildPlan:
     """Decide everything.
 
     :param root: the project's folder, absolute.
     :param build_base: setuptools' ``build`` folder, absolute; each libtorch variant and build type gets a folder in it.
     :param cmake_args: the user's arguments for CMake, in order.
-    :param site_packages: where packages of the target Python lie; for conda's split layout.
     :raises SettingsError: a path cannot be said in CMake.
     """
     options = spec.options
     build_dir = build_base / "torchscript" / f"{libtorch.variant}-{options.build_type.lower()}"
     models = tuple(_plan_model(m, root, build_dir) for m in spec.models)
-    rpaths = _RPaths(libtorch, site_packages)
-    apps = tuple(_plan_app(a, root, models, rpaths) for a in spec.apps)
+    rpaths = _RPaths(libtorch, python.site_packages)
+    ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
+    apps = tuple(_plan_app(a, root, models, libtorch.platform) for a in spec.apps)
+    folders = {o.name: o.output_dir for o in ops}
     plan = BuildPlan(
         project=project,
         version=version,
@@ -163,8 +228,11 @@ def plan_build(
         toolchain=toolchain,
         build_type=options.build_type,
         cmake_args=tuple(cmake_args),
+        python=python,
         models=models,
-        apps=apps,
+        ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
+        apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),
+        cmake=tuple(_plan_project(p, root, rpaths) for p in spec.cmake),
     )
     _check_paths(plan)
     return plan
@@ -191,41 +259,135 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
 @dataclass(frozen=True)
 class _RPaths:
     libtorch: LibTorch
-    site_packages: Optional[Path]
+    site_packages: Optional[str]
 
-    def of(self, folder: str) -> tuple[str, ...]:
-        """RUNPATH entries for a file in a folder of the package tree, relative to the file."""
-        origin = "@loader_path" if self.libtorch.platform == "darwin" else "$ORIGIN"
-        up = posixpath.join(*[".."] * len(PurePath(folder).parts))
-        result = [f"{origin}/{up}/torch/lib"]
+    @property
+    def origin(self) -> str:
+        return "@loader_path" if self.libtorch.platform == "darwin" else "$ORIGIN"
+
+    def of(self, target: PlannedTarget, folders: Mapping[str, str]) -> tuple[str, ...]:
+        """RUNPATH entries of a target: to libtorch, and to the operator libraries that it links."""
+        result = self.to_libtorch(target.output_dir)
+        for name in target.ops:
+            between = posixpath.relpath(folders[name], target.output_dir)
+            result.append(self.origin if between == "." else f"{self.origin}/{between}")
+        return tuple(dict.fromkeys(result))
+
+    def to_libtorch(self, folder: str) -> list[str]:
+        """From a folder of the package tree to the torch that is installed beside the package."""
+        up = posixpath.relpath(".", folder)
+        result = [f"{self.origin}/{up}/torch/lib"]
         if self.libtorch.layout == "conda" and self.site_packages is not None:
-            below = posixpath.relpath(self.libtorch.library_dirs[0].as_posix(), self.site_packages.as_posix())
-            result.append(posixpath.normpath(f"{origin}/{up}/{below}"))
-        return tuple(result)
+            below = posixpath.relpath(self.libtorch.library_dirs[0].as_posix(), PurePath(self.site_packages).as_posix())
+            result.append(f"{self.origin}/{posixpath.normpath(f'{up}/{below}')}")
+        return result
 
 
-def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], rpaths: _RPaths) -> PlannedApp:
-    package = (app.package or "").replace(".", "/") if app.install else ""
-    output_dir = posixpath.join(package, "bin") if package else f"apps/{app.name}"
-    model_files = {m.name: m.file for m in models}
-    if app.install:
-        bundled = tuple(BundledModel(n, f"../models/{n}.pt") for n in app.models)
+def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
+    """Libraries after those that they depend on; otherwise as the project lists them. Cycles were refused before."""
+    by_name = {o.name: o for o in libraries}
+    ordered: dict[str, OpLibrary] = {}
+
+    def visit(ops: OpLibrary) -> None:
+        for name in ops.depends:
+            visit(by_name[name])
+        ordered.setdefault(ops.name, ops)
+
+    for ops in libraries:
+        visit(ops)
+    return list(ordered.values())
+
+
+def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
+    """The folder in the package tree; empty for what is not installed."""
+    return (spec.package or "").replace(".", "/") if spec.install else ""
+
+
+def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
+    """Where an operator library lies: in the package tree, or below the build tree's ``out`` if it is not installed.
+
+    A plain library lies in the package's ``lib``; a Python module and a file with a name of its own in the package.
+    """
+    package = _package_dir(ops)
+    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
+    folder = package if ops.python_module or ops.file_name else posixpath.join(package, "lib")
+    if ops.python_module:
+        abi3 = ".pyd" if platform == "win32" else ".abi3.so"
+        default = ops.name + (abi3 if ops.limited_api else ext_suffix)
     else:
-        bundled = tuple(BundledModel(n, model_files[n]) for n in app.models)
-    return PlannedApp(
-        name=app.name,
-        template=None if app.sources else app.template,
-        sources=tuple(str(root / s) for s in app.sources),
-        output_dir=output_dir,
-        install=app.install,
-        models=bundled,
-        install_rpath=rpaths.of(output_dir),
-        include_dirs=tuple(str(root / d) for d in app.include_dirs),
-        definitions=app.definitions,
-        compile_options=app.compile_options,
-        link_libraries=tuple(_library(lib, root) for lib in app.link_libraries),
-        link_dirs=tuple(str(root / d) for d in app.link_dirs),
+        default = ops.name + suffix if platform == "win32" else f"lib{ops.name}{suffix}"
+    return posixpath.join(folder if package else f"ops/{ops.name}", ops.file_name or default)
+
+
+def app_path(app: TorchScriptApp, platform: str) -> str:
+    """Where a program lies, as ``ops_path``."""
+    package = _package_dir(app)
+    folder = posixpath.join(package, "bin") if package else f"apps/{app.name}"
+    return posixpath.join(folder, app.name + (".exe" if platform == "win32" else ""))
+
+
+def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> PlannedOps:
+    folder, _, file_name = ops_path(ops, platform, ext_suffix).rpartition("/")
+    return PlannedOps(
+        file_name=file_name,
+        output_dir=folder,
+        ops=ops.depends,
+        python_module=ops.python_module,
+        limited_api=ops.limited_api,
+        **_compiled(ops, root),
     )
+
+
+def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedApp:
+    folder, _, file_name = app_path(app, platform).rpartition("/")
+    model_files = {m.name: m.file for m in models}
+    return PlannedApp(
+        file_name=file_name,
+        output_dir=folder,
+        ops=app.ops,
+        template=None if app.sources else app.template,
+        models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
+        **_compiled(app, root),
+    )
+
+
+def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, Any]:
+    """What both kinds of target take from their specs as it is."""
+    return {
+        "name": spec.name,
+        "sources": tuple(str(root / s) for s in spec.sources),
+        "install": spec.install,
+        "install_rpath": (),
+        "include_dirs": tuple(str(root / d) for d in spec.include_dirs),
+        "definitions": spec.definitions,
+        "compile_options": spec.compile_options,
+        "cxx_options": spec.cxx_options,
+        "find_packages": spec.find_packages,
+        "link_libraries": tuple(_library(lib, root) for lib in spec.link_libraries),
+        "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
+    }
+
+
+def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> PlannedProject:
+    package = _package_dir(project)
+    # Programs and libraries lie one folder below the prefix (bin, lib), so one RUNPATH serves both.
+    entries = rpaths.to_libtorch(posixpath.join(package, "lib")) if package else []
+    rpath = ";".join([*entries, rpaths.origin, f"{rpaths.origin}/../lib"])
+    values = {"CMAKE_INSTALL_RPATH": rpath, **project.options}
+    return PlannedProject(
+        name=project.name,
+        source_dir=str(root / project.source_dir),
+        arguments=tuple(f"-D{name}={_cache_value(value)}" for name, value in values.items()),
+        targets=project.targets,
+        package_dir=package,
+        install=project.install,
+        components=project.components,
+        include=project.include,
+    )
+
+
+def _cache_value(value: Union[str, bool, int]) -> str:
+    return ("ON" if value else "OFF") if isinstance(value, bool) else str(value)
 
 
 def _library(name: str, root: Path) -> str:
@@ -236,12 +398,15 @@ def _library(name: str, root: Path) -> str:
 
 def _check_paths(plan: BuildPlan) -> None:
     """CMake's lists are joined with semicolons, so a path with one cannot be an element; Make cannot bear quotes."""
-    paths = {"project folder": plan.source_dir, "build folder": plan.build_dir, "libtorch": str(plan.libtorch.root)}
-    for app in plan.apps:
-        paths.update({f"app {app.name!r}": p for p in (*app.sources, *app.include_dirs, *app.link_dirs)})
+    paths = [
+        ("project folder", plan.source_dir),
+        ("build folder", plan.build_dir),
+        ("libtorch", str(plan.libtorch.root)),
+        *((repr(t.name), path) for t in plan.targets for path in (*t.sources, *t.include_dirs, *t.link_dirs)),
+    ]
     problems = [
         f"{what}: {path!r} has a {character!r}, which CMake cannot have in a path; use another folder"
-        for what, path in paths.items()
+        for what, path in paths
         for character in sorted(set(path) & _FORBIDDEN)
     ]
     if problems:

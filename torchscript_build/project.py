@@ -12,10 +12,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan import BuildPlan, PlannedApp
+from torchscript_build.plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
 
 if TYPE_CHECKING:
     from jinja2 import Environment as JinjaEnvironment
+
+Arguments = list[tuple[str, list[str]]]
+"""Keyword arguments of a CMake function, the values quoted."""
 
 FileSet = Mapping[str, bytes]
 """Relative path with forward slashes → content."""
@@ -49,18 +52,25 @@ def render_project(plan: BuildPlan) -> FileSet:
     files["cmake/TorchScriptBuild.cmake"] = _static("cmake/TorchScriptBuild.cmake")
     calls = []
     if any(app.template == "runner" for app in plan.apps):
-        names = [n for n in _sources("apps/runner") if n != "main.cpp"]
-        files.update({f"runner/{n}": _static(f"apps/runner/{n}") for n in [*names, "main.cpp"]})
+        names = _sources("apps/runner")
+        files.update({f"runner/{n}": _static(f"apps/runner/{n}") for n in names})
         compiled = [f"runner/{n}" for n in names if n.endswith(".cpp")]
         calls.append({"function": "ts_add_runner", "arguments": [("SOURCES", quoted(compiled))]})
     if any(app.template == "minimal" for app in plan.apps):
         files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
+    for ops in plan.ops:
+        calls.append({"function": "ts_add_ops", "arguments": _ops_arguments(ops, plan)})
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
         calls.append({"function": "ts_add_app", "arguments": _app_arguments(app)})
+    packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
     files["CMakeLists.txt"] = render(
-        "project/CMakeLists.txt", project=cmake_quote(_target_name(plan.project)), languages="CXX", calls=calls
+        "project/CMakeLists.txt",
+        project=cmake_quote(_target_name(plan.project)),
+        languages=languages(plan),
+        find_packages=[quoted(_find_package_words(p)) for p in packages],
+        calls=calls,
     )
     files["CMakePresets.json"] = _json(_presets(plan))
     return files
@@ -114,29 +124,57 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
     )
 
 
-def _app_arguments(app: PlannedApp) -> list[tuple[str, list[str]]]:
+def languages(plan: BuildPlan) -> list[str]:
+    """The languages that the project's sources need, and no other: each costs time to configure."""
+    suffixes = {Path(source).suffix for target in plan.targets for source in target.sources}
+    return [*(["C"] if ".c" in suffixes else []), "CXX"]
+
+
+def _app_arguments(app: PlannedApp) -> Arguments:
     sources = list(app.sources)
     if app.template == "runner":
-        sources = ["runner/main.cpp", f"apps/{app.name}/app_info.cpp"]
+        sources = [f"apps/{app.name}/app_info.cpp"]
     elif app.template == "minimal":
         sources = ["minimal/main.cpp"]
-    arguments = [("NAME", quoted([app.name])), ("SOURCES", quoted(sources))]
-    if app.template == "runner":
-        arguments.append(("RUNNER", []))
-    arguments.append(("OUTPUT_DIR", quoted([app.output_dir])))
-    if app.install:
-        arguments.append(("DESTINATION", quoted([app.output_dir])))
-    arguments.append(("INSTALL_RPATH", quoted(app.install_rpath)))
-    for keyword, values in (
-        ("INCLUDE_DIRS", app.include_dirs),
-        ("DEFINITIONS", [literal(v) for v in app.definitions]),
-        ("COMPILE_OPTIONS", [literal(v) for v in app.compile_options]),
-        ("LINK_LIBRARIES", [literal(v) for v in app.link_libraries]),
-        ("LINK_DIRS", app.link_dirs),
-    ):
-        if values:
-            arguments.append((keyword, quoted(values)))
+    runner: Arguments = [("RUNNER", [])] if app.template == "runner" else []
+    return [*_target_arguments(app, sources), *runner]
+
+
+def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
+    arguments = _target_arguments(ops, ops.sources)
+    if ops.python_module:
+        arguments += [("PYTHON_MODULE", []), ("PYTHON_INCLUDE", quoted([plan.python.include or ""]))]
+    if ops.limited_api:
+        major, minor = (int(part) for part in ops.limited_api.split("."))
+        arguments.append(("LIMITED_API", quoted([f"0x{major:02x}{minor:02x}0000"])))
     return arguments
+
+
+def _target_arguments(target: PlannedTarget, sources: Sequence[str]) -> Arguments:
+    """The keyword arguments that ts_add_ops and ts_add_app have in common."""
+    pairs: list[tuple[str, Sequence[str]]] = [
+        ("NAME", [target.name]),
+        ("FILE_NAME", [target.file_name]),
+        ("SOURCES", sources),
+        ("OUTPUT_DIR", [target.output_dir]),
+        ("DESTINATION", [target.output_dir] if target.install else []),
+        ("OPS", target.ops),
+        ("INSTALL_RPATH", target.install_rpath),
+        ("INCLUDE_DIRS", target.include_dirs),
+        ("DEFINITIONS", [literal(v) for v in target.definitions]),
+        ("COMPILE_OPTIONS", [literal(v) for v in target.compile_options]),
+        ("CXX_OPTIONS", [literal(v) for v in target.cxx_options]),
+        ("LINK_LIBRARIES", [literal(v) for v in target.link_libraries]),
+        ("LINK_DIRS", target.link_dirs),
+    ]
+    return [(keyword, quoted(values)) for keyword, values in pairs if values]
+
+
+def _find_package_words(text: str) -> list[str]:
+    """A ``find-packages`` entry as arguments of find_package, which must succeed."""
+    name, *rest = text.split()
+    version = rest[:1] if rest and rest[0][:1].isdigit() else []
+    return [name, *version, "REQUIRED", *(word for word in rest[len(version) :] if word != "REQUIRED")]
 
 
 def _presets(plan: BuildPlan) -> dict[str, Any]:

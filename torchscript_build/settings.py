@@ -12,17 +12,17 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar, Union
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.specs import BuildOptions, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.specs import BuildOptions, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 from torchscript_build.validation import kind_of, read_fields, read_spec, suggestion
 
 TABLE = "tool.torchscript-build"
-ARRAYS: Mapping[str, type] = {"model": ScriptModel, "app": TorchScriptApp}
+ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
-KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_apps": "app"}
+KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
 """setup()'s keywords, and the array that each stands for."""
 
 ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "cmake_args")
@@ -31,6 +31,7 @@ ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "cmake_arg
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
 PINS = ("series", "exact", "none")
 TEMPLATES = ("runner", "minimal")
+BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
 
 _TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*\Z")
@@ -109,10 +110,13 @@ def collect_settings(
         ]
 
     options = _options(general, variables, command, problems)
+    entries = {name: [s for s in specs if s is not None] for name, specs in entries.items()}
     spec = ProjectSpec(
         options=options,
-        models=tuple(s for s in entries["model"] if s is not None),
-        apps=tuple(_with_package(s, packages) for s in entries["app"] if s is not None),
+        models=tuple(entries["model"]),
+        ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
+        apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
+        cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
     )
     _check(spec, root, packages, problems)
     if problems:
@@ -189,32 +193,67 @@ def _set_from_text(
 
 # --- the whole -----------------------------------------------------------------------------------------------------
 
+_Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
+_Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
 
-def _with_package(app: TorchScriptApp, packages: Optional[Sequence[str]]) -> TorchScriptApp:
-    """The app with its default package, if the project has exactly one at the top."""
+
+def _with_package(spec: _Packaged, packages: Optional[Sequence[str]]) -> _Packaged:
+    """The spec with its default package, if the project has exactly one at the top."""
     top = sorted({p.split(".")[0] for p in packages or ()})
-    if app.install and app.package is None and len(top) == 1:
-        return dataclasses.replace(app, package=top[0])
-    return app
+    if spec.install and spec.package is None and len(top) == 1:
+        return dataclasses.replace(spec, package=top[0])
+    return spec
+
+
+def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> _Compiled:
+    """The spec with its default package, and its sources without patterns: sorted, relative, with forward slashes."""
+    sources: list[str] = []
+    for name in spec.sources:
+        if not any(c in name for c in "*?["):
+            sources.append(name)
+            continue
+        found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        if not found:
+            problems.append(f"{_where(spec)}: sources: nothing matches {name!r}")
+        sources += found
+    return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))
+
+
+def _where(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
+    kind = {OpLibrary: "operator library", TorchScriptApp: "app", CMakeProject: "CMake project"}[type(spec)]
+    return f"{kind} {spec.name!r}"
 
 
 def _check(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> None:
-    for kind, things in (("model", spec.models), ("app", spec.apps)):
-        names = [t.name for t in things]
+    for kind, names in (
+        ("models", [m.name for m in spec.models]),
+        ("targets", [t.name for t in (*spec.ops, *spec.apps)]),
+        ("CMake projects", [c.name for c in spec.cmake]),
+    ):
         for name in sorted({n for n in names if names.count(n) > 1}):
-            problems.append(f"two {kind}s are called {name!r}")
-        for thing in things:
-            if not _TARGET_NAME.match(thing.name):
+            problems.append(f"two {kind} are called {name!r}")
+        for name in names:
+            if not _TARGET_NAME.match(name):
                 problems.append(
-                    f"{kind} {thing.name!r}: a name has letters, digits and the characters _ . + - "
-                    "and begins with a letter or digit"
+                    f"{name!r}: a name has letters, digits and the characters _ . + - and begins with a letter or digit"
                 )
-            elif kind == "app" and thing.name.lower() in (*_CMAKE_TARGETS, *_TORCH_TARGETS):
-                problems.append(f"app {thing.name!r}: CMake or libtorch already has a target of that name")
+            elif kind == "targets" and name.lower() in (*_CMAKE_TARGETS, *_TORCH_TARGETS):
+                problems.append(f"{name!r}: CMake or libtorch already has a target of that name")
     for model in spec.models:
         _check_model(model, root, problems)
+    for ops in spec.ops:
+        _check_compiled(ops, root, problems)
+        _check_package(ops, packages, problems)
+        _check_ops(ops, spec, problems)
+    _check_cycles(spec.ops, problems)
     for app in spec.apps:
-        _check_app(app, spec, root, packages, problems)
+        _check_compiled(app, root, problems)
+        _check_package(app, packages, problems)
+        _check_app(app, spec, problems)
+    for project in spec.cmake:
+        _check_package(project, packages, problems)
+        if not (root / project.source_dir / "CMakeLists.txt").is_file():
+            problems.append(f"{_where(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
@@ -234,41 +273,87 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
 
 
-def _check_app(
-    app: TorchScriptApp, spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str]
+def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
+    for name in spec.sources:
+        if not (root / name).is_file():
+            problems.append(f"{_where(spec)}: sources: there is no file {name!r}")
+    for key in ("include_dirs", "link_dirs"):
+        for name in getattr(spec, key):
+            if not (root / name).is_dir():
+                problems.append(f"{_where(spec)}: {key.replace('_', '-')}: there is no folder {name!r}")
+
+
+def _check_package(
+    spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
 ) -> None:
-    where = f"app {app.name!r}"
-    if app.template not in TEMPLATES:
-        problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
-    for key in ("sources", "include_dirs", "link_dirs"):
-        for name in getattr(app, key):
-            path = root / name
-            if not (path.is_file() if key == "sources" else path.is_dir()):
-                problems.append(
-                    f"{where}: {key.replace('_', '-')}: there is no {'file' if key == 'sources' else 'folder'} {name!r}"
-                )
-    known = [m.name for m in spec.models]
-    for name in app.models:
-        if name not in known:
-            hint = suggestion(name, known) if known else "; the project has none"
-            problems.append(f"{where}: there is no model {name!r}{hint}")
-    if app.package is not None and not _PACKAGE_NAME.match(app.package):
-        problems.append(f"{where}: {app.package!r} is no name of a Python package")
-    elif app.install and packages is not None:
-        if app.package is None:
+    where = _where(spec)
+    if spec.package is not None and not _PACKAGE_NAME.match(spec.package):
+        problems.append(f"{where}: {spec.package!r} is no name of a Python package")
+    elif spec.install and packages is not None:
+        if spec.package is None:
             problems.append(
                 f'{where}: the project has not exactly one top-level package: say package = "…", or install = false'
             )
-        elif app.package not in packages:
-            problems.append(
-                f"{where}: the project has no package {app.package!r}{suggestion(app.package, list(packages))}"
-            )
+        elif spec.package not in packages:
+            hint = suggestion(spec.package, list(packages))
+            problems.append(f"{where}: the project has no package {spec.package!r}{hint}")
+
+
+def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
+    where = _where(ops)
+    if not ops.sources:
+        problems.append(f"{where}: sources is missing")
+    if ops.python_binding not in BINDINGS:
+        problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
+    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)
+    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
+        problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
+    if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
+        problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
+
+
+def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
+    """Each cycle of ``depends`` once, as the chain that a reader can follow."""
+    depends = {o.name: o.depends for o in libraries}
+
+    def walk(name: str, chain: tuple[str, ...]) -> Optional[tuple[str, ...]]:
+        if name in chain:
+            return (*chain[chain.index(name) :], name)
+        return next((c for d in depends.get(name, ()) if (c := walk(d, (*chain, name)))), None)
+
+    seen = set()
+    for name in depends:
+        cycle = walk(name, ())
+        if cycle and frozenset(cycle) not in seen:
+            seen.add(frozenset(cycle))
+            problems.append(f"operator libraries depend on each other in a circle: {' → '.join(cycle)}")
+
+
+def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:
+    where = _where(app)
+    if app.template not in TEMPLATES:
+        problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
+    _check_references(where, "models", app.models, [m.name for m in spec.models], problems)
+    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems)
+    for ops in spec.ops:
+        if ops.name in app.ops and ops.python_module:
+            problems.append(f"{where}: ops: {ops.name!r} is a Python module; a program cannot link it")
+        elif ops.name in app.ops and app.install and not ops.install:
+            problems.append(f"{where}: ops: {ops.name!r} has install = false, so the installed program would miss it")
     if app.verify:
         first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
         if app.sources or app.template != "runner":
             problems.append(f"{where}: verify works with the runner template only")
         elif first is None or not first.example_inputs:
             problems.append(f"{where}: verify needs a model with example-inputs")
+
+
+def _check_references(where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str]) -> None:
+    what = {"models": "model"}.get(key, "operator library")
+    for name in names:
+        if name not in known:
+            hint = suggestion(name, known) if known else "; the project has none"
+            problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
 
 
 def is_package_file(file: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import collections.abc
 import dataclasses
 import inspect
 import textwrap
@@ -14,17 +15,15 @@ from torchscript_build.specs import BuildOptions
 
 
 def field_docs(cls: type) -> dict[str, str]:
-    """Field name → the text below it in specs.py."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]
-    assert isinstance(body, ast.ClassDef)
-    docs = {}
-    for statement, following in zip(body.body, body.body[1:]):
-        if (
-            isinstance(statement, ast.AnnAssign)
-            and isinstance(statement.target, ast.Name)
-            and isinstance(following, ast.Expr)
-        ):
-            docs[statement.target.id] = " ".join(str(ast.literal_eval(following.value)).split())
+    """Field name → the text below it in specs.py, also of inherited fields."""
+    docs: dict[str, str] = {}
+    for base in (b for b in reversed(cls.__mro__) if dataclasses.is_dataclass(b)):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0]
+        assert isinstance(body, ast.ClassDef)
+        for statement, text in zip(body.body, body.body[1:]):
+            target = statement.target if isinstance(statement, ast.AnnAssign) else None
+            if isinstance(target, ast.Name) and isinstance(text, ast.Expr):
+                docs[target.id] = " ".join(str(ast.literal_eval(text.value)).split())
     return docs
 
 
@@ -95,13 +94,15 @@ def _schema_type(hint: Any) -> dict[str, Any]:
         return options[0] if len(options) == 1 else {"anyOf": options}
     if typing.get_origin(hint) is tuple:
         return {"type": "array", "items": {"type": "string"}}
+    if typing.get_origin(hint) is collections.abc.Mapping:
+        return {"type": "object", "additionalProperties": _schema_type(typing.get_args(hint)[1])}
     return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]}
 
 
 def _default(f: dataclasses.Field[Any]) -> str:
-    if f.name == "name":
+    if f.name in ("name", "source_dir"):
         return "required"
     value = f.default
-    if value is None or value == ():
+    if value is None or value in ((), dataclasses.MISSING):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

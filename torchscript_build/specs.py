@@ -7,6 +7,7 @@ The text below each field is its documentation; README's option tables are made 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
@@ -38,23 +39,63 @@ class ScriptModel:
 
 
 @dataclass(frozen=True)
-class TorchScriptApp:
-    """A native program that loads TorchScript models."""
+class _Compiled:
+    """What everything that is compiled from the project's sources has in common."""
 
     name: str = ""
-    """The program's name, also its CMake target and console script."""
-    template: str = "runner"
-    """`runner` (a complete loader program) or `minimal` (the tutorial's fifteen lines). Not used when there are
-    `sources`."""
+    """Its name, also its CMake target."""
     sources: tuple[str, ...] = ()
-    """The project's own C++ sources instead of a template, relative to the project."""
+    """Source files relative to the project; `*`, `?` and `**` match several."""
+    package: Optional[str] = None
+    """The Python package that it is installed in; by default the project's only top-level package."""
+    install: bool = True
+    """Put it into wheels and installs. With `false`, only its own command builds it."""
+    include_dirs: tuple[str, ...] = ()
+    """Include directories, relative to the project."""
+    definitions: tuple[str, ...] = ()
+    """Compile definitions, `NAME` or `NAME=value`; any characters are passed through."""
+    compile_options: tuple[str, ...] = ()
+    """Further options for the compilers of all languages."""
+    cxx_options: tuple[str, ...] = ()
+    """Further options for the C++ compiler."""
+    find_packages: tuple[str, ...] = ()
+    """CMake packages to find, as in `find_package`: `OpenCV COMPONENTS core imgproc`."""
+    link_libraries: tuple[str, ...] = ()
+    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`."""
+    link_dirs: tuple[str, ...] = ()
+    """Folders in which libraries are looked for, relative to the project."""
+
+
+@dataclass(frozen=True)
+class OpLibrary(_Compiled):
+    """A library of custom operators: `TORCH_LIBRARY`, autograd functions, custom classes."""
+
+    depends: tuple[str, ...] = ()
+    """Other operator libraries of the project that it links."""
+    namespaces: tuple[str, ...] = ()
+    """Operator namespaces that it promises to register; the build fails if its sources have none of one."""
+    python_binding: str = "loader"
+    """`loader`: the package gets a module `_torchscript_ops` that loads the library; `none`: nothing in Python."""
+    python_module: bool = False
+    """It is also a Python extension module (`PYBIND11_MODULE` or `PyInit_…`) and links libtorch_python."""
+    limited_api: Optional[str] = None
+    """Build the extension module for Python's limited API from this version on, `"3.9"`: one wheel for all Pythons."""
+    file_name: Optional[str] = None
+    """The file's name without folder, `_C.so`; by default `lib<name>.so`, or Python's own for a module."""
+
+
+@dataclass(frozen=True)
+class TorchScriptApp(_Compiled):
+    """A native program that loads TorchScript models; without `sources` it is made from a template."""
+
+    template: str = "runner"
+    """`runner` (a complete loader program) or `minimal` (the tutorial's fifteen lines)."""
     models: tuple[str, ...] = ()
     """Names of models that travel with the app; the first is its default."""
-    package: Optional[str] = None
-    """The Python package that it is installed in (`<package>/bin/<name>`); by default the project's only top-level
-    package."""
-    install: bool = True
-    """Put it into wheels and installs. With `false`, only `build_ts_app` builds it."""
+    ops: tuple[str, ...] = ()
+    """Operator libraries of the project that are linked, so that they are loaded with the program."""
+    external_ops: tuple[str, ...] = ()
+    """Operator namespaces that its models may need because they are loaded at run time (`--ops FILE`)."""
     console_script: Union[bool, str] = True
     """Make a console script that starts the program; a string gives it another name."""
     method: str = "forward"
@@ -66,18 +107,30 @@ class TorchScriptApp:
     atol: float = 1e-5
     """Absolute tolerance of that comparison."""
     arguments: tuple[str, ...] = ()
-    """What `--run` passes to the program; `{model}` stands for the first model's file, `{model:NAME}` for another's. By
-    default a runner gets its model, its example inputs and Python's outputs."""
-    include_dirs: tuple[str, ...] = ()
-    """Include directories, relative to the project."""
-    definitions: tuple[str, ...] = ()
-    """Compile definitions, `NAME` or `NAME=value`; any characters are passed through."""
-    compile_options: tuple[str, ...] = ()
-    """Further options for the C++ compiler."""
-    link_libraries: tuple[str, ...] = ()
-    """Further libraries: `-lname`-style names, or files relative to the project."""
-    link_dirs: tuple[str, ...] = ()
-    """Folders in which the linker looks for them, relative to the project."""
+    """What `--run` passes to the program; `{model}` stands for the first model's file, `{model:NAME}` for another's.
+    By default a runner gets its model, its example inputs and Python's outputs."""
+
+
+@dataclass(frozen=True)
+class CMakeProject:
+    """An existing CMake project that finds Torch; what it installs is put into the package."""
+
+    name: str = ""
+    """Its name, for messages and its build folder."""
+    source_dir: str = ""
+    """The folder of its CMakeLists.txt, relative to the project."""
+    options: Mapping[str, Union[str, bool, int]] = field(default_factory=dict, hash=False)
+    """Cache entries: `{ TARGET_BACKENDS = "torchscript", BUILD_SDK = true }`."""
+    targets: tuple[str, ...] = ()
+    """The targets to build; by default all."""
+    package: Optional[str] = None
+    """The Python package that its install tree is put into; by default the project's only top-level package."""
+    install: bool = True
+    """Put what it installs into wheels and installs. With `false`, only `build_ts_app` builds it."""
+    components: tuple[str, ...] = ()
+    """The install components to take; by default all."""
+    include: tuple[str, ...] = ()
+    """Patterns of installed files to take, `bin/*`; by default all."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +167,9 @@ class ProjectSpec:
 
     options: BuildOptions = field(default_factory=BuildOptions)
     models: tuple[ScriptModel, ...] = ()
+    ops: tuple[OpLibrary, ...] = ()
     apps: tuple[TorchScriptApp, ...] = ()
+    cmake: tuple[CMakeProject, ...] = ()
 
     @property
     def packaged_apps(self) -> tuple[TorchScriptApp, ...]:
@@ -122,6 +177,16 @@ class ProjectSpec:
         return tuple(app for app in self.apps if app.install)
 
     @property
+    def packaged_ops(self) -> tuple[OpLibrary, ...]:
+        """The operator libraries that go into the wheel."""
+        return tuple(ops for ops in self.ops if ops.install)
+
+    @property
+    def packaged_cmake(self) -> tuple[CMakeProject, ...]:
+        """The CMake projects whose install tree goes into the wheel."""
+        return tuple(project for project in self.cmake if project.install)
+
+    @property
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
-        return bool(self.packaged_apps)
+        return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake)

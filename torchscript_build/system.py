@@ -16,6 +16,7 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Optional, Union
 
@@ -38,6 +39,10 @@ class PythonTarget:
     """The site-packages of the interpreter itself, also visible where an isolated build hides them from sys.path."""
     scripts: Optional[Path] = None
     """The folder of installed console scripts."""
+    include: Optional[Path] = None
+    """The folder of Python.h."""
+    ext_suffix: str = ".so"
+    """What the file names of extension modules end in: ``.cpython-311-x86_64-linux-gnu.so``."""
 
     @classmethod
     def current(cls) -> PythonTarget:
@@ -49,6 +54,8 @@ class PythonTarget:
             search_path=tuple(Path(p) for p in sys.path if p),
             site_packages=tuple(Path(p) for p in sites),
             scripts=Path(paths["scripts"]),
+            include=Path(paths["include"]),
+            ext_suffix=EXTENSION_SUFFIXES[0],
         )
 
 

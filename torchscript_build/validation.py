@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import difflib
 import typing
@@ -64,6 +65,10 @@ def _coerce(value: Any, hint: Any) -> Any:
     if origin is tuple:
         if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
             return tuple(value)
+    elif origin is collections.abc.Mapping:
+        plain = typing.get_args(hint)[1]
+        if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
+            return {k: _coerce(v, plain) for k, v in value.items()}
     elif hint is float:
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
@@ -78,6 +83,8 @@ def _coerce(value: Any, hint: Any) -> Any:
 def _words(hint: Any) -> str:
     if typing.get_origin(hint) is tuple:
         return "a list of strings"
+    if typing.get_origin(hint) is collections.abc.Mapping:
+        return "a table of strings, numbers and booleans"
     return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
 
 

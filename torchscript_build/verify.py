@@ -3,42 +3,84 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from torchscript_build import elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 
+_OTHER_ABI = {
+    True: "cxx11-abi = false in the settings, and a torch up to 2.6 (its wheels for x86_64 have the old ABI)",
+    False: "cxx11-abi = true in the settings, and torch 2.7 or newer, or an archive with cxx11-abi in its name",
+}
 PYTHON_LIBRARIES = ("libtorch_python.", "libpython3")
 
 
-def verify_artifacts(files: Sequence[Path], libtorch: LibTorch, *, library_dirs: Sequence[Path] = ()) -> None:
+def verify_artifacts(
+    files: Sequence[Path],
+    libtorch: LibTorch,
+    *,
+    library_dirs: Sequence[Path] = (),
+    python_modules: Collection[Path] = (),
+) -> None:
     """Verify installed programs and libraries, as they will lie in the package.
 
     Binaries of macOS and Windows are passed over: only ELF is read.
 
     :param library_dirs: the project's own link directories, where NEEDED libraries may lie.
+    :param python_modules: those of the files that may need libtorch_python.
     :raises VerificationError: with every problem of every file.
     """
     problems = [
         f"{path.name}: {problem}"
         for path in files
         if elf.is_elf(path)
-        for problem in _problems(path, libtorch, [*library_dirs, *{f.parent: None for f in files}])
+        for problem in _problems(path, libtorch, library_dirs, is_module=path in python_modules)
     ]
     if problems:
         raise VerificationError("what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems))
 
 
-def _problems(path: Path, libtorch: LibTorch, library_dirs: Sequence[Path]) -> list[str]:
+def verify_linked(linked: Sequence[tuple[str, Path]], libtorch: LibTorch) -> None:
+    """Check the libraries that targets link, before anything is compiled, for the other C++ ABI.
+
+    Only shared ELF libraries are read; libtorch's own and those without std::string in their interface say nothing.
+
+    :param linked: pairs (target, library file).
+    :raises VerificationError: names each library, what it has, what libtorch has, and the ways out.
+    """
+    if libtorch.cxx11_abi is None:
+        return
+    own = {os.path.realpath(d) for d in libtorch.library_dirs}
+    problems = []
+    for target, path in linked:
+        if os.path.realpath(path.parent) in own or not elf.is_elf(path):
+            continue
+        abi = elf.cxx11_abi_of(path)
+        if abi is not None and abi != libtorch.cxx11_abi:
+            problems.append(f"{target} links {path}, which was compiled with _GLIBCXX_USE_CXX11_ABI={int(abi)}")
+    if problems:
+        kind = "new" if libtorch.cxx11_abi else "old"
+        raise VerificationError(
+            f"libtorch {libtorch.full_version} has the {kind} C++ ABI (_GLIBCXX_USE_CXX11_ABI="
+            f"{int(libtorch.cxx11_abi)}), and std::string cannot pass between the two:\n"
+            + "\n".join(f"  - {p}" for p in problems),
+            cures=[
+                f"use a build of that library with -D_GLIBCXX_USE_CXX11_ABI={int(libtorch.cxx11_abi)}",
+                f"use a libtorch with the other ABI: {_OTHER_ABI[libtorch.cxx11_abi]}",
+            ],
+        )
+
+
+def _problems(path: Path, libtorch: LibTorch, library_dirs: Sequence[Path], *, is_module: bool) -> list[str]:
     info = elf.read_elf(path)
     problems = []
     absolute = [entry for entry in (*info.rpath, *info.runpath) if not entry.startswith(("$ORIGIN", "${ORIGIN}"))]
     if absolute:
         problems.append(f"its RUNPATH has folders of this machine: {os.pathsep.join(absolute)}")
     python = [name for name in info.needed if name.startswith(PYTHON_LIBRARIES)]
-    if python:
+    if python and not is_module:
         problems.append(f"it needs {', '.join(python)}: it would run inside Python only")
     found = elf.resolve_needed(info, library_path=[*libtorch.library_dirs, *library_dirs])
     missing = [name for name, where in found.items() if where is None and name not in python]

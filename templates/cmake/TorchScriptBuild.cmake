@@ -1,73 +1,144 @@
 # The functions that the generated CMakeLists.txt calls. All values arrive as keyword arguments.
+#
+# Common to ts_add_ops and ts_add_app: NAME name SOURCES file… FILE_NAME name OUTPUT_DIR dir          where it lies in
+# the build tree, below "out", as in the package tree [DESTINATION dir]       where it is installed; without, it is
+# built and never installed [OPS target…]           operator libraries that it links, even if it refers to none of their
+# symbols [INSTALL_RPATH dir…] [INCLUDE_DIRS dir…] [DEFINITIONS def…] [COMPILE_OPTIONS opt…] [CXX_OPTIONS opt…]
+# [LINK_LIBRARIES lib…] [LINK_DIRS dir…]
 
-# The RUNPATH that an installed file gets is relative; the copy in the build tree finds libtorch where it is now.
-function(_ts_set_runpath target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "OUTPUT_DIR" "INSTALL_RPATH;BUILD_RPATH")
+set(_ts_options PYTHON_MODULE RUNNER)
+set(_ts_single
+    NAME
+    FILE_NAME
+    OUTPUT_DIR
+    DESTINATION
+    COMPONENT
+    PYTHON_INCLUDE
+    LIMITED_API)
+set(_ts_multi
+    SOURCES
+    OPS
+    INSTALL_RPATH
+    INCLUDE_DIRS
+    DEFINITIONS
+    COMPILE_OPTIONS
+    CXX_OPTIONS
+    LINK_LIBRARIES
+    LINK_DIRS)
+
+# Stop at a misspelled keyword.
+function(_ts_reject_unparsed function)
+  if(arg_UNPARSED_ARGUMENTS)
+    message(FATAL_ERROR "${function}: unknown arguments: ${arg_UNPARSED_ARGUMENTS}")
+  endif()
+endfunction()
+
+# Link the operator libraries in arg_OPS so that no linker drops them: models name operators, programs do not.
+function(_ts_link_ops)
+  if(NOT arg_OPS)
+    return()
+  endif()
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    target_link_libraries("${arg_NAME}" PRIVATE "-Wl,--push-state,--no-as-needed" ${arg_OPS} "-Wl,--pop-state")
+  else()
+    target_link_libraries("${arg_NAME}" PRIVATE ${arg_OPS})
+  endif()
+  if(APPLE)
+    foreach(ops IN LISTS arg_OPS)
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:-needed_library,$<TARGET_FILE:${ops}>")
+    endforeach()
+  elseif(MSVC)
+    foreach(ops IN LISTS arg_OPS)
+      string(MAKE_C_IDENTIFIER "torchscript_build_keep_${ops}" symbol)
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:/INCLUDE:${symbol}")
+    endforeach()
+  endif()
+endfunction()
+
+# What an operator library and an app have in common; reads the caller's arg_… variables.
+function(_ts_finish_target)
+  target_include_directories("${arg_NAME}" PRIVATE ${arg_INCLUDE_DIRS})
+  foreach(definition IN LISTS arg_DEFINITIONS)
+    target_compile_definitions("${arg_NAME}" PRIVATE "${definition}")
+  endforeach()
+  target_compile_options("${arg_NAME}" PRIVATE ${arg_COMPILE_OPTIONS})
+  foreach(option IN LISTS arg_CXX_OPTIONS)
+    target_compile_options("${arg_NAME}" PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${option}>")
+  endforeach()
+  target_link_directories("${arg_NAME}" PRIVATE ${arg_LINK_DIRS})
+  _ts_link_ops()
+  target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES} torch)
+  # The RUNPATH of an installed file is relative; the one in the build tree finds libtorch where it is now.
   set_target_properties(
-    ${target}
-    PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/out/${arg_OUTPUT_DIR}"
+    "${arg_NAME}"
+    PROPERTIES PREFIX ""
+               SUFFIX ""
+               OUTPUT_NAME "${arg_FILE_NAME}"
+               RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/out/${arg_OUTPUT_DIR}"
                LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/out/${arg_OUTPUT_DIR}"
-               BUILD_RPATH "${TORCH_LIBRARY_DIR};${arg_BUILD_RPATH}"
+               BUILD_RPATH "${TORCH_LIBRARY_DIR}"
                BUILD_RPATH_USE_ORIGIN ON
                INSTALL_RPATH "${arg_INSTALL_RPATH}"
                INSTALL_RPATH_USE_LINK_PATH OFF)
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-    target_link_options(${target} PRIVATE "LINKER:--enable-new-dtags")
+    target_link_options("${arg_NAME}" PRIVATE "LINKER:--enable-new-dtags")
+  endif()
+  if(arg_DESTINATION)
+    install(
+      TARGETS "${arg_NAME}"
+      RUNTIME DESTINATION "${arg_DESTINATION}" COMPONENT ${arg_COMPONENT}
+      LIBRARY DESTINATION "${arg_DESTINATION}" COMPONENT ${arg_COMPONENT}
+      ARCHIVE DESTINATION "${arg_DESTINATION}" COMPONENT development)
   endif()
 endfunction()
 
-# What an app and an operator library have in common.
-function(_ts_configure_target target)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "INCLUDE_DIRS;DEFINITIONS;COMPILE_OPTIONS;LINK_LIBRARIES;LINK_DIRS")
-  target_include_directories(${target} PRIVATE ${arg_INCLUDE_DIRS})
-  foreach(definition IN LISTS arg_DEFINITIONS)
-    target_compile_definitions(${target} PRIVATE "${definition}")
-  endforeach()
-  target_compile_options(${target} PRIVATE ${arg_COMPILE_OPTIONS})
-  target_link_directories(${target} PRIVATE ${arg_LINK_DIRS})
-  target_link_libraries(${target} PRIVATE ${arg_LINK_LIBRARIES} torch)
-endfunction()
-
-function(_ts_reject_unparsed function unparsed missing)
-  if(unparsed)
-    message(FATAL_ERROR "${function}: unknown arguments: ${unparsed}")
-  endif()
-  if(missing)
-    message(FATAL_ERROR "${function}: keywords without a value: ${missing}")
-  endif()
-endfunction()
-
-# ts_add_runner(SOURCES file…): the runner's common part, compiled once for all apps of the project.
+# ts_add_runner(SOURCES file…): the runner, main() included, compiled once for all apps of the project.
 function(ts_add_runner)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "SOURCES")
-  _ts_reject_unparsed(ts_add_runner "${arg_UNPARSED_ARGUMENTS}" "${arg_KEYWORDS_MISSING_VALUES}")
+  _ts_reject_unparsed(ts_add_runner)
   add_library(ts_runner STATIC ${arg_SOURCES})
   target_include_directories(ts_runner PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/runner")
   target_link_libraries(ts_runner PUBLIC torch)
 endfunction()
 
-# ts_add_app(NAME … SOURCES file… [RUNNER] OUTPUT_DIR dir [DESTINATION dir] [INSTALL_RPATH dir…] [BUILD_RPATH dir…]
-#            [INCLUDE_DIRS …] [DEFINITIONS …] [COMPILE_OPTIONS …] [LINK_LIBRARIES …] [LINK_DIRS …])
-# An app without DESTINATION is built and never installed.
+# ts_add_app(… [RUNNER]): a program; RUNNER links the runner, to which SOURCES add only what the app is called.
 function(ts_add_app)
-  cmake_parse_arguments(
-    PARSE_ARGV 0 arg "RUNNER" "NAME;OUTPUT_DIR;DESTINATION"
-    "SOURCES;INSTALL_RPATH;BUILD_RPATH;INCLUDE_DIRS;DEFINITIONS;COMPILE_OPTIONS;LINK_LIBRARIES;LINK_DIRS")
-  _ts_reject_unparsed(ts_add_app "${arg_UNPARSED_ARGUMENTS}" "")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")
+  _ts_reject_unparsed(ts_add_app)
   add_executable("${arg_NAME}" ${arg_SOURCES})
   if(arg_RUNNER)
     target_link_libraries("${arg_NAME}" PRIVATE ts_runner)
   endif()
-  _ts_configure_target(
-    "${arg_NAME}"
-    INCLUDE_DIRS ${arg_INCLUDE_DIRS}
-    DEFINITIONS ${arg_DEFINITIONS}
-    COMPILE_OPTIONS ${arg_COMPILE_OPTIONS}
-    LINK_LIBRARIES ${arg_LINK_LIBRARIES}
-    LINK_DIRS ${arg_LINK_DIRS})
-  _ts_set_runpath("${arg_NAME}" OUTPUT_DIR "${arg_OUTPUT_DIR}" INSTALL_RPATH ${arg_INSTALL_RPATH} BUILD_RPATH
-                  ${arg_BUILD_RPATH})
-  if(arg_DESTINATION)
-    install(TARGETS "${arg_NAME}" RUNTIME DESTINATION "${arg_DESTINATION}" COMPONENT torchscript-build)
+  set(arg_COMPONENT apps)
+  _ts_finish_target()
+endfunction()
+
+# ts_add_ops(… [PYTHON_MODULE PYTHON_INCLUDE dir [LIMITED_API 3.9]]): an operator library. PYTHON_MODULE makes it a
+# Python extension module as well, which links libtorch_python.
+function(ts_add_ops)
+  cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")
+  _ts_reject_unparsed(ts_add_ops)
+  add_library("${arg_NAME}" SHARED ${arg_SOURCES})
+  if(arg_PYTHON_MODULE)
+    target_include_directories("${arg_NAME}" SYSTEM PRIVATE "${arg_PYTHON_INCLUDE}")
+    target_compile_definitions("${arg_NAME}" PRIVATE TORCH_API_INCLUDE_EXTENSION_H TORCH_EXTENSION_NAME=${arg_NAME})
+    target_link_libraries("${arg_NAME}" PRIVATE "${TORCH_PYTHON_LIBRARY}")
+    if(arg_LIMITED_API)
+      target_compile_definitions("${arg_NAME}" PRIVATE Py_LIMITED_API=${arg_LIMITED_API})
+    endif()
+    if(APPLE)
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:-undefined,dynamic_lookup")
+    endif()
+  elseif(MSVC)
+    # A symbol that programs can ask for, so that they keep the library.
+    string(MAKE_C_IDENTIFIER "torchscript_build_keep_${arg_NAME}" symbol)
+    set(anchor "${CMAKE_CURRENT_BINARY_DIR}/${symbol}.cpp")
+    file(
+      GENERATE
+      OUTPUT "${anchor}"
+      CONTENT "extern \"C\" __declspec(dllexport) int ${symbol} = 1;\n")
+    target_sources("${arg_NAME}" PRIVATE "${anchor}")
   endif()
+  set(arg_COMPONENT ops)
+  _ts_finish_target()
 endfunction()

@@ -1,9 +1,9 @@
 # Targets and variables of the package Torch, from the facts that TorchConfig.cmake has set.
 #
-# Defines what the stock package defines, without asking for CUDA, cuDNN, MKL, kineto or nvToolsExt:
-#   targets    torch, torch_library, torch_cpu, c10, and torch_cuda, c10_cuda, torch_python where they are
-#   variables  TORCH_LIBRARIES TORCH_INCLUDE_DIRS TORCH_CXX_FLAGS TORCH_INSTALL_PREFIX TORCH_CUDA_LIBRARIES
-#              TORCH_VERSION TORCH_CXX_STANDARD TORCH_LIBRARY_DIR TORCH_PYTHON_LIBRARY
+# Defines what the stock package defines, without asking for CUDA, cuDNN, MKL, kineto or nvToolsExt: targets    torch,
+# torch_library, torch_cpu, c10, and torch_cuda, c10_cuda, torch_python where they are variables  TORCH_LIBRARIES
+# TORCH_INCLUDE_DIRS TORCH_CXX_FLAGS TORCH_INSTALL_PREFIX TORCH_CUDA_LIBRARIES TORCH_VERSION TORCH_CXX_STANDARD
+# TORCH_LIBRARY_DIR TORCH_PYTHON_LIBRARY
 
 foreach(_ts_file IN LISTS _ts_torch_include_dirs _ts_torch_libraries)
   if(NOT EXISTS "${_ts_file}")
@@ -58,8 +58,20 @@ if(NOT _ts_torch_cuda_version STREQUAL "")
   set(TORCH_CUDA_VERSION "${_ts_torch_cuda_version}")
 endif()
 
-foreach(_ts_name IN ITEMS prefix version cxx_standard abi_flag include_dirs library_dir libraries kept_libraries
-                          cuda_libraries python_library cuda_version link_options)
+foreach(
+  _ts_name IN
+  ITEMS prefix
+        version
+        cxx_standard
+        abi_flag
+        include_dirs
+        library_dir
+        libraries
+        kept_libraries
+        cuda_libraries
+        python_library
+        cuda_version
+        link_options)
   unset(_ts_torch_${_ts_name})
 endforeach()
 unset(_ts_name)

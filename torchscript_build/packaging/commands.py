@@ -1,57 +1,45 @@
-"""``build_ts_app``: from the project's settings to built, checked and staged programs."""
+"""``build_ts_ops`` and ``build_ts_app``: setuptools commands around one session."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, ClassVar, Optional
 
 from setuptools import Command
 
+from torchscript_build import log
 from torchscript_build.errors import TorchScriptBuildError
-from torchscript_build.packaging.staging import staged_targets
+from torchscript_build.packaging import outputs
+from torchscript_build.packaging.loader import MODULE as LOADER
 from torchscript_build.packaging.wiring import project_root, read_spec, translated
 from torchscript_build.specs import ProjectSpec
 from torchscript_build.system import Environment
 
-
-class _RunOption:
-    """Lets ``--run`` live beside setuptools' method ``run``: setting it is the option, calling it the command."""
-
-    def __get__(self, command: Any, owner: Any) -> Any:
-        return owner._run if command is None else command._run
-
-    def __set__(self, command: Any, value: object) -> None:
-        command.runs_apps = bool(value)
+OPTIONS = ("libtorch", "build_type", "jobs", "generator")
+"""Options that stand for settings of the same name."""
 
 
-class build_ts_app(Command):  # type: ignore[misc,unused-ignore]
-    """Build the project's TorchScript apps; part of ``build`` for those that are packaged."""
+class _Build(Command):  # type: ignore[misc,unused-ignore]
+    """What both commands have in common."""
 
-    description = "build C++ apps that load TorchScript models"
-    user_options = [  # noqa: RUF012 - setuptools' protocol
+    user_options: ClassVar[Any] = [
         ("libtorch=", None, "the libtorch to use: a folder (searched for by default)"),
         ("build-type=", None, "CMake's build type: Release, Debug, RelWithDebInfo, MinSizeRel"),
         ("jobs=", "j", "how many compilers run at once"),
         ("generator=", None, "CMake's generator"),
-        ("run", None, "run the apps when they are built"),
-        ("verify", None, "compare the apps' outputs with Python's"),
         ("inplace", "i", "put the results into the source tree as well"),
         ("dry-run", None, "print the plan as JSON and build nothing"),
         ("build-lib=", "b", "the folder to stage into"),
         ("build-base=", None, "the folder that build folders are made in"),
     ]
-    boolean_options = ["run", "verify", "inplace", "dry-run"]  # noqa: RUF012
-
-    run: Callable[[], None] = _RunOption()  # type: ignore[assignment]
+    boolean_options: ClassVar[Any] = ["inplace", "dry-run"]
 
     def initialize_options(self) -> None:
         self.libtorch: Optional[str] = None
         self.build_type: Optional[str] = None
         self.jobs: Optional[str] = None
         self.generator: Optional[str] = None
-        self.runs_apps = False
-        self.verify = False
         self.inplace = False
         self.dry_run = False
         self.build_lib: Optional[str] = None
@@ -68,84 +56,145 @@ class build_ts_app(Command):  # type: ignore[misc,unused-ignore]
         :raises SettingsError: with every problem.
         """
         if self._spec is None:
-            options = {name: getattr(self, name) for name in ("libtorch", "build_type", "jobs", "generator")}
-            self._spec = read_spec(self.distribution, options)
+            self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
+
+    def _session(self) -> Any:
+        from torchscript_build.packaging.session import Session
+        from torchscript_build.packaging.staging import Destination
+
+        into_sources = bool(self.inplace or self.editable_mode)
+        return Session(
+            self.read_spec(),
+            Environment.current(),
+            project=self.distribution.get_name(),
+            version=self.distribution.get_version(),
+            root=project_root(self.distribution),
+            build_base=Path(self.build_base or "build").absolute(),
+            destination=Destination(
+                wheel=None if into_sources else self._in_build_lib,
+                source=self._in_source_tree if into_sources else None,
+            ),
+            # As a part of `build`, only what is packaged is built.
+            packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
+        )
+
+    def _in_build_lib(self, target: str) -> Path:
+        return Path(self.build_lib or "", target)
+
+    def _package_dir(self, package: str) -> Path:
+        """A package's folder among the sources, by the project's package_dir."""
+        build_py: Any = self.get_finalized_command("build_py")
+        return Path(project_root(self.distribution), build_py.get_package_dir(package))
+
+    def _in_source_tree(self, target: str) -> Path:
+        """A path in the package tree → the same file among the sources."""
+        package = outputs.package_of(self.read_spec(), target)
+        return self._package_dir(package) / target[len(package) + 1 :]
+
+    # What setuptools asks of a sub-command of build (setuptools.command.build.SubCommand).
+
+    def _targets(self) -> list[str]:
+        """The package-tree paths of this command's results, known before anything is built."""
+        raise NotImplementedError
+
+    def get_source_files(self) -> list[str]:
+        """For sdists: the files of the project that the settings name."""
+        try:
+            return outputs.source_files(self.read_spec(), project_root(self.distribution))
+        except TorchScriptBuildError as error:
+            raise translated(error) from error
+
+    def get_outputs(self) -> list[str]:
+        """The files in build_lib."""
+        return [str(self._in_build_lib(target)) for target in self._targets()]
+
+    def get_output_mapping(self) -> dict[str, str]:
+        """File in build_lib → the same among the sources, for editable installs."""
+        if not self.editable_mode:
+            return {}
+        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._targets()}
+
+
+class build_ts_ops(_Build):
+    """Build the project's operator libraries; part of ``build`` for those that are packaged."""
+
+    description = "build C++ operator libraries for TorchScript"
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        self.set_undefined_options("build_ts_app", *((name, name) for name in OPTIONS))
+        app: Any = self.get_finalized_command("build_ts_app")
+        self.inplace = self.inplace or app.inplace
+        self.editable_mode = self.editable_mode or app.editable_mode
+
+    def run(self) -> None:
+        from torchscript_build.packaging.session import build_ops, print_plan, unloaded_packages
+
+        try:
+            spec = self.read_spec()
+            if not spec.ops:
+                return
+            session = self._session()
+            if self.dry_run:
+                print_plan(session)
+                return
+            build_ops(session)
+            packages = sorted({o.package for o in spec.packaged_ops if o.package})
+            for package in unloaded_packages(spec, [(p, self._package_dir(p)) for p in packages]):
+                log.warn(
+                    f"{package}/__init__.py does not load its operator libraries: "
+                    f"add the line `from . import {LOADER}  # noqa: F401`"
+                )
+        except TorchScriptBuildError as error:
+            raise translated(error) from error
+
+    def _targets(self) -> list[str]:
+        return outputs.ops_targets(self.read_spec(), Environment.current())
+
+
+class _RunOption:
+    """Lets ``--run`` live beside setuptools' method ``run``: setting it is the option, calling it the command."""
+
+    def __get__(self, command: Any, owner: Any) -> Any:
+        return owner._run if command is None else command._run
+
+    def __set__(self, command: Any, value: object) -> None:
+        command.runs_apps = bool(value)
+
+
+class build_ts_app(_Build):
+    """Build the project's apps and CMake projects, after its operator libraries; part of ``build``."""
+
+    description = "build C++ apps that load TorchScript models"
+    user_options: ClassVar[Any] = [
+        *_Build.user_options,
+        ("run", None, "run the apps when they are built"),
+        ("verify", None, "compare the apps' outputs with Python's"),
+    ]
+    boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify"]
+
+    run: Callable[[], None] = _RunOption()  # type: ignore[assignment]
+
+    def initialize_options(self) -> None:
+        super().initialize_options()
+        self.runs_apps = False
+        self.verify = False
 
     def _run(self) -> None:
         from torchscript_build.packaging.session import build_apps, print_plan
 
         try:
             spec = self.read_spec()
-            if not spec.apps:
-                return
-            environment = Environment.current()
-            root = project_root(self.distribution)
-            described: Any = {
-                "project": self.distribution.get_name(),
-                "version": self.distribution.get_version(),
-                "root": root,
-                "build_base": Path(self.build_base or "build").absolute(),
-            }
             if self.dry_run:
-                print_plan(spec, environment, **described)
+                print_plan(self._session())
                 return
-            # As a part of `build`, only what is packaged is built.
-            asked = "build_ts_app" in self.distribution.commands
-            build_apps(
-                spec,
-                environment,
-                **described,
-                packaged_only=not asked,
-                run=self.runs_apps,
-                verify=self.verify,
-                wheel_folder=None if self.inplace or self.editable_mode else self._in_build_lib,
-                source_folder=self._in_source_tree if self.inplace or self.editable_mode else None,
-            )
+            if spec.ops:
+                self.run_command("build_ts_ops")
+            if spec.apps or spec.cmake:
+                build_apps(self._session(), run=self.runs_apps, verify=self.verify)
         except TorchScriptBuildError as error:
             raise translated(error) from error
 
-    def _in_build_lib(self, target: str) -> Path:
-        return Path(self.build_lib or "", target)
-
-    def _in_source_tree(self, target: str) -> Path:
-        """A path in the package tree → the same file among the sources, by the project's package_dir."""
-        build_py: Any = self.get_finalized_command("build_py")
-        package, rest = self._split(target)
-        return Path(project_root(self.distribution), build_py.get_package_dir(package), rest)
-
-    def _split(self, target: str) -> tuple[str, str]:
-        """``my/package/bin/app`` → the package and the path inside it."""
-        apps = self.read_spec().packaged_apps
-        package = max(
-            (a.package or "" for a in apps if target.startswith((a.package or "").replace(".", "/") + "/")), key=len
-        )
-        return package, target[len(package) + 1 :]
-
-    # What setuptools asks of a sub-command of build (setuptools.command.build.SubCommand).
-
-    def get_source_files(self) -> list[str]:
-        """For sdists: the sources and model files that the settings name."""
-        try:
-            spec = self.read_spec()
-        except TorchScriptBuildError as error:
-            raise translated(error) from error
-        files = [source for app in spec.apps for source in app.sources]
-        files += [
-            model.file
-            for model in spec.models
-            if model.file and (project_root(self.distribution) / model.file).is_file()
-        ]
-        files += [i for m in spec.models for i in m.example_inputs if (project_root(self.distribution) / i).is_file()]
-        return sorted(set(files))
-
-    def get_outputs(self) -> list[str]:
-        """The files in build_lib."""
-        return [str(self._in_build_lib(t)) for t in staged_targets(self.read_spec(), Environment.current().platform)]
-
-    def get_output_mapping(self) -> dict[str, str]:
-        """File in build_lib → the same among the sources, for editable installs."""
-        if not self.editable_mode:
-            return {}
-        targets = staged_targets(self.read_spec(), Environment.current().platform)
-        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in targets}
+    def _targets(self) -> list[str]:
+        return outputs.app_targets(self.read_spec(), Environment.current())

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from setuptools import Distribution
 
-KEYWORDS = ("ts_models", "ts_apps")
+KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
 TABLE_HINT = b"torchscript-build"
 
 

@@ -1,84 +1,181 @@
-"""One run of ``build_ts_app``: discover, make models, build, compare with Python, stage, run."""
+"""One run of ``build_ts_ops`` or ``build_ts_app``: discover, make models, build, check, compare with Python, stage."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
-from torchscript_build import log
+from torchscript_build import log, system
 from torchscript_build.build import build_lock, build_targets
+from torchscript_build.cmake_project import build_cmake_project
 from torchscript_build.discover import discover_plan
-from torchscript_build.export import prepare_models
-from torchscript_build.packaging.staging import stage, staged_files
+from torchscript_build.errors import SettingsError
+from torchscript_build.export import Reference, prepare_models
+from torchscript_build.loading import Schemas, load_libraries
+from torchscript_build.model_check import check_models
+from torchscript_build.packaging.loader import MODULE, loader_packages, render_loaders
+from torchscript_build.packaging.staging import Destination, StagedFile, app_files, ops_files, stage
 from torchscript_build.parity import compare_app, run_app, runs_against_python
 from torchscript_build.plan import BuildPlan
+from torchscript_build.registrations import HEAVY_HEADERS, Registrations, find_conflicts, read_registrations
 from torchscript_build.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.jobs import plan_jobs, read_available_memory
 
-PackageFolder = Callable[[str], Path]
-"""A path in the package tree → the file to write."""
+
+@dataclass(frozen=True)
+class Session:
+    """A project on a machine, and where its results go."""
+
+    spec: ProjectSpec
+    environment: Environment
+    project: str
+    version: str
+    root: Path
+    build_base: Path
+    destination: Destination
+    packaged_only: bool = False
+    """Leave out what has ``install = false``."""
+
+    def plan(self) -> BuildPlan:
+        """Find everything, and decide everything."""
+        return discover_plan(
+            self.spec,
+            self.environment,
+            project=self.project,
+            version=self.version,
+            root=self.root,
+            build_base=self.build_base,
+        )
+
+    def jobs(self) -> int:
+        """How many compilers run at once."""
+        return plan_jobs(self.spec.options.jobs, self.environment, available_bytes=read_available_memory())
 
 
-def print_plan(
-    spec: ProjectSpec, environment: Environment, *, project: str, version: str, root: Path, build_base: Path
-) -> None:
+def print_plan(session: Session) -> None:
     """Print the plan as JSON; build nothing."""
-    plan = discover_plan(spec, environment, project=project, version=version, root=root, build_base=build_base)
-    log.say(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+    log.say(json.dumps(session.plan().to_json(), indent=2, ensure_ascii=False))
 
 
-def build_apps(
-    spec: ProjectSpec,
-    environment: Environment,
-    *,
-    project: str,
-    version: str,
-    root: Path,
-    build_base: Path,
-    packaged_only: bool = False,
-    run: bool = False,
-    verify: bool = False,
-    wheel_folder: Optional[PackageFolder] = None,
-    source_folder: Optional[PackageFolder] = None,
-) -> BuildPlan:
-    """Build the project's apps; nothing is staged before everything is built and checked.
-
-    :param packaged_only: leave out apps with ``install = false``.
-    :param wheel_folder: where files for a wheel go, with relative RUNPATHs.
-    :param source_folder: where files for the source tree go; these find libtorch where it is on this machine.
-    """
-    plan = discover_plan(spec, environment, project=project, version=version, root=root, build_base=build_base)
-    apps = spec.packaged_apps if packaged_only else spec.apps
+def build_ops(session: Session) -> None:
+    """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked."""
+    spec, environment = session.spec, session.environment
+    registrations = read_all_registrations(spec, session.root)
+    problems = find_conflicts(registrations, {o.name: o.namespaces for o in spec.ops})
+    if problems:
+        raise SettingsError(problems)
+    plan = session.plan()
     say_header(plan)
-    wanted = {model for app in apps for model in app.models} if packaged_only else {m.name for m in spec.models}
-    compared = {
-        app.name: (app.models[0], app.method) for app in apps if _is_compared(app, spec, run=run, verify=verify)
-    }
+    say_advice(registrations)
+    wanted = [o for o in plan.ops if o.install or not session.packaged_only]
     with build_lock(plan):
-        references = prepare_models(plan, environment, names=wanted, references=set(compared.values()))
-        jobs = plan_jobs(spec.options.jobs, environment, available_bytes=read_available_memory())
-        result = build_targets(plan, environment, jobs=jobs, targets=[app.name for app in apps])
-        for app in apps:
-            if app.name in compared:
-                model = Path(plan.model(app.models[0]).file)
-                reference = references[compared[app.name]]
-                with log.step(f"compare {app.name} with Python"):
-                    compare_app(app, result.artifact(app.name), model, reference, variables=environment.variables)
-        if wheel_folder is not None:
-            stage(staged_files(spec, plan, lambda _, target: result.installed / target), wheel_folder)
-        if source_folder is not None:
-            stage(staged_files(spec, plan, lambda name, _: result.artifact(name)), source_folder)
-    for app in apps:
-        log.say(f"-- built {app.name}: {result.artifact(app.name)}")
-    for app in apps if run else ():
-        if app.name not in compared:
-            models = {name: Path(plan.model(name).file) for name in app.models}
-            with log.step(f"run {app.name}"):
-                run_app(app, result.artifact(app.name), models, variables=environment.variables)
-    return plan
+        result = build_targets(plan, environment, jobs=session.jobs(), targets=wanted)
+        built = {o.name: result.built(o.name) for o in wanted}
+        schemas = load_libraries(plan, built, environment)
+        loaders = render_loaders(spec, plan, registrations, schemas)
+        for target, text in loaders.items():  # for factories that import the package before it is staged
+            system.write_if_changed(plan.out_dir / target, text)
+        if session.destination.wheel:
+            stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
+        if session.destination.source:
+            stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
+    say_built(built)
+
+
+def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> None:
+    """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked."""
+    spec, environment = session.spec, session.environment
+    plan = session.plan()
+    say_header(plan)
+    apps = {a.name: a for a in (spec.packaged_apps if session.packaged_only else spec.apps)}
+    models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
+    compared = {a.name: (a.models[0], a.method) for a in apps.values() if _is_compared(a, spec, run=run, verify=verify)}
+    with build_lock(plan):
+        references = prepare_models(plan, environment, names=models, references=set(compared.values()))
+        check_models(apps, plan, read_all_registrations(spec, session.root), read_schemas(plan))
+        targets = [a for a in plan.apps if a.name in apps]
+        if targets:
+            result = build_targets(plan, environment, jobs=session.jobs(), targets=targets)
+            built = {a.name: result.built(a.name) for a in targets}
+            _compare(plan, built, {n: (apps[n], references[key]) for n, key in compared.items()}, environment)
+            if session.destination.wheel:
+                stage(app_files(spec, plan, result.installed), session.destination.wheel)
+            if session.destination.source:
+                stage(app_files(spec, plan, lambda a: result.built(a.name)), session.destination.source)
+            say_built(built)
+        _build_projects(session, plan)
+    for name, app in apps.items() if run else ():
+        if name not in compared:
+            files = {model: Path(plan.model(model).file) for model in app.models}
+            with log.step(f"run {name}"):
+                run_app(app, built[name], files, variables=environment.variables)
+
+
+def _compare(
+    plan: BuildPlan,
+    built: Mapping[str, Path],
+    compared: Mapping[str, tuple[TorchScriptApp, Reference]],
+    environment: Environment,
+) -> None:
+    for name, (app, reference) in compared.items():
+        with log.step(f"compare {name} with Python"):
+            model = Path(plan.model(app.models[0]).file)
+            compare_app(app, built[name], model, reference, variables=environment.variables)
+
+
+def _build_projects(session: Session, plan: BuildPlan) -> None:
+    for project in plan.cmake:
+        if not project.install and session.packaged_only:
+            continue
+        installed = build_cmake_project(plan, project, session.environment, jobs=session.jobs())
+        files = [StagedFile(f"{project.package_dir}/{name}", path) for name, path in installed.items()]
+        for folder in (session.destination.wheel, session.destination.source):
+            if folder and project.install:
+                stage(files, folder)
+
+
+def _is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> bool:
+    """Is this app run on reference inputs? ``--run`` does so, too, unless the project has arguments of its own."""
+    if not app.models or not runs_against_python(app):
+        return False
+    first = next(m for m in spec.models if m.name == app.models[0])
+    return bool(first.example_inputs) and (verify or app.verify or (run and not app.arguments))
+
+
+def read_all_registrations(spec: ProjectSpec, root: Path) -> Mapping[str, Registrations]:
+    """What the sources of each operator library register."""
+    return {o.name: read_registrations(root / source for source in o.sources) for o in spec.ops}
+
+
+def read_schemas(plan: BuildPlan) -> Schemas:
+    """What the operator libraries registered when they were last loaded; empty where that is not known."""
+    try:
+        record = json.loads(Path(plan.build_dir, "operators.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    schemas: Schemas = record.get("schemas", {})
+    return schemas
+
+
+def unloaded_packages(spec: ProjectSpec, package_folder: Sequence[tuple[str, Path]]) -> list[str]:
+    """The packages with a loader whose ``__init__.py`` does not import it.
+
+    :param package_folder: pairs (package, its folder among the sources).
+    """
+    wanted = loader_packages(spec)
+    missing = []
+    for package, folder in package_folder:
+        if package in wanted:
+            try:
+                text = (folder / "__init__.py").read_text(encoding="utf-8")
+            except OSError:
+                text = ""
+            if MODULE not in text:
+                missing.append(package)
+    return missing
 
 
 def say_header(plan: BuildPlan) -> None:
@@ -89,15 +186,19 @@ def say_header(plan: BuildPlan) -> None:
     where = f"{libtorch.root}, by {libtorch.found_by}"
     log.say(f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi}) in {where}")
     compiler = " ".join([*tools.cxx.command[:1], tools.cxx.id, tools.cxx.version])
-    log.say(
-        f"-- CMake {tools.cmake.version}, {tools.generator.name or 'default generator'}, {compiler}, {plan.build_type}"
-    )
+    generator = tools.generator.name or "CMake's default generator"
+    log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}, {plan.build_type}")
     log.say(f"-- build folder {plan.build_dir}")
 
 
-def _is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> bool:
-    """Is this app run on reference inputs? ``--run`` does so, too, unless the project has arguments of its own."""
-    if not app.models or not runs_against_python(app):
-        return False
-    first = next(m for m in spec.models if m.name == app.models[0])
-    return bool(first.example_inputs) and (verify or app.verify or (run and not app.arguments))
+def say_advice(registrations: Mapping[str, Registrations]) -> None:
+    """One line for each source with a header that costs much."""
+    for registered in registrations.values():
+        for source, header in registered.heavy:
+            log.say(f"-- advice: {source} includes {header}: {HEAVY_HEADERS[header]}")
+
+
+def say_built(built: Mapping[str, Path]) -> None:
+    """Where the results are."""
+    for name, path in built.items():
+        log.say(f"-- built {name}: {path}")

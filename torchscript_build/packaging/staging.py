@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Union
+from typing import Optional, Union
 
 from torchscript_build import system
-from torchscript_build.packaging.launcher import MODULE, render_launchers
-from torchscript_build.plan import BuildPlan
+from torchscript_build.packaging import launcher
+from torchscript_build.plan import BuildPlan, PlannedTarget
 from torchscript_build.specs import ProjectSpec
+
+PackageFolder = Callable[[str], Path]
+"""A path in the package tree → the file to write."""
 
 
 @dataclass(frozen=True)
@@ -22,43 +25,39 @@ class StagedFile:
     content: Union[Path, bytes]
 
 
-def staged_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[str, str], Path]) -> tuple[StagedFile, ...]:
-    """All files that the apps put into the package.
+def ops_files(
+    plan: BuildPlan, loaders: Mapping[str, bytes], binary: Callable[[PlannedTarget], Path]
+) -> list[StagedFile]:
+    """The files of the operator libraries.
 
-    :param binary: target name and its path in the package tree → the file to take.
+    :param binary: a target → the file to take.
     """
-    files = []
-    for name, target in app_targets(spec, plan.libtorch.platform):
-        files.append(StagedFile(target, binary(name, target)))
-    for name, target in model_targets(spec):
-        files.append(StagedFile(target, Path(plan.model(name).file)))
-    for target, text in render_launchers(spec, series=plan.libtorch.series).items():
-        files.append(StagedFile(target, text))
-    return tuple(sorted(files, key=lambda f: f.target))
+    files = [StagedFile(ops.path, binary(ops)) for ops in plan.ops if ops.install]
+    return [*files, *(StagedFile(target, text) for target, text in loaders.items())]
 
 
-def staged_targets(spec: ProjectSpec, platform: str) -> list[str]:
-    """The paths of ``staged_files``, known before anything is built."""
-    launchers = {f"{_folder(app.package)}/{MODULE}.py" for app in spec.packaged_apps if app.console_script}
-    return sorted({t for _, t in (*app_targets(spec, platform), *model_targets(spec))} | launchers)
-
-
-def app_targets(spec: ProjectSpec, platform: str) -> list[tuple[str, str]]:
-    """Pairs (app, path in the package tree)."""
-    suffix = ".exe" if platform == "win32" else ""
-    return [(app.name, f"{_folder(app.package)}/bin/{app.name}{suffix}") for app in spec.packaged_apps]
+def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
+    """The files of the apps: programs, models, launchers."""
+    files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
+    files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    launchers = launcher.render_launchers(spec, series=plan.libtorch.series)
+    return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
 
 
 def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
     """Pairs (model, path in the package tree); a model lies beside each package's programs that use it."""
-    pairs = {(model, f"{_folder(app.package)}/models/{model}.pt") for app in spec.packaged_apps for model in app.models}
+    pairs = {
+        (model, f"{(app.package or '').replace('.', '/')}/models/{model}.pt")
+        for app in spec.packaged_apps
+        for model in app.models
+    }
     return sorted(pairs)
 
 
-def stage(files: Iterable[StagedFile], folder: Callable[[str], Path]) -> Sequence[Path]:
+def stage(files: Iterable[StagedFile], folder: PackageFolder) -> Sequence[tuple[str, Path]]:
     """Put the files into place, each atomically and only if it changed.
 
-    :param folder: path in the package tree → the file to write.
+    :returns: pairs (path in the package tree, file written).
     """
     written = []
     for file in files:
@@ -67,9 +66,15 @@ def stage(files: Iterable[StagedFile], folder: Callable[[str], Path]) -> Sequenc
             system.write_if_changed(target, file.content)
         else:
             system.copy_if_changed(file.content, target)
-        written.append(target)
+        written.append((file.target, target))
     return written
 
 
-def _folder(package: Union[str, None]) -> str:
-    return (package or "").replace(".", "/")
+@dataclass(frozen=True)
+class Destination:
+    """Where the results of a command go; ``None`` where they do not."""
+
+    wheel: Optional[PackageFolder] = None
+    """Files with relative RUNPATHs, for a wheel."""
+    source: Optional[PackageFolder] = None
+    """Files for the source tree, which find libtorch where it is on this machine."""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.specs import ProjectSpec
 
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
@@ -15,12 +16,14 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
         """Tags the wheel ``py3-none-<platform>`` where nothing in it links libpython, and pins torch."""
 
         def get_tag(self) -> tuple[str, str, str]:
-            python, abi, platform = super().get_tag()
-            from torchscript_build.packaging.wiring import is_packaged
+            exact: tuple[str, str, str] = super().get_tag()
+            if self.distribution.ext_modules:
+                return exact
+            from torchscript_build.packaging.wiring import is_packaged, read_spec
 
-            if self.distribution.ext_modules or not is_packaged(self.distribution):
-                return python, abi, platform
-            return "py3", "none", platform
+            if not is_packaged(self.distribution):
+                return exact
+            return wheel_tag(read_spec(self.distribution), exact)
 
         def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
             """Both the wheel and PEP 517's metadata come through here; an sdist does not."""
@@ -38,6 +41,17 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
                 file.write_text(add_requirement(file.read_text(encoding="utf-8"), requirement), encoding="utf-8")
 
     return bdist_wheel
+
+
+def wheel_tag(spec: ProjectSpec, exact: tuple[str, str, str]) -> tuple[str, str, str]:
+    """``py3-none`` without Python modules, abi3 where all of them keep to the limited API, else the exact tag."""
+    modules = [o for o in spec.packaged_ops if o.python_module]
+    if not modules:
+        return "py3", "none", exact[2]
+    if all(o.limited_api for o in modules):
+        newest = max(tuple(map(int, (o.limited_api or "").split("."))) for o in modules)
+        return f"cp{newest[0]}{newest[1]}", "abi3", exact[2]
+    return exact
 
 
 def torch_requirement(command: Any) -> Optional[str]:

@@ -87,6 +87,7 @@ def _make_build(base: type[Any]) -> type[Any]:
 
         sub_commands = [  # noqa: RUF012 - setuptools' protocol
             *base.sub_commands,
+            ("build_ts_ops", lambda self: is_packaged(self.distribution)),
             ("build_ts_app", lambda self: is_packaged(self.distribution)),
         ]
 

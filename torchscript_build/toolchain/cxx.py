@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -70,6 +71,22 @@ def find_cxx(environment: Environment, release: Release) -> CxxCompiler:
             "set CXX to a C++ compiler",
         ],
     )
+
+
+def locate_library(
+    compiler: CxxCompiler, name: str, folders: Sequence[str], environment: Environment
+) -> Optional[Path]:
+    """The file that the linker would take for ``-lNAME``: in the folders given, else in the compiler's own."""
+    files = [f"lib{name}{suffix}" for suffix in (".so", ".dylib", ".tbd", ".a")] + [name]
+    for folder in folders:
+        for file in files:
+            if Path(folder, file).is_file():
+                return Path(folder, file)
+    for file in files[:-1]:
+        done = system.probe([*compiler.command, f"-print-file-name={file}"], variables=environment.variables)
+        if done is not None and done.returncode == 0 and Path(done.output.strip()).is_absolute():
+            return Path(done.output.strip())
+    return None
 
 
 def _split(text: str, environment: Environment) -> tuple[str, ...]:

@@ -1,0 +1,3 @@
+with section("format"):
+    line_width = 120
+    tab_size = 2

@@ -1,0 +1,85 @@
+"""Loads the operator libraries of this package, once. Written by torchscript-build when the package was built.
+
+`import {{ package }}` should import this module; then `torch.ops.<namespace>.<operator>` works.
+{% if schemas %}
+
+Operators:
+{% for schema in schemas %}
+    {{ schema }}
+{% endfor %}
+{% endif %}
+"""
+
+import os
+import re
+
+import torch
+
+PACKAGE = "{{ package }}"
+BUILT_FOR = {"torch": {{ series }}, "cxx11_abi": {{ cxx11_abi }}, "cuda": {{ cuda }}}
+LIBRARIES = (
+{% for library in libraries %}
+    ({{ library.path }}, {{ library.operators }}),
+{% endfor %}
+)
+
+
+def _words(series, cxx11_abi, cuda):
+    abi = "" if cxx11_abi is None else ", new C++ ABI" if cxx11_abi else ", old C++ ABI"
+    return f"torch {series} ({'CUDA ' + cuda if cuda else 'no CUDA'}{abi})"
+
+
+def _check_torch():
+    """Compare the torch that is here with the one built for: another one ends in undefined symbols."""
+    series = re.match(r"\d+\.\d+", torch.__version__).group()
+    cuda = torch.version.cuda.split(".")[0] if torch.version.cuda else None
+    abi = torch.compiled_with_cxx11_abi() if BUILT_FOR["cxx11_abi"] is not None else None
+    # What was built without CUDA runs with a CUDA build of the same torch; not the other way round.
+    same_cuda = BUILT_FOR["cuda"] in (None, cuda)
+    if series == BUILT_FOR["torch"] and abi == BUILT_FOR["cxx11_abi"] and same_cuda:
+        return
+    wanted = _words(BUILT_FOR["torch"], BUILT_FOR["cxx11_abi"], BUILT_FOR["cuda"])
+    raise ImportError(
+        f"{PACKAGE} was built for {wanted}, but {_words(torch.__version__, abi, cuda)} is installed: "
+        f"pip install 'torch=={BUILT_FOR['torch']}.*', or build {PACKAGE} again for this torch"
+    )
+
+
+def _mapped_files():
+    """The files that are mapped into this process, where the system tells."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
+            return {line.split(None, 5)[5].strip() for line in file if line.count("/")}
+    except (OSError, IndexError):
+        return set()
+
+
+def _is_registered(name):
+    namespace, _, operator = name.partition("::")
+    try:
+        getattr(getattr(torch.ops, namespace), operator)
+    except (AttributeError, RuntimeError):  # the second by releases before 1.12
+        return False
+    return True
+
+
+def _load(path, operators):
+    if path in torch.ops.loaded_libraries or path in _mapped_files():
+        return
+    present = [name for name in operators if _is_registered(name)]
+    if present:
+        name = os.path.basename(path)
+        others = sorted(f for f in {*_mapped_files(), *torch.ops.loaded_libraries} if os.path.basename(f) == name)
+        raise ImportError(
+            f"{PACKAGE}: the operator {present[0]} is registered already"
+            + (f", by {others[0]}" if others else "")
+            + f"; it cannot be loaded a second time from {path}: keep one of the two copies"
+        )
+    if not os.path.isfile(path):
+        raise ImportError(f"{PACKAGE}: {path} is missing; install {PACKAGE} again")
+    torch.ops.load_library(path)
+
+
+_check_torch()
+for _path, _operators in LIBRARIES:
+    _load(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), _path)), _operators)

@@ -1,0 +1,123 @@
+"""Builds an existing CMake project through the resolved Torch package."""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from torchscript_build import cmake, elf, log, system
+from torchscript_build.build import materialize
+from torchscript_build.plan import BuildPlan, PlannedProject
+from torchscript_build.project import cmake_quote, render_torch_package
+from torchscript_build.system import Environment
+from torchscript_build.toolchain.programs import parse_version
+from torchscript_build.verify import verify_artifacts, verify_linked
+
+
+def build_cmake_project(
+    plan: BuildPlan, project: PlannedProject, environment: Environment, *, jobs: int
+) -> dict[str, Path]:
+    """Configure, build, install and verify one project.
+
+    :returns: path below its install prefix → the installed file.
+    :raises ConfigureError: its CMakeLists.txt fails.
+    :raises VerificationError: it links a library of the other C++ ABI, or what it installs cannot be shipped.
+    """
+    folder = Path(plan.build_dir, "cmake", project.name)
+    tree, prefix, state_file = folder / "tree", folder / "install", folder / "state.json"
+    package_dir = folder / "torch"
+    files = dict(render_torch_package(plan.libtorch))
+    files["project_include.cmake"] = _project_include(plan)
+    materialize(files, package_dir)
+    arguments = [
+        *plan.cmake_args,
+        f"-DTorch_DIR={package_dir.as_posix()}",
+        f"-DCMAKE_PROJECT_INCLUDE={(package_dir / 'project_include.cmake').as_posix()}",
+        *project.arguments,
+        *_policy_arguments(plan, project),
+    ]
+    fingerprint = hashlib.sha256(json.dumps([plan.identity(), plan.build_type, arguments]).encode()).hexdigest()
+    state = _read(state_file)
+    if state != fingerprint or not (tree / "CMakeCache.txt").is_file():
+        system.remove_tree(tree)
+        system.remove_tree(prefix)
+        state_file.unlink(missing_ok=True)
+        with log.step(f"configure {project.name}"):
+            cmake.configure(
+                Path(project.source_dir),
+                tree,
+                plan.toolchain,
+                build_type=plan.build_type,
+                arguments=arguments,
+                variables=environment.variables,
+            )
+        verify_linked(cmake.read_linked_files(tree, plan.build_type), plan.libtorch)
+        system.write_atomically(state_file, fingerprint.encode())
+    with log.step(f"build {project.name}"):
+        changed = cmake.build(
+            tree,
+            plan.toolchain,
+            build_type=plan.build_type,
+            jobs=jobs,
+            variables=environment.variables,
+            targets=project.targets,
+        )
+    if project.install and (changed or not prefix.is_dir()):
+        _install(plan, project, environment, tree, prefix)
+    return {name: prefix / name for name in _installed(prefix, project.include)}
+
+
+def _install(plan: BuildPlan, project: PlannedProject, environment: Environment, tree: Path, prefix: Path) -> None:
+    system.remove_tree(prefix)
+    components: Sequence[Optional[str]] = project.components or (None,)
+    for component in components:
+        cmake.install(
+            tree,
+            prefix,
+            plan.toolchain,
+            build_type=plan.build_type,
+            variables=environment.variables,
+            component=component,
+        )
+    binaries = [prefix / n for n in _installed(prefix, project.include) if elf.is_elf(prefix / n)]
+    try:
+        verify_artifacts(binaries, plan.libtorch, library_dirs=sorted({b.parent for b in binaries}))
+    except BaseException:
+        system.remove_tree(prefix)
+        raise
+
+
+def _installed(prefix: Path, include: Sequence[str]) -> list[str]:
+    """The installed files that are wanted, relative, sorted."""
+    names = sorted(p.relative_to(prefix).as_posix() for p in prefix.rglob("*") if p.is_file())
+    return [n for n in names if not include or any(fnmatch.fnmatch(n, pattern) for pattern in include)]
+
+
+def _project_include(plan: BuildPlan) -> bytes:
+    """Read by CMake after each project(): the ABI flag reaches targets that never heard of Torch, too."""
+    if plan.libtorch.cxx11_abi is None:
+        return b""
+    return (
+        f"add_compile_definitions({cmake_quote(f'_GLIBCXX_USE_CXX11_ABI={int(plan.libtorch.cxx11_abi)}')})\n".encode()
+    )
+
+
+def _policy_arguments(plan: BuildPlan, project: PlannedProject) -> list[str]:
+    """CMake 4 refuses projects that ask for 3.4 or older; they nearly always work all the same."""
+    if parse_version(plan.toolchain.cmake.version) < (4,):
+        return []
+    log.say(
+        f"-- {project.name}: CMAKE_POLICY_VERSION_MINIMUM=3.5, so that CMake 4 takes a project made for an older one"
+    )
+    return ["-DCMAKE_POLICY_VERSION_MINIMUM=3.5"]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii")
+    except (OSError, UnicodeDecodeError):
+        return ""

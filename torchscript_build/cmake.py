@@ -48,7 +48,7 @@ def configure(
     command: list[str] = [str(toolchain.cmake.path), "-S", str(source), "-B", str(tree)]
     if toolchain.generator.name:
         command += ["-G", toolchain.generator.name]
-    defaults = {"CMAKE_BUILD_TYPE": build_type}
+    defaults = {} if toolchain.generator.multi_config else {"CMAKE_BUILD_TYPE": build_type}
     if toolchain.generator.ninja:
         defaults["CMAKE_MAKE_PROGRAM"] = toolchain.generator.ninja.as_posix()
     if toolchain.cxx.command and not variables.get("CXX"):
@@ -177,7 +177,7 @@ def build_excerpt(output: str) -> str:
         rest = output[failed.end() :].split("\n", 1)[-1]  # the command line follows
         end = re.search(r"^(\[\d+/\d+\] |ninja: |FAILED: )", rest, re.MULTILINE)
         return _head(rest[: end.start()] if end else rest)
-    error = re.search(r"^.*\b(error|Error \d+|undefined reference)\b.*$", output, re.MULTILINE)
+    error = re.search(r"^.*(\berror\b|\bError \d+|undefined reference|\*\*\* .*Stop\.).*$", output, re.MULTILINE)
     return _head(output[error.start() :]) if error else "\n".join(output.splitlines()[-EXCERPT_LINES:])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
+from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
@@ -13,6 +14,9 @@ from torchscript_build.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import find_cxx
 from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
+
+FLAG_VARIABLES = ("CFLAGS", "CPPFLAGS", "CUDAFLAGS", "CXXFLAGS", "LDFLAGS")
+"""What CMake reads at a tree's first configure, and never again."""
 
 
 def find_project_libtorch(options: BuildOptions, environment: Environment) -> LibTorch:
@@ -42,6 +46,13 @@ def find_toolchain(options: BuildOptions, environment: Environment, libtorch: Li
     )
 
 
+def _split_variable(name: str, environment: Environment) -> list[str]:
+    try:
+        return shlex.split(environment.get(name) or "")
+    except ValueError as error:
+        raise SettingsError([f"{name} cannot be split as a shell would ({error}): {environment.get(name)}"]) from error
+
+
 def discover_plan(
     spec: ProjectSpec, environment: Environment, *, project: str, version: str, root: Path, build_base: Path
 ) -> BuildPlan:
@@ -57,7 +68,8 @@ def discover_plan(
         libtorch=libtorch,
         toolchain=find_toolchain(spec.options, environment, libtorch),
         # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
-        cmake_args=(*shlex.split(environment.get("CMAKE_ARGS") or ""), *spec.options.cmake_args),
+        cmake_args=(*_split_variable("CMAKE_ARGS", environment), *spec.options.cmake_args),
+        flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},
         python=PythonFacts(
             site_packages=str(python.site_packages[0]) if python.site_packages else None,
             include=str(python.include) if python.include else None,

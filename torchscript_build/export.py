@@ -119,17 +119,7 @@ def _run_child(
     log.say_command(command)
     with log.step(f"model {model.name}"):
         done = system.run(command, variables={**environment.variables, "PYTHONDONTWRITEBYTECODE": "1"})
-    doing = f"factory {model.factory}" if model.factory else "Python's reference outputs"
-    if done.returncode == 4:
-        raise ModelError(
-            f"model {model.name!r} needs torch in Python ({doing}), and {environment.python.executable} has none",
-            cures=[
-                f"pip install 'torch=={libtorch.version}'",
-                "export the model beforehand and give its file instead of a factory",
-            ],
-        )
-    if done.returncode != 0:
-        raise ModelError(f"model {model.name!r}: {doing} failed (exit code {done.returncode}; its own words are above)")
+        _check_child(done, report_file, model, environment, libtorch)
     report: Mapping[str, Any] = json.loads(report_file.read_text(encoding="utf-8"))
     torch_version = str(report["torch"])
     if report["kind"]:
@@ -141,6 +131,24 @@ def _run_child(
     if torch_version.split("+")[0].split(".")[:2] != libtorch.series.split("."):
         log.warn(f"model {model.name}: made by torch {torch_version}, the app links libtorch {libtorch.full_version}")
     return report
+
+
+def _check_child(
+    done: system.Completed, report: Path, model: PlannedModel, environment: Environment, libtorch: LibTorch
+) -> None:
+    doing = f"factory {model.factory}" if model.factory else "Python's reference outputs"
+    if done.returncode == 4:
+        raise ModelError(
+            f"model {model.name!r} needs torch in Python ({doing}), and {environment.python.executable} has none",
+            cures=[
+                f"pip install 'torch=={libtorch.version}'",
+                "export the model beforehand and give its file instead of a factory",
+            ],
+        )
+    if done.returncode < 0:
+        raise ModelError(f"model {model.name!r}: {doing} was killed by signal {-done.returncode}")
+    if done.returncode != 0 or not report.is_file():
+        raise ModelError(f"model {model.name!r}: {doing} failed (exit code {done.returncode}; its own words are above)")
 
 
 def locate_package_file(name: str, environment: Environment) -> Path:

@@ -34,7 +34,7 @@ def main() -> int:
     loaded_before = set(sys.modules)
     try:
         report = make(torch, request)
-    except Exception:  # noqa: BLE001 - whatever the user's code raises is shown as Python would
+    except (Exception, SystemExit):  # noqa: BLE001 - whatever the user's code raises is shown as Python would
         traceback.print_exc()
         return 3
     report["torch"] = str(torch.__version__)

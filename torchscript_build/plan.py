@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import posixpath
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Optional, Union
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.settings import is_package_file
+from torchscript_build.spec_checks import is_library_file, is_package_file
 from torchscript_build.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import Generator, Program
@@ -140,6 +141,8 @@ class BuildPlan:
     toolchain: Toolchain
     build_type: str
     cmake_args: tuple[str, ...]
+    flags: Mapping[str, str]
+    """``CXXFLAGS`` and the like, as the environment has them."""
     python: PythonFacts
     models: tuple[PlannedModel, ...]
     ops: tuple[PlannedOps, ...]
@@ -190,7 +193,8 @@ class BuildPlan:
     def identity(self) -> str:
         """A digest of what a build tree cannot survive a change of: its place, its tools, its libtorch."""
         data = self.to_json()
-        return _digest({key: data[key] for key in ("source_dir", "build_dir", "libtorch", "toolchain")}, b"")
+        keys = ("source_dir", "build_dir", "libtorch", "toolchain", "flags")
+        return _digest({key: data[key] for key in keys}, b"")
 
 
 def plan_build(
@@ -203,6 +207,7 @@ def plan_build(
     libtorch: LibTorch,
     toolchain: Toolchain,
     cmake_args: Sequence[str],
+    flags: Mapping[str, str],
     python: PythonFacts,
 ) -> BuildPlan:
     """Decide everything.
@@ -228,6 +233,7 @@ def plan_build(
         toolchain=toolchain,
         build_type=options.build_type,
         cmake_args=tuple(cmake_args),
+        flags=flags,
         python=python,
         models=models,
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
@@ -241,15 +247,13 @@ def plan_build(
 def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:
     made = model.factory is not None or is_package_file(model.file or "")
     file = build_dir / "models" / f"{model.name}.pt" if made else root / (model.file or "")
-    source = root / "src"
-    folders = [root / p for p in model.python_path] + [root, *([source] if source.is_dir() else [])]
     return PlannedModel(
         name=model.name,
         file=str(file),
         factory=model.factory,
         method=model.method,
         example_inputs=model.example_inputs,
-        python_path=tuple(str(f) for f in folders),
+        python_path=tuple(str(root / folder) for folder in model.python_path),
         seed=model.seed,
         show_code=model.show_code,
         package_file=model.file if made and model.factory is None else None,
@@ -363,7 +367,7 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
         "compile_options": spec.compile_options,
         "cxx_options": spec.cxx_options,
         "find_packages": spec.find_packages,
-        "link_libraries": tuple(_library(lib, root) for lib in spec.link_libraries),
+        "link_libraries": tuple(str(root / lib) if is_library_file(lib) else lib for lib in spec.link_libraries),
         "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
     }
 
@@ -390,12 +394,6 @@ def _cache_value(value: Union[str, bool, int]) -> str:
     return ("ON" if value else "OFF") if isinstance(value, bool) else str(value)
 
 
-def _library(name: str, root: Path) -> str:
-    """A file of the project stands for itself; anything else is the linker's or CMake's word."""
-    path = root / name
-    return str(path) if ("/" in name or "." in name) and path.is_file() else name
-
-
 def _check_paths(plan: BuildPlan) -> None:
     """CMake's lists are joined with semicolons, so a path with one cannot be an element; Make cannot bear quotes."""
     paths = [
@@ -404,16 +402,30 @@ def _check_paths(plan: BuildPlan) -> None:
         ("libtorch", str(plan.libtorch.root)),
         *((repr(t.name), path) for t in plan.targets for path in (*t.sources, *t.include_dirs, *t.link_dirs)),
     ]
-    problems = [
-        f"{what}: {path!r} has a {character!r}, which CMake cannot have in a path; use another folder"
-        for what, path in paths
-        for character in sorted(set(path) & _FORBIDDEN)
-    ]
+    problems = []
+    named: list[str] = []
+    for what, path in paths:
+        bad = _FORBIDDEN.search(path) or (_FORBIDDEN_IN_LIBTORCH.search(path) if what == "libtorch" else None)
+        if bad and not any(path.startswith(folder + "/") for folder in named):
+            named.append(path)
+            problems.append(
+                f"{what}: {path!r} has {bad.group()!r}, which the build tools cannot have there; use another folder"
+            )
     if problems:
         raise SettingsError(problems)
 
 
-_FORBIDDEN = frozenset(';"\n\r') if sys.platform != "win32" else frozenset(";\n\r")
+_FORBIDDEN = re.compile(r'[;"|\[\]\n\r]|\$(?=[<{]|ENV\{)' + (r"|\\" if sys.platform != "win32" else ""))
+"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
+_FORBIDDEN_IN_LIBTORCH = re.compile(r"[,$]" if sys.platform == "win32" else r"[,:$]")
+"""These break ``-Wl,-rpath``, a RUNPATH, and linker arguments that Ninja does not quote."""
+
+
+def _without_provenance(value: Any) -> Any:
+    """How a thing was found makes no difference to what is built with it."""
+    if isinstance(value, Mapping):
+        return {k: _without_provenance(v) for k, v in value.items() if k not in ("found_by", "witnesses")}
+    return [_without_provenance(v) for v in value] if isinstance(value, list) else value
 
 
 def _plain(value: Any) -> Any:
@@ -427,5 +439,6 @@ def _plain(value: Any) -> Any:
 
 
 def _digest(data: Mapping[str, Any], extra: bytes) -> str:
+    data = _without_provenance(data)
     text = json.dumps(data, sort_keys=True, ensure_ascii=True).encode()
     return hashlib.sha256(text + b"\0" + extra).hexdigest()

@@ -58,6 +58,8 @@ def render_project(plan: BuildPlan) -> FileSet:
         calls.append({"function": "ts_add_runner", "arguments": [("SOURCES", quoted(compiled))]})
     if any(app.template == "minimal" for app in plan.apps):
         files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
+    for target in plan.targets:
+        files.update(_awkward_files(target))
     for ops in plan.ops:
         calls.append({"function": "ts_add_ops", "arguments": _ops_arguments(ops, plan)})
     for app in plan.apps:
@@ -161,13 +163,56 @@ def _target_arguments(target: PlannedTarget, sources: Sequence[str]) -> Argument
         ("OPS", target.ops),
         ("INSTALL_RPATH", target.install_rpath),
         ("INCLUDE_DIRS", target.include_dirs),
-        ("DEFINITIONS", [literal(v) for v in target.definitions]),
-        ("COMPILE_OPTIONS", [literal(v) for v in target.compile_options]),
-        ("CXX_OPTIONS", [literal(v) for v in target.cxx_options]),
+        ("DEFINITIONS", [d for d in target.definitions if _is_plain(d)]),
+        ("DEFINITIONS_HEADER", [_definitions_header(target)] if not all(map(_is_plain, target.definitions)) else []),
+        ("COMPILE_OPTIONS", _options(target, target.compile_options)),
+        ("CXX_OPTIONS", _options(target, target.cxx_options)),
         ("LINK_LIBRARIES", [literal(v) for v in target.link_libraries]),
         ("LINK_DIRS", target.link_dirs),
     ]
     return [(keyword, quoted(values)) for keyword, values in pairs if values]
+
+
+_PLAIN = re.compile(r"[\w .,:/+\-='\"]*", re.ASCII)
+"""What passes through CMake's lists, its generators and the shell as it is; everything else travels in a file."""
+
+
+def _is_plain(value: str) -> bool:
+    return _PLAIN.fullmatch(value) is not None
+
+
+def _definitions_header(target: PlannedTarget) -> str:
+    return f"options/{target.name}.h"
+
+
+def _options_file(target: PlannedTarget, options: Sequence[str]) -> tuple[str, bytes]:
+    """A response file; its name changes with its content, so that a change compiles again."""
+    lines = ['"' + re.sub(r'(["\\])', r"\\\1", option) + '"' for option in options]
+    content = "".join(line + "\n" for line in lines).encode()
+    return f"options/{target.name}-{hashlib.sha256(content).hexdigest()[:8]}.rsp", content
+
+
+def _options(target: PlannedTarget, options: Sequence[str]) -> list[str]:
+    """Compiler options as one argument: CMake drops one that it has seen before (``-include a -include b``)."""
+    if not options:
+        return []
+    if all(map(_is_plain, options)):
+        return ["SHELL:" + " ".join(map(shlex.quote, options))]
+    return [f"@{_options_file(target, options)[0]}"]
+
+
+def _awkward_files(target: PlannedTarget) -> FileSet:
+    """Files for the definitions and options of a target that are not plain."""
+    files = {}
+    awkward = [d for d in target.definitions if not _is_plain(d)]
+    if awkward:
+        lines = ["#define {} {}\n".format(*(d.split("=", 1) if "=" in d else (d, "1"))) for d in awkward]
+        files[_definitions_header(target)] = "".join(lines).encode()
+    for options in (target.compile_options, target.cxx_options):
+        if not all(map(_is_plain, options)):
+            name, content = _options_file(target, options)
+            files[name] = content
+    return files
 
 
 def _find_package_words(text: str) -> list[str]:

@@ -12,9 +12,10 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional, TypeVar, Union
+from typing import Any, Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
+from torchscript_build.spec_checks import check_spec, where_of
 from torchscript_build.specs import BuildOptions, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 from torchscript_build.validation import kind_of, read_fields, read_spec, suggestion
 
@@ -30,15 +31,6 @@ ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "cmake_arg
 
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
 PINS = ("series", "exact", "none")
-TEMPLATES = ("runner", "minimal")
-BINDINGS = ("loader", "none")
-METHODS = ("script", "trace")
-
-_TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*\Z")
-_CMAKE_TARGETS = ("all", "clean", "help", "install", "test", "package", "edit_cache", "rebuild_cache")
-_TORCH_TARGETS = ("torch", "torch_library", "torch_cpu", "torch_cuda", "torch_python", "c10", "c10_cuda", "ts_runner")
-_PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
-_FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
 def read_pyproject(path: Path) -> Mapping[str, Any]:
@@ -113,12 +105,12 @@ def collect_settings(
     entries = {name: [s for s in specs if s is not None] for name, specs in entries.items()}
     spec = ProjectSpec(
         options=options,
-        models=tuple(entries["model"]),
+        models=tuple(_with_python_path(m, root) for m in entries["model"]),
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
     )
-    _check(spec, root, packages, problems)
+    check_spec(spec, root, packages, problems)
     if problems:
         raise SettingsError(problems)
     return spec
@@ -141,16 +133,22 @@ def _options(
         general.pop("libtorch")
         long_names = {"root": "libtorch", "version": "libtorch-version", "cxx11-abi": "cxx11-abi", "cuda": "cuda"}
         for key, value in requirement.items():
-            if key in long_names:
+            if key in long_names and key != "root" and long_names[key] in general:
+                problems.append(f"[{TABLE}]: give either libtorch.{key} or {long_names[key]}")
+            elif key in long_names:
                 general[long_names[key]] = value
             else:
                 problems.append(f"[{TABLE}]: unknown key 'libtorch.{key}'{suggestion(key, list(long_names))}")
+    if isinstance(general.get("cuda"), (int, float)) and not isinstance(general["cuda"], bool):
+        general["cuda"] = str(general["cuda"])  # cuda = 12, cuda = 12.4
     values = read_fields(BuildOptions, general, f"[{TABLE}]", problems, toml=True)
     sources = dict.fromkeys(values, f"[{TABLE}]")
     for name in ENVIRONMENT_OPTIONS:
         variable = "TORCHSCRIPT_BUILD_" + name.upper()
         text = variables.get(variable)
-        if text and name != "libtorch":  # the search ranks that variable itself, and names it in its trace
+        if text and name == "libtorch":
+            values.pop("libtorch", None)  # the search reads that variable itself, and names it in its trace
+        elif text:
             _set_from_text(values, sources, name, text, variable, problems)
     for name, value in command.items():
         if value is not None:
@@ -166,10 +164,27 @@ def _options(
             problems.append(
                 f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
             )
+    _check_requirement(values, sources, problems)
     jobs = values.get("jobs")
     if isinstance(jobs, int) and jobs < 1:
         problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
     return BuildOptions(**values)
+
+
+def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], problems: list[str]) -> None:
+    """The requirement's syntax; whether a libtorch meets it is the search's business."""
+    version, cuda = values.get("libtorch_version"), values.get("cuda")
+    if version is not None:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        try:
+            SpecifierSet(f"=={version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else version)
+        except InvalidSpecifier:
+            problems.append(
+                f"{sources['libtorch_version']}: libtorch-version: {version!r} is no version or range; write >=2.4,<2.7"
+            )
+    if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
+        problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
 
 
 def _set_from_text(
@@ -205,6 +220,12 @@ def _with_package(spec: _Packaged, packages: Optional[Sequence[str]]) -> _Packag
     return spec
 
 
+def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
+    """The model with the folders that its factory is always imported from."""
+    always = (".", "src") if (root / "src").is_dir() else (".",)
+    return dataclasses.replace(model, python_path=tuple(dict.fromkeys((*model.python_path, *always))))
+
+
 def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> _Compiled:
     """The spec with its default package, and its sources without patterns: sorted, relative, with forward slashes."""
     sources: list[str] = []
@@ -214,149 +235,6 @@ def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], p
             continue
         found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
         if not found:
-            problems.append(f"{_where(spec)}: sources: nothing matches {name!r}")
+            problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
         sources += found
     return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))
-
-
-def _where(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
-    kind = {OpLibrary: "operator library", TorchScriptApp: "app", CMakeProject: "CMake project"}[type(spec)]
-    return f"{kind} {spec.name!r}"
-
-
-def _check(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> None:
-    for kind, names in (
-        ("models", [m.name for m in spec.models]),
-        ("targets", [t.name for t in (*spec.ops, *spec.apps)]),
-        ("CMake projects", [c.name for c in spec.cmake]),
-    ):
-        for name in sorted({n for n in names if names.count(n) > 1}):
-            problems.append(f"two {kind} are called {name!r}")
-        for name in names:
-            if not _TARGET_NAME.match(name):
-                problems.append(
-                    f"{name!r}: a name has letters, digits and the characters _ . + - and begins with a letter or digit"
-                )
-            elif kind == "targets" and name.lower() in (*_CMAKE_TARGETS, *_TORCH_TARGETS):
-                problems.append(f"{name!r}: CMake or libtorch already has a target of that name")
-    for model in spec.models:
-        _check_model(model, root, problems)
-    for ops in spec.ops:
-        _check_compiled(ops, root, problems)
-        _check_package(ops, packages, problems)
-        _check_ops(ops, spec, problems)
-    _check_cycles(spec.ops, problems)
-    for app in spec.apps:
-        _check_compiled(app, root, problems)
-        _check_package(app, packages, problems)
-        _check_app(app, spec, problems)
-    for project in spec.cmake:
-        _check_package(project, packages, problems)
-        if not (root / project.source_dir / "CMakeLists.txt").is_file():
-            problems.append(f"{_where(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
-
-
-def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
-    where = f"model {model.name!r}"
-    if (model.file is None) == (model.factory is None):
-        problems.append(f"{where}: give either file or factory")
-    if model.file is not None and not is_package_file(model.file) and not (root / model.file).is_file():
-        problems.append(f"{where}: there is no file {model.file!r}")
-    if model.factory is not None and not _FUNCTION_NAME.match(model.factory):
-        problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
-    if model.method not in METHODS:
-        problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
-    if model.factory is not None and model.method == "trace" and not model.example_inputs:
-        problems.append(f"{where}: tracing needs example-inputs")
-    for folder in model.python_path:
-        if not (root / folder).is_dir():
-            problems.append(f"{where}: python-path: there is no folder {folder!r}")
-
-
-def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
-    for name in spec.sources:
-        if not (root / name).is_file():
-            problems.append(f"{_where(spec)}: sources: there is no file {name!r}")
-    for key in ("include_dirs", "link_dirs"):
-        for name in getattr(spec, key):
-            if not (root / name).is_dir():
-                problems.append(f"{_where(spec)}: {key.replace('_', '-')}: there is no folder {name!r}")
-
-
-def _check_package(
-    spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
-) -> None:
-    where = _where(spec)
-    if spec.package is not None and not _PACKAGE_NAME.match(spec.package):
-        problems.append(f"{where}: {spec.package!r} is no name of a Python package")
-    elif spec.install and packages is not None:
-        if spec.package is None:
-            problems.append(
-                f'{where}: the project has not exactly one top-level package: say package = "…", or install = false'
-            )
-        elif spec.package not in packages:
-            hint = suggestion(spec.package, list(packages))
-            problems.append(f"{where}: the project has no package {spec.package!r}{hint}")
-
-
-def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
-    where = _where(ops)
-    if not ops.sources:
-        problems.append(f"{where}: sources is missing")
-    if ops.python_binding not in BINDINGS:
-        problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
-    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)
-    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
-        problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
-    if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
-        problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
-
-
-def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
-    """Each cycle of ``depends`` once, as the chain that a reader can follow."""
-    depends = {o.name: o.depends for o in libraries}
-
-    def walk(name: str, chain: tuple[str, ...]) -> Optional[tuple[str, ...]]:
-        if name in chain:
-            return (*chain[chain.index(name) :], name)
-        return next((c for d in depends.get(name, ()) if (c := walk(d, (*chain, name)))), None)
-
-    seen = set()
-    for name in depends:
-        cycle = walk(name, ())
-        if cycle and frozenset(cycle) not in seen:
-            seen.add(frozenset(cycle))
-            problems.append(f"operator libraries depend on each other in a circle: {' → '.join(cycle)}")
-
-
-def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:
-    where = _where(app)
-    if app.template not in TEMPLATES:
-        problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
-    _check_references(where, "models", app.models, [m.name for m in spec.models], problems)
-    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems)
-    for ops in spec.ops:
-        if ops.name in app.ops and ops.python_module:
-            problems.append(f"{where}: ops: {ops.name!r} is a Python module; a program cannot link it")
-        elif ops.name in app.ops and app.install and not ops.install:
-            problems.append(f"{where}: ops: {ops.name!r} has install = false, so the installed program would miss it")
-    if app.verify:
-        first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
-        if app.sources or app.template != "runner":
-            problems.append(f"{where}: verify works with the runner template only")
-        elif first is None or not first.example_inputs:
-            problems.append(f"{where}: verify needs a model with example-inputs")
-
-
-def _check_references(where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str]) -> None:
-    what = {"models": "model"}.get(key, "operator library")
-    for name in names:
-        if name not in known:
-            hint = suggestion(name, known) if known else "; the project has none"
-            problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
-
-
-def is_package_file(file: str) -> bool:
-    """Is a model's ``file`` of the form ``package:path``, a file of an installed Python package?"""
-    package, colon, path = file.partition(":")
-    return bool(colon and path and _PACKAGE_NAME.match(package))

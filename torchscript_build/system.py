@@ -107,7 +107,7 @@ class Environment:
         """The user's cache folder for this tool (``TORCHSCRIPT_BUILD_CACHE_DIR``, else the platform's custom)."""
         named = self.get("TORCHSCRIPT_BUILD_CACHE_DIR")
         if named:
-            return Path(named)
+            return self.cwd / named
         home = Path(self.get("HOME") or self.get("USERPROFILE") or tempfile.gettempdir())
         if self.platform == "win32":
             base = Path(self.get("LOCALAPPDATA") or home / "AppData" / "Local")

@@ -33,6 +33,9 @@ def read_fields(cls: type, value: Mapping[str, Any], where: str, problems: list[
     hints = typing.get_type_hints(cls)
     result: dict[str, Any] = {}
     for key, given in value.items():
+        if not isinstance(key, str):
+            problems.append(f"{where}: a key must be a string, not {kind_of(key)}")
+            continue
         name = key.replace("-", "_") if toml else key
         if name not in hints or (toml and "_" in key):
             known = [n.replace("_", "-") if toml else n for n in hints]
@@ -92,6 +95,8 @@ def kind_of(value: Any) -> str:
     """What a wrong value is, for a message."""
     if isinstance(value, (str, int, float, bool)):
         return repr(value)
+    if isinstance(value, (list, tuple)) and value:
+        return f"a {type(value).__name__} of {', '.join(sorted({type(v).__name__ for v in value}))}"
     return {list: "a list", tuple: "a tuple", dict: "a table", type(None): "None"}.get(
         type(value), type(value).__name__
     )

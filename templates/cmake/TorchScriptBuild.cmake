@@ -1,10 +1,13 @@
 # The functions that the generated CMakeLists.txt calls. All values arrive as keyword arguments.
 #
-# Common to ts_add_ops and ts_add_app: NAME name SOURCES file… FILE_NAME name OUTPUT_DIR dir          where it lies in
-# the build tree, below "out", as in the package tree [DESTINATION dir]       where it is installed; without, it is
-# built and never installed [OPS target…]           operator libraries that it links, even if it refers to none of their
-# symbols [INSTALL_RPATH dir…] [INCLUDE_DIRS dir…] [DEFINITIONS def…] [COMPILE_OPTIONS opt…] [CXX_OPTIONS opt…]
-# [LINK_LIBRARIES lib…] [LINK_DIRS dir…]
+# Common to ts_add_ops and ts_add_app:
+#   NAME name SOURCES file… FILE_NAME name
+#   OUTPUT_DIR dir          where it lies in the build tree, below "out", as in the package tree
+#   [DESTINATION dir]       where it is installed; without, it is built and never installed
+#   [OPS target…]           operator libraries that it links, even if it refers to none of their symbols
+#   [INSTALL_RPATH dir…] [INCLUDE_DIRS dir…] [LINK_LIBRARIES lib…] [LINK_DIRS dir…]
+#   [DEFINITIONS def…] [DEFINITIONS_HEADER file]   the file, below this folder, for what CMake cannot pass on
+#   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts]      one argument each: "SHELL:…", or "@file" below this folder
 
 set(_ts_options PYTHON_MODULE RUNNER)
 set(_ts_single
@@ -13,6 +16,9 @@ set(_ts_single
     OUTPUT_DIR
     DESTINATION
     COMPONENT
+    DEFINITIONS_HEADER
+    COMPILE_OPTIONS
+    CXX_OPTIONS
     PYTHON_INCLUDE
     LIMITED_API)
 set(_ts_multi
@@ -21,10 +27,20 @@ set(_ts_multi
     INSTALL_RPATH
     INCLUDE_DIRS
     DEFINITIONS
-    COMPILE_OPTIONS
-    CXX_OPTIONS
     LINK_LIBRARIES
     LINK_DIRS)
+
+# Compiler options in one argument, for all languages or (LANGUAGE) for one.
+function(_ts_add_options options language)
+  if(options MATCHES "^@(.*)")
+    set(options "SHELL:@\"${CMAKE_CURRENT_SOURCE_DIR}/${CMAKE_MATCH_1}\"")
+  endif()
+  if(language)
+    string(REGEX REPLACE "^SHELL:" "" options "${options}")
+    set(options "SHELL:$<$<COMPILE_LANGUAGE:${language}>:${options}>")
+  endif()
+  target_compile_options("${arg_NAME}" PRIVATE "${options}")
+endfunction()
 
 # Stop at a misspelled keyword.
 function(_ts_reject_unparsed function)
@@ -61,10 +77,20 @@ function(_ts_finish_target)
   foreach(definition IN LISTS arg_DEFINITIONS)
     target_compile_definitions("${arg_NAME}" PRIVATE "${definition}")
   endforeach()
-  target_compile_options("${arg_NAME}" PRIVATE ${arg_COMPILE_OPTIONS})
-  foreach(option IN LISTS arg_CXX_OPTIONS)
-    target_compile_options("${arg_NAME}" PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${option}>")
-  endforeach()
+  if(arg_DEFINITIONS_HEADER)
+    set(header "${CMAKE_CURRENT_SOURCE_DIR}/${arg_DEFINITIONS_HEADER}")
+    if(MSVC)
+      target_compile_options("${arg_NAME}" PRIVATE "/FI${header}")
+    else()
+      target_compile_options("${arg_NAME}" PRIVATE "SHELL:-include \"${header}\"")
+    endif()
+  endif()
+  if(arg_COMPILE_OPTIONS)
+    _ts_add_options("${arg_COMPILE_OPTIONS}" "")
+  endif()
+  if(arg_CXX_OPTIONS)
+    _ts_add_options("${arg_CXX_OPTIONS}" CXX)
+  endif()
   target_link_directories("${arg_NAME}" PRIVATE ${arg_LINK_DIRS})
   _ts_link_ops()
   target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES} torch)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
@@ -49,7 +50,7 @@ def read_archive(path: Path) -> ModelArchive:
             return _read(archive, path)
     except FileNotFoundError as error:
         raise ModelError(f"there is no model {path}") from error
-    except (OSError, zipfile.BadZipFile, EOFError, NotImplementedError, ValueError) as error:
+    except _UNREADABLE as error:
         raise ModelError(_not_a_zip(path, error), cures=[_EXPORT_AGAIN]) from error
 
 
@@ -69,6 +70,8 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
     return ModelArchive(path, int(archive.read(version).strip()), tuple(sorted(operators)), tuple(sorted(classes)))
 
 
+_UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+"""What zipfile raises for broken, encrypted and exotic archives."""
 _EXPORT_AGAIN = "save it again with torch.jit.save(module, file), or give the model a factory"
 
 

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 from setuptools import Command
 
-from torchscript_build import log
-from torchscript_build.errors import TorchScriptBuildError
-from torchscript_build.packaging import outputs
-from torchscript_build.packaging.loader import MODULE as LOADER
-from torchscript_build.packaging.wiring import project_root, read_spec, translated
-from torchscript_build.specs import ProjectSpec
-from torchscript_build.system import Environment
+# setuptools imports this module in builds of projects that never heard of us (it validates [tool.setuptools] against
+# every command there is), so everything else is imported when a command runs.
+if TYPE_CHECKING:
+    from torchscript_build.specs import ProjectSpec
 
 OPTIONS = ("libtorch", "build_type", "jobs", "generator")
 """Options that stand for settings of the same name."""
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1."""
+    from torchscript_build.errors import TorchScriptBuildError
+    from torchscript_build.packaging.wiring import translated
+
+    try:
+        yield
+    except TorchScriptBuildError as error:
+        raise translated(error) from error
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]
@@ -55,6 +65,8 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
         :raises SettingsError: with every problem.
         """
+        from torchscript_build.packaging.wiring import read_spec
+
         if self._spec is None:
             self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
@@ -62,6 +74,8 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
     def _session(self) -> Any:
         from torchscript_build.packaging.session import Session
         from torchscript_build.packaging.staging import Destination
+        from torchscript_build.packaging.wiring import project_root
+        from torchscript_build.system import Environment
 
         into_sources = bool(self.inplace or self.editable_mode)
         return Session(
@@ -84,11 +98,15 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
     def _package_dir(self, package: str) -> Path:
         """A package's folder among the sources, by the project's package_dir."""
+        from torchscript_build.packaging.wiring import project_root
+
         build_py: Any = self.get_finalized_command("build_py")
         return Path(project_root(self.distribution), build_py.get_package_dir(package))
 
     def _in_source_tree(self, target: str) -> Path:
         """A path in the package tree → the same file among the sources."""
+        from torchscript_build.packaging import outputs
+
         package = outputs.package_of(self.read_spec(), target)
         return self._package_dir(package) / target[len(package) + 1 :]
 
@@ -100,10 +118,11 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
     def get_source_files(self) -> list[str]:
         """For sdists: the files of the project that the settings name."""
-        try:
+        from torchscript_build.packaging import outputs
+        from torchscript_build.packaging.wiring import project_root
+
+        with _translated():
             return outputs.source_files(self.read_spec(), project_root(self.distribution))
-        except TorchScriptBuildError as error:
-            raise translated(error) from error
 
     def get_outputs(self) -> list[str]:
         """The files in build_lib."""
@@ -129,9 +148,9 @@ class build_ts_ops(_Build):
         self.editable_mode = self.editable_mode or app.editable_mode
 
     def run(self) -> None:
-        from torchscript_build.packaging.session import build_ops, print_plan, unloaded_packages
+        from torchscript_build.packaging.session import build_ops, print_plan, say_unloaded
 
-        try:
+        with _translated():
             spec = self.read_spec()
             if not spec.ops:
                 return
@@ -141,15 +160,12 @@ class build_ts_ops(_Build):
                 return
             build_ops(session)
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
-            for package in unloaded_packages(spec, [(p, self._package_dir(p)) for p in packages]):
-                log.warn(
-                    f"{package}/__init__.py does not load its operator libraries: "
-                    f"add the line `from . import {LOADER}  # noqa: F401`"
-                )
-        except TorchScriptBuildError as error:
-            raise translated(error) from error
+            say_unloaded(spec, {package: self._package_dir(package) for package in packages})
 
     def _targets(self) -> list[str]:
+        from torchscript_build.packaging import outputs
+        from torchscript_build.system import Environment
+
         return outputs.ops_targets(self.read_spec(), Environment.current())
 
 
@@ -184,7 +200,7 @@ class build_ts_app(_Build):
     def _run(self) -> None:
         from torchscript_build.packaging.session import build_apps, print_plan
 
-        try:
+        with _translated():
             spec = self.read_spec()
             if self.dry_run:
                 print_plan(self._session())
@@ -193,8 +209,9 @@ class build_ts_app(_Build):
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 build_apps(self._session(), run=self.runs_apps, verify=self.verify)
-        except TorchScriptBuildError as error:
-            raise translated(error) from error
 
     def _targets(self) -> list[str]:
+        from torchscript_build.packaging import outputs
+        from torchscript_build.system import Environment
+
         return outputs.app_targets(self.read_spec(), Environment.current())

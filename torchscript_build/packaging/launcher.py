@@ -31,9 +31,8 @@ def render_launchers(spec: ProjectSpec, *, series: str) -> Mapping[str, bytes]:
 
 
 def function_name(app: TorchScriptApp) -> str:
-    """An identifier for the app's function."""
-    name = re.sub(r"\W", "_", app.name)
-    return name if name.isidentifier() and not name.startswith("_") else f"app_{name}"
+    """An identifier for the app's function, different for different apps and from everything else in the module."""
+    return "start_" + re.sub(r"[^A-Za-z0-9]", lambda m: f"_{ord(m.group()):x}_", app.name)
 
 
 def _render(apps: Sequence[TorchScriptApp], series: str) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -160,22 +160,13 @@ def read_schemas(plan: BuildPlan) -> Schemas:
     return schemas
 
 
-def unloaded_packages(spec: ProjectSpec, package_folder: Sequence[tuple[str, Path]]) -> list[str]:
-    """The packages with a loader whose ``__init__.py`` does not import it.
-
-    :param package_folder: pairs (package, its folder among the sources).
-    """
-    wanted = loader_packages(spec)
-    missing = []
-    for package, folder in package_folder:
-        if package in wanted:
-            try:
-                text = (folder / "__init__.py").read_text(encoding="utf-8")
-            except OSError:
-                text = ""
-            if MODULE not in text:
-                missing.append(package)
-    return missing
+def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None:
+    """Warn of packages whose ``__init__.py`` does not import the loader of their operator libraries."""
+    for package in loader_packages(spec):
+        file = package_folders[package] / "__init__.py"
+        if not file.is_file() or MODULE not in file.read_text(encoding="utf-8", errors="replace"):
+            line = f"from . import {MODULE}  # noqa: F401"
+            log.warn(f"{package}/__init__.py does not load its operator libraries: add the line `{line}`")
 
 
 def say_header(plan: BuildPlan) -> None:

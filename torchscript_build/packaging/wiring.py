@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Optional
 
 from setuptools import Distribution
-from setuptools.errors import BaseError
+from setuptools.errors import BaseError, ModuleError
 
 from torchscript_build import settings
 from torchscript_build.errors import TorchScriptBuildError
@@ -29,7 +30,8 @@ def wire(dist: Any) -> None:
         _request_tools(dist)
     dist.cmdclass["build"] = _make_build(dist.get_command_class("build"))
     dist.cmdclass["egg_info"] = _make_egg_info(dist.get_command_class("egg_info"))
-    dist.cmdclass["bdist_wheel"] = make_bdist_wheel(dist.get_command_class("bdist_wheel"))
+    with contextlib.suppress(ModuleError):  # setuptools before 70.1 without the package wheel
+        dist.cmdclass["bdist_wheel"] = make_bdist_wheel(dist.get_command_class("bdist_wheel"))
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
 

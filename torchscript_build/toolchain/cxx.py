@@ -93,7 +93,10 @@ def _split(text: str, environment: Environment) -> tuple[str, ...]:
     """CXX as words; a path with spaces that exists is one word."""
     if environment.which(text) or Path(text).is_file():
         return (text,)
-    return tuple(shlex.split(text, posix=os.name == "posix"))
+    try:
+        return tuple(shlex.split(text, posix=os.name == "posix"))
+    except ValueError as error:
+        raise ToolNotFoundError(f"CXX cannot be split as a shell would ({error}): {text}") from error
 
 
 def _probe(command: tuple[str, ...], found_by: str, environment: Environment) -> Optional[CxxCompiler]:

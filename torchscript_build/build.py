@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -77,19 +76,19 @@ def build_targets(
     installed = dict(state.get("installed", {}))
     for component in sorted({component_of(t) for t in targets if t.install}):
         members = [t for t in plan.targets if t.install and component_of(t) == component]
-        stamps = {t.name: _stamp(result.built(t.name)) for t in members}
+        stamps = {t.name: system.stamp(result.built(t.name)) for t in members}
         folder = plan.stage_dir / component
         if installed.get(component) != stamps or not folder.is_dir():
             _install(plan, environment, folder, component)
             _verify(plan, members)
             installed[component] = stamps
-            _write_state(state_file, {**state, "installed": installed})
+            system.write_json(state_file, {**state, "installed": installed})
     return result
 
 
 def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
-    state = _read_state(state_file)
+    state = system.read_json(state_file)
     identity, fingerprint = plan.identity(), plan.fingerprint(project.templates_digest())
     if state.get("identity") != identity:
         if plan.tree_dir.exists():
@@ -118,7 +117,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
         "fingerprint": fingerprint,
         "artifacts": [[a.target, a.type, str(a.path)] for a in artifacts],
     }
-    _write_state(state_file, state)
+    system.write_json(state_file, state)
     return state
 
 
@@ -176,23 +175,3 @@ def materialize(files: Mapping[str, bytes], folder: Path) -> None:
         inside = path.relative_to(folder)
         if path.is_file() and inside.as_posix() not in files and inside.parts[0] != "build":
             path.unlink()
-
-
-def _stamp(path: Path) -> list[int]:
-    try:
-        status = path.stat()
-    except OSError:
-        return []
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _read_state(path: Path) -> dict[str, Any]:
-    try:
-        state = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
-
-
-def _write_state(path: Path, state: Mapping[str, Any]) -> None:
-    system.write_atomically(path, json.dumps(state, indent=1).encode())

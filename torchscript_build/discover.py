@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
+from typing import Optional
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch import find_libtorch
@@ -11,7 +12,7 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain, plan_build
 from torchscript_build.specs import BuildOptions, ProjectSpec
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cxx import find_cxx
 from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
 
@@ -34,15 +35,17 @@ def find_project_libtorch(options: BuildOptions, environment: Environment) -> Li
     )
 
 
-def find_toolchain(options: BuildOptions, environment: Environment, libtorch: LibTorch) -> Toolchain:
+def find_toolchain(
+    options: BuildOptions, environment: Environment, libtorch: LibTorch, probes: Optional[Probes] = None
+) -> Toolchain:
     """CMake, the generator and a compiler that is new enough for libtorch's headers.
 
     :raises ToolNotFoundError: one is missing or too old.
     """
     return Toolchain(
-        cmake=find_cmake(environment),
-        generator=choose_generator(options.generator, environment),
-        cxx=find_cxx(environment, release_row(parse_version(libtorch.version))),
+        cmake=find_cmake(environment, probes),
+        generator=choose_generator(options.generator, environment, probes),
+        cxx=find_cxx(environment, release_row(parse_version(libtorch.version)), probes),
     )
 
 
@@ -59,6 +62,7 @@ def discover_plan(
     """Find everything that the spec needs, and decide everything."""
     libtorch = find_project_libtorch(spec.options, environment)
     python = environment.python
+    probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
     return plan_build(
         spec,
         project=project,
@@ -66,7 +70,7 @@ def discover_plan(
         root=root,
         build_base=build_base,
         libtorch=libtorch,
-        toolchain=find_toolchain(spec.options, environment, libtorch),
+        toolchain=find_toolchain(spec.options, environment, libtorch, probes),
         # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
         cmake_args=(*_split_variable("CMAKE_ARGS", environment), *spec.options.cmake_args),
         flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},

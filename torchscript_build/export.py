@@ -58,7 +58,7 @@ def _prepare(model: PlannedModel, plan: BuildPlan, environment: Environment, cal
     if model.package_file:
         system.copy_if_changed(locate_package_file(model.package_file, environment), Path(model.file))
     record_file = folder / f"{model.name}.json"
-    record = _read_record(record_file)
+    record = system.read_json(record_file)
     request = _request(model, plan, environment, calls)
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
     if record.get("request") == digest and _is_current(record):
@@ -76,9 +76,9 @@ def _prepare(model: PlannedModel, plan: BuildPlan, environment: Environment, cal
     new = {
         "request": digest,
         "sources": sources,
-        "stamps": {name: _stamp(Path(name)) for name in made + [g for g in given if Path(g).is_file()]},
+        "stamps": {name: system.stamp(Path(name)) for name in made + [g for g in given if Path(g).is_file()]},
     }
-    system.write_atomically(record_file, json.dumps(new, indent=1).encode())
+    system.write_json(record_file, new)
 
 
 def _request(
@@ -104,7 +104,7 @@ def _request(
         ],
         "torch": libtorch.full_version,
         "overlay": str(plan.out_dir) if plan.ops else None,
-        "libraries": {o.name: _stamp(plan.out_dir / o.path) for o in plan.ops},
+        "libraries": {o.name: system.stamp(plan.out_dir / o.path) for o in plan.ops},
     }
 
 
@@ -114,7 +114,7 @@ def _run_child(
     folder.mkdir(parents=True, exist_ok=True)
     request_file, report_file = folder / f"{model.name}.request.json", folder / f"{model.name}.report.json"
     report_file.unlink(missing_ok=True)
-    system.write_atomically(request_file, json.dumps({**request, "report": str(report_file)}, indent=1).encode())
+    system.write_json(request_file, {**request, "report": str(report_file)})
     command = [str(environment.python.executable), str(CHILD), str(request_file)]
     log.say_command(command)
     with log.step(f"model {model.name}"):
@@ -171,16 +171,8 @@ def locate_package_file(name: str, environment: Environment) -> Path:
 
 def _is_current(record: Mapping[str, Any]) -> bool:
     """Are all files still as they were when the record was written?"""
-    stamps_hold = all(_stamp(Path(name)) == stamp for name, stamp in record["stamps"].items())
+    stamps_hold = all(system.stamp(Path(name)) == stamp for name, stamp in record["stamps"].items())
     return stamps_hold and all(_digest(Path(name)) == digest for name, digest in record["sources"].items())
-
-
-def _stamp(path: Path) -> Optional[list[int]]:
-    try:
-        status = path.stat()
-    except OSError:
-        return None
-    return [status.st_size, status.st_mtime_ns]
 
 
 def _digest(path: Path) -> Optional[str]:
@@ -188,11 +180,3 @@ def _digest(path: Path) -> Optional[str]:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError:
         return None
-
-
-def _read_record(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}

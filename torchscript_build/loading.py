@@ -28,15 +28,15 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
     :raises VerificationError: a library cannot be loaded.
     """
     record_file = Path(plan.build_dir, "operators.json")
-    stamps = {name: _stamp(path) for name, path in libraries.items()}
-    record = _read(record_file)
+    stamps = {name: system.stamp(path) for name, path in libraries.items()}
+    record = system.read_json(record_file)
     if record.get("stamps") != stamps:
         record_file.unlink(missing_ok=True)
         record = {"stamps": stamps, **_run_child(plan, libraries, environment)}
         if "skipped" in record:
             log.say(f"-- operator libraries were not loaded for a check: {record['skipped']}")
         else:
-            system.write_atomically(record_file, json.dumps(record, indent=1).encode())
+            system.write_json(record_file, record)
     schemas: Schemas = record.get("schemas", {})
     return schemas
 
@@ -53,7 +53,7 @@ def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Envi
         "torch": plan.libtorch.full_version,
         "report": str(report_file),
     }
-    system.write_atomically(request_file, json.dumps(request, indent=1).encode())
+    system.write_json(request_file, request)
     with log.step("load the operator libraries"):
         done = system.run(
             [environment.python.executable, CHILD, request_file],
@@ -75,16 +75,3 @@ def _why(output: str, libraries: Sequence[PlannedOps]) -> str:
     return f"operator library {name!r} cannot be loaded into Python's torch\n" + "\n".join(
         f"  {w}" for w in essential[:8]
     )
-
-
-def _stamp(path: Path) -> list[int]:
-    status = path.stat()
-    return [status.st_size, status.st_mtime_ns]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return record if isinstance(record, dict) else {}

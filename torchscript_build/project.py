@@ -295,6 +295,20 @@ def _jinja() -> JinjaEnvironment:
     )
 
 
+def render_module(name: str, values: Mapping[str, object], lines: Sequence[str] = ()) -> bytes:
+    """A Python module of ``templates/python`` with its constants replaced and lines added at its end.
+
+    The template is itself valid Python; a build with nothing to do needs no template engine for it.
+    """
+    from pprint import pformat
+
+    text = _static(f"python/{name}").decode()
+    for constant, value in values.items():
+        before, line, after = re.split(rf"^({constant} = ).*$", text, maxsplit=1, flags=re.MULTILINE)
+        text = before + line + pformat(value, width=100, sort_dicts=False) + after
+    return (text + "".join(line + "\n" for line in lines)).encode()
+
+
 def _static(name: str) -> bytes:
     return (templates_dir() / name).read_bytes()
 

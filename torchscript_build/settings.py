@@ -44,11 +44,9 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
         import tomli as tomllib
 
     try:
-        text = path.read_text(encoding="utf-8")
+        return dict(tomllib.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return {}
-    try:
-        return dict(tomllib.loads(text))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError([f"{path.name}: {error}"]) from error
 
@@ -73,7 +71,10 @@ def collect_settings(
     :raises SettingsError: with every problem found.
     """
     problems: list[str] = []
-    table = pyproject.get("tool", {}).get("torchscript-build", {})
+    tool = pyproject.get("tool", {})
+    if not isinstance(tool, Mapping):
+        raise SettingsError(["pyproject.toml: [tool] must be a table"])
+    table = tool.get("torchscript-build", {})
     if not isinstance(table, Mapping):
         raise SettingsError([f"[{TABLE}] must be a table"])
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
@@ -151,11 +152,12 @@ def _options(
         elif text:
             _set_from_text(values, sources, name, text, variable, problems)
     for name, value in command.items():
-        if value is not None:
-            if isinstance(value, str):
-                _set_from_text(values, sources, name, value, "--" + name.replace("_", "-"), problems)
-            else:
-                values[name] = value
+        where = "--" + name.replace("_", "-")
+        if isinstance(value, str):
+            _set_from_text(values, sources, name, value, where, problems)
+        elif value is not None:  # [tool.distutils.build_ts_app] has numbers
+            values.update(read_fields(BuildOptions, {name: value}, where, problems, toml=False))
+            sources[name] = where
     for name, allowed in (("build_type", BUILD_TYPES), ("pin", PINS)):
         value = values.get(name)
         if value is not None and value not in allowed:
@@ -232,6 +234,9 @@ def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], p
     for name in spec.sources:
         if not any(c in name for c in "*?["):
             sources.append(name)
+            continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
             continue
         found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
         if not found:

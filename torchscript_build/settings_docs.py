@@ -8,10 +8,20 @@ import dataclasses
 import inspect
 import textwrap
 import typing
+from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from torchscript_build.settings import ARRAYS, TABLE
-from torchscript_build.specs import BuildOptions
+from torchscript_build.settings import ARRAYS, BUILD_TYPES, PINS, TABLE
+from torchscript_build.spec_checks import BINDINGS, METHODS, TEMPLATES
+from torchscript_build.specs import BuildOptions, OpLibrary, ScriptModel, TorchScriptApp
+
+_CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
+    (BuildOptions, "build_type"): BUILD_TYPES,
+    (BuildOptions, "pin"): PINS,
+    (ScriptModel, "method"): METHODS,
+    (OpLibrary, "python_binding"): BINDINGS,
+    (TorchScriptApp, "template"): TEMPLATES,
+}
 
 
 def field_docs(cls: type) -> dict[str, str]:
@@ -43,6 +53,7 @@ def markdown_tables() -> str:
 def json_schema() -> dict[str, Any]:
     """A JSON schema of ``[tool.torchscript-build]``, for editors."""
     properties = _schema_properties(BuildOptions)
+    properties["cuda"]["anyOf"].append({"type": "number"})  # cuda = 12, cuda = 12.4
     properties["libtorch"] = {
         "description": field_docs(BuildOptions)["libtorch"],
         "anyOf": [
@@ -82,10 +93,13 @@ def _documented() -> list[tuple[str, type]]:
 
 def _schema_properties(cls: type) -> dict[str, Any]:
     hints, docs = typing.get_type_hints(cls), field_docs(cls)
-    return {
-        f.name.replace("_", "-"): {"description": docs[f.name], **_schema_type(hints[f.name])}
-        for f in dataclasses.fields(cls)
-    }
+    properties = {}
+    for f in dataclasses.fields(cls):
+        schema = {"description": docs[f.name], **_schema_type(hints[f.name])}
+        if (cls, f.name) in _CHOICES:
+            schema["enum"] = list(_CHOICES[cls, f.name])
+        properties[f.name.replace("_", "-")] = schema
+    return properties
 
 
 def _schema_type(hint: Any) -> dict[str, Any]:

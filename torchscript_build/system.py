@@ -6,6 +6,7 @@ No other module reads ``os.environ`` or starts a process.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import platform as _platform
 import shutil
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import Optional, Union
+from typing import Any, Optional, Union
 
 from torchscript_build.errors import InterruptedByUserError
 
@@ -207,6 +208,47 @@ def probe(
     return Completed(tuple(words), done.returncode, done.stdout)
 
 
+class Probes:
+    """Answers of programs to short questions, remembered in a file for as long as the programs stay the same.
+
+    :param file: where they are kept; ``None``: nowhere.
+    """
+
+    def __init__(self, variables: Mapping[str, str], file: Optional[Path] = None) -> None:
+        self._variables = variables
+        self._file = file
+        self._known: Optional[dict[str, list[Any]]] = None
+
+    def ask(self, command: Sequence[StrPath]) -> Optional[Completed]:
+        """As ``probe``; a program is the same while path, size and time of all files in the command are."""
+        words = [os.fspath(w) for w in command]
+        key = "\0".join([*words, *(self._stamp(w) for w in words)])
+        known = self._load()
+        if key not in known:
+            done = probe(words, variables=self._variables)
+            if done is None or done.returncode != 0:
+                return done
+            known[key] = [done.returncode, done.output]
+            if self._file is not None:
+                with contextlib.suppress(OSError):
+                    write_json(self._file, known)
+        returncode, output = known[key]
+        return Completed(tuple(words), returncode, output)
+
+    def _load(self) -> dict[str, list[Any]]:
+        if self._known is None:
+            self._known = read_json(self._file) if self._file is not None else {}
+        return self._known
+
+    def _stamp(self, word: str) -> str:
+        path = word if os.path.dirname(word) else shutil.which(word, path=self._variables.get("PATH") or os.defpath)
+        try:
+            status = os.stat(path or "")
+        except OSError:
+            return ""
+        return f"{path}:{status.st_size}:{status.st_mtime_ns}"
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that a reader sees the old content or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,6 +273,29 @@ def write_if_changed(path: Path, data: bytes) -> bool:
         pass
     write_atomically(path, data)
     return True
+
+
+def stamp(path: Path) -> Optional[list[int]]:
+    """Size and time of a file, which change when it does; ``None`` if it is not there."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object that we wrote; empty if it is missing or damaged."""
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON object atomically."""
+    write_atomically(path, json.dumps(data, indent=1).encode())
 
 
 def copy_if_changed(source: Path, target: Path) -> bool:

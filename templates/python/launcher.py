@@ -1,11 +1,13 @@
 """Starts the native programs of this package. Written by torchscript-build when the package was built."""
 
+import functools  # noqa: F401 - for the lines that are added at the end
 import os
 import re
 import sys
 from importlib.util import find_spec
 
-BUILT_FOR_TORCH = {{ series }}
+BUILT_FOR_TORCH = "2.13"  # replaced when the package is built
+FOLDERS_UP = 1  # replaced: from here to the folder that the package is installed in
 
 
 def _torch_folder():
@@ -13,7 +15,7 @@ def _torch_folder():
     spec = find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit(f"error: this program needs torch {BUILT_FOR_TORCH}: pip install 'torch=={BUILT_FOR_TORCH}.*'")
-    folder = list(spec.submodule_search_locations)[0]
+    folder = next(iter(spec.submodule_search_locations))
     try:
         with open(os.path.join(folder, "version.py"), encoding="utf-8") as file:
             match = re.search(r"__version__ = '(\d+\.\d+)", file.read())
@@ -29,24 +31,21 @@ def _torch_folder():
 
 def _start(name):
     """Become the program; its exit code and signals are the caller's."""
-    program = os.path.join(os.path.dirname(os.path.abspath(__file__)), "bin", name)
+    here = os.path.dirname(os.path.abspath(__file__))
+    program = os.path.join(here, "bin", name)
     libraries = os.path.join(_torch_folder(), "lib")
-    arguments = [program, *sys.argv[1:]]
     if os.name == "nt":
         import subprocess
 
         search = os.pathsep.join([libraries, os.environ.get("PATH", "")])
         raise SystemExit(subprocess.call([program + ".exe", *sys.argv[1:]], env={**os.environ, "PATH": search}))
-    sibling = os.path.join(os.path.dirname(os.path.abspath(__file__)), {{ up }}, "torch", "lib")
     environment = dict(os.environ)
-    if not os.path.isdir(sibling):  # torch lies elsewhere than the program's RUNPATH says
+    if not os.path.isdir(os.path.join(here, *[".."] * FOLDERS_UP, "torch", "lib")):
+        # torch lies elsewhere than the program's RUNPATH says, as it does in some layered environments
         variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
         environment[variable] = os.pathsep.join(filter(None, [libraries, environment.get(variable)]))
     sys.stdout.flush()
-    os.execve(program, arguments, environment)
-{% for app in apps %}
+    os.execve(program, [program, *sys.argv[1:]], environment)
 
 
-def {{ app.function }}():
-    _start({{ app.name }})
-{% endfor %}
+# One for each program: start_<name> = functools.partial(_start, "<name>")

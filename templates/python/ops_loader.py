@@ -1,27 +1,14 @@
-"""Loads the operator libraries of this package, once. Written by torchscript-build when the package was built.
-
-`import {{ package }}` should import this module; then `torch.ops.<namespace>.<operator>` works.
-{% if schemas %}
-
-Operators:
-{% for schema in schemas %}
-    {{ schema }}
-{% endfor %}
-{% endif %}
-"""
+"""Loads the operator libraries of this package, once. Written by torchscript-build when the package was built."""
 
 import os
 import re
 
 import torch
 
-PACKAGE = "{{ package }}"
-BUILT_FOR = {"torch": {{ series }}, "cxx11_abi": {{ cxx11_abi }}, "cuda": {{ cuda }}}
-LIBRARIES = (
-{% for library in libraries %}
-    ({{ library.path }}, {{ library.operators }}),
-{% endfor %}
-)
+PACKAGE = "my_ops"  # replaced when the package is built, like the next two
+BUILT_FOR = {"torch": "2.13", "cxx11_abi": True, "cuda": None}
+LIBRARIES = ()  # pairs (path from here, names of the operators that the library registers)
+OPERATORS = ()  # their schemas
 
 
 def _words(series, cxx11_abi, cuda):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from torchscript_build.project import render
+from torchscript_build.project import render_module
 from torchscript_build.specs import ProjectSpec, TorchScriptApp
 
 MODULE = "_torchscript_apps"
@@ -36,6 +36,6 @@ def function_name(app: TorchScriptApp) -> str:
 
 
 def _render(apps: Sequence[TorchScriptApp], series: str) -> bytes:
-    up = ", ".join(['".."'] * len((apps[0].package or "").split(".")))
-    values = [{"function": function_name(app), "name": repr(app.name)} for app in apps]
-    return render("python/launcher.py", series=f'"{series}"', up=up, apps=values)
+    values = {"BUILT_FOR_TORCH": series, "FOLDERS_UP": len((apps[0].package or "").split("."))}
+    functions = [f"{function_name(app)} = functools.partial(_start, {app.name!r})" for app in apps]
+    return render_module("launcher.py", values, functions)

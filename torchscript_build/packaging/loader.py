@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.loading import Schemas
 from torchscript_build.plan import BuildPlan, PlannedOps
-from torchscript_build.project import render
+from torchscript_build.project import render_module
 from torchscript_build.registrations import Registrations
 from torchscript_build.specs import ProjectSpec
 
@@ -49,22 +49,16 @@ def _render(
     schemas: Schemas,
 ) -> bytes:
     cuda = libtorch.cuda_version.split(".")[0] if libtorch.backend == "cuda" and libtorch.cuda_version else None
-    known = [schema for o in libraries for schema in schemas.get(o.name, ())]
-    return render(
-        "python/ops_loader.py",
-        package=package,
-        schemas=[s.replace("\\", "\\\\").replace('"', '\\"') for s in known],
-        series=f'"{libtorch.series}"',
-        cxx11_abi=repr(libtorch.cxx11_abi),
-        cuda=f'"{cuda}"' if cuda else "None",
-        libraries=[
-            {
-                "path": repr(posixpath.relpath(o.path, package.replace(".", "/"))),
-                "operators": repr(_operators(o.name, registrations, schemas)),
-            }
-            for o in libraries
-        ],
-    )
+    here = package.replace(".", "/")
+    values = {
+        "PACKAGE": package,
+        "BUILT_FOR": {"torch": libtorch.series, "cxx11_abi": libtorch.cxx11_abi, "cuda": cuda},
+        "LIBRARIES": tuple(
+            (posixpath.relpath(o.path, here), _operators(o.name, registrations, schemas)) for o in libraries
+        ),
+        "OPERATORS": tuple(schema for o in libraries for schema in schemas.get(o.name, ())),
+    }
+    return render_module("ops_loader.py", values)
 
 
 def _operators(name: str, registrations: Mapping[str, Registrations], schemas: Schemas) -> tuple[str, ...]:

@@ -100,7 +100,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
         if targets:
             result = build_targets(plan, environment, jobs=session.jobs(), targets=targets)
             built = {a.name: result.built(a.name) for a in targets}
-            _compare(plan, built, {n: (apps[n], references[key]) for n, key in compared.items()}, environment)
+            pairs = {n: (apps[n], references[key]) for n, key in compared.items()}
+            _compare(plan, built, pairs, environment, again=run or verify)
             if session.destination.wheel:
                 stage(app_files(spec, plan, result.installed), session.destination.wheel)
             if session.destination.source:
@@ -119,11 +120,21 @@ def _compare(
     built: Mapping[str, Path],
     compared: Mapping[str, tuple[TorchScriptApp, Reference]],
     environment: Environment,
+    *,
+    again: bool,
 ) -> None:
+    """Compare apps with Python; one that agreed and has not changed since is run only when that was asked for."""
+    agreed_file = Path(plan.build_dir, "compared.json")
+    agreed = system.read_json(agreed_file)
     for name, (app, reference) in compared.items():
-        with log.step(f"compare {name} with Python"):
-            model = Path(plan.model(app.models[0]).file)
-            compare_app(app, built[name], model, reference, variables=environment.variables)
+        model = Path(plan.model(app.models[0]).file)
+        files = (built[name], model, reference.arguments, reference.expected)
+        stamps = [*(system.stamp(file) for file in files), app.rtol, app.atol]
+        if again or agreed.get(name) != stamps:
+            with log.step(f"compare {name} with Python"):
+                compare_app(app, built[name], model, reference, variables=environment.variables)
+            agreed = {**agreed, name: stamps}
+            system.write_json(agreed_file, agreed)
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> None:
@@ -152,11 +163,7 @@ def read_all_registrations(spec: ProjectSpec, root: Path) -> Mapping[str, Regist
 
 def read_schemas(plan: BuildPlan) -> Schemas:
     """What the operator libraries registered when they were last loaded; empty where that is not known."""
-    try:
-        record = json.loads(Path(plan.build_dir, "operators.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    schemas: Schemas = record.get("schemas", {})
+    schemas: Schemas = system.read_json(Path(plan.build_dir, "operators.json")).get("schemas", {})
     return schemas
 
 

@@ -13,7 +13,7 @@ from typing import Optional
 from torchscript_build import system
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.releases import Release
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.programs import parse_version
 
 
@@ -29,16 +29,17 @@ class CxxCompiler:
     found_by: str
 
 
-def find_cxx(environment: Environment, release: Release) -> CxxCompiler:
+def find_cxx(environment: Environment, release: Release, probes: Optional[Probes] = None) -> CxxCompiler:
     """The C++ compiler that CMake would take: ``CXX``, else the first of c++, g++, clang++ on PATH (cl on Windows).
 
     :param release: libtorch's row in the table by release, which knows the oldest compilers for its headers.
     :raises ToolNotFoundError: there is none, ``CXX`` does not run, or it is too old for the headers.
     """
+    probes = probes or Probes(environment.variables)
     named = environment.get("CXX")
     if named:
         command = _split(named, environment)
-        compiler = _probe(command, "CXX", environment)
+        compiler = _probe(command, "CXX", probes)
         if compiler is None:
             raise ToolNotFoundError(
                 f"CXX names a compiler that does not run: {named}",
@@ -57,7 +58,7 @@ def find_cxx(environment: Environment, release: Release) -> CxxCompiler:
             continue
         if name == "cl":
             return CxxCompiler((str(path),), "MSVC", "", "PATH")
-        compiler = _probe((str(path),), "PATH", environment)
+        compiler = _probe((str(path),), "PATH", probes)
         if compiler is not None:
             return _check(compiler, release)
         trace.append((name, f"{path}: does not run"))
@@ -99,8 +100,8 @@ def _split(text: str, environment: Environment) -> tuple[str, ...]:
         raise ToolNotFoundError(f"CXX cannot be split as a shell would ({error}): {text}") from error
 
 
-def _probe(command: tuple[str, ...], found_by: str, environment: Environment) -> Optional[CxxCompiler]:
-    done = system.probe([*command, "--version"], variables=environment.variables)
+def _probe(command: tuple[str, ...], found_by: str, probes: Probes) -> Optional[CxxCompiler]:
+    done = probes.ask([*command, "--version"])
     if done is None or done.returncode != 0:
         return None
     name, version = parse_compiler_version(done.output)

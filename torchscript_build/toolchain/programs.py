@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import system
 from torchscript_build.errors import ToolNotFoundError
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, Probes
 
 MINIMUM_CMAKE = (3, 18)
 """The generated projects need 3.18 (``LINKER:`` options on imported targets, file API version 1 codemodel 2.1)."""
@@ -60,11 +59,14 @@ def _candidates(name: str, environment: Environment, *, wheel_folder: str) -> It
             yield f"Python package {name}", folder / wheel_folder / file
 
 
-def locate_cmake(environment: Environment) -> tuple[Optional[Program], tuple[tuple[str, str], ...]]:
+def locate_cmake(
+    environment: Environment, probes: Optional[Probes] = None
+) -> tuple[Optional[Program], tuple[tuple[str, str], ...]]:
     """The first CMake that is new enough, and what each place held."""
     trace = []
+    probes = probes or Probes(environment.variables)
     for place, path in cmake_candidates(environment):
-        done = system.probe([path, "-E", "capabilities"], variables=environment.variables)
+        done = probes.ask([path, "-E", "capabilities"])
         if done is None or done.returncode != 0:
             trace.append((place, f"{path}: does not run"))
             continue
@@ -80,12 +82,12 @@ def locate_cmake(environment: Environment) -> tuple[Optional[Program], tuple[tup
     return None, tuple(trace) or (("PATH", "no cmake"), ("Python package cmake", "not installed"))
 
 
-def find_cmake(environment: Environment) -> Program:
+def find_cmake(environment: Environment, probes: Optional[Probes] = None) -> Program:
     """CMake, new enough for the generated projects.
 
     :raises ToolNotFoundError: there is none; says where we looked.
     """
-    program, trace = locate_cmake(environment)
+    program, trace = locate_cmake(environment, probes)
     if program is None:
         raise ToolNotFoundError(
             f"no usable CMake found (wanted {_dotted(MINIMUM_CMAKE)} or newer)",
@@ -95,10 +97,11 @@ def find_cmake(environment: Environment) -> Program:
     return program
 
 
-def locate_ninja(environment: Environment) -> Optional[Program]:
+def locate_ninja(environment: Environment, probes: Optional[Probes] = None) -> Optional[Program]:
     """Ninja, or ``None``."""
+    probes = probes or Probes(environment.variables)
     for place, path in ninja_candidates(environment):
-        done = system.probe([path, "--version"], variables=environment.variables)
+        done = probes.ask([path, "--version"])
         if done is not None and done.returncode == 0 and parse_version(done.output) >= MINIMUM_NINJA:
             return Program(path, done.output.strip(), place)
     return None
@@ -114,7 +117,7 @@ class Generator:
     multi_config: bool = False
 
 
-def choose_generator(asked: Optional[str], environment: Environment) -> Generator:
+def choose_generator(asked: Optional[str], environment: Environment, probes: Optional[Probes] = None) -> Generator:
     """The generator: what was asked, else ``CMAKE_GENERATOR``, else Ninja where there is one, else CMake's choice.
 
     rattler-build exports ``CMAKE_GENERATOR=Unix Makefiles`` for everybody; there Ninja wins if it is found.
@@ -127,7 +130,7 @@ def choose_generator(asked: Optional[str], environment: Environment) -> Generato
     name = asked or exported
     if name is not None and not name.startswith("Ninja"):
         return Generator(name, multi_config=name.startswith(("Visual Studio", "Xcode")))
-    ninja = locate_ninja(environment)
+    ninja = locate_ninja(environment, probes)
     if ninja is None:
         if name is None:
             return Generator(None, multi_config=environment.platform == "win32")

@@ -1,0 +1,1 @@
+"""Silero's voice activity detector and the native program that runs it."""

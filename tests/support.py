@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan import BuildPlan, Toolchain, plan_build
+from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain, plan_build
 from torchscript_build.settings import collect_settings
 from torchscript_build.specs import ProjectSpec
 from torchscript_build.system import Environment, PythonTarget
@@ -259,6 +259,8 @@ def make_plan(spec: ProjectSpec, **changes: Any) -> BuildPlan:
         "libtorch": linux_torch(),
         "toolchain": TOOLCHAIN,
         "cmake_args": (),
+        "flags": {},
+        "python": PythonFacts("/venv/lib/python3.11/site-packages", "/usr/include/python3.11", ".cpython-311.so"),
         **changes,
     }
     return plan_build(spec, **arguments)

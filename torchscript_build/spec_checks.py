@@ -152,27 +152,39 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
     if ops.python_binding not in BINDINGS:
         problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
     _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)
+    for other in spec.ops if ops.install else ():
+        if other.name in ops.depends and not other.install:
+            problems.append(
+                f"{where}: depends: {other.name!r} has install = false, so the installed library would miss it"
+            )
+        if other.name < ops.name and other.install and ops.file_name and _file(other) == _file(ops):
+            problems.append(f"operator libraries {other.name!r} and {ops.name!r} are both installed as {_file(ops)}")
     if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
         problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
     if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
         problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
 
 
+def _file(ops: OpLibrary) -> str:
+    return f"{(ops.package or '').replace('.', '/')}/{ops.file_name}"
+
+
 def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
     """Each cycle of ``depends`` once, as the chain that a reader can follow."""
     depends = {o.name: o.depends for o in libraries}
+    finished: set[str] = set()
 
-    def walk(name: str, chain: tuple[str, ...]) -> Optional[tuple[str, ...]]:
+    def walk(name: str, chain: tuple[str, ...]) -> None:
         if name in chain:
-            return (*chain[chain.index(name) :], name)
-        return next((c for d in depends.get(name, ()) if (c := walk(d, (*chain, name)))), None)
+            circle = " → ".join((*chain[chain.index(name) :], name))
+            problems.append(f"operator libraries depend on each other in a circle: {circle}")
+        elif name not in finished:
+            for needed in depends.get(name, ()):
+                walk(needed, (*chain, name))
+            finished.add(name)
 
-    seen = set()
     for name in depends:
-        cycle = walk(name, ())
-        if cycle and frozenset(cycle) not in seen:
-            seen.add(frozenset(cycle))
-            problems.append(f"operator libraries depend on each other in a circle: {' → '.join(cycle)}")
+        walk(name, ())
 
 
 def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:

@@ -7,7 +7,6 @@ import hashlib
 import json
 import posixpath
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -402,10 +401,14 @@ def _check_paths(plan: BuildPlan) -> None:
         ("libtorch", str(plan.libtorch.root)),
         *((repr(t.name), path) for t in plan.targets for path in (*t.sources, *t.include_dirs, *t.link_dirs)),
     ]
+    # On Windows a colon follows the drive, and a backslash separates.
+    windows = plan.libtorch.platform == "win32"
+    forbidden = _FORBIDDEN if windows else _FORBIDDEN + r"|\\"
+    in_libtorch = _FORBIDDEN_IN_LIBTORCH.replace(":", "") if windows else _FORBIDDEN_IN_LIBTORCH
     problems = []
     named: list[str] = []
     for what, path in paths:
-        bad = _FORBIDDEN.search(path) or (_FORBIDDEN_IN_LIBTORCH.search(path) if what == "libtorch" else None)
+        bad = re.search(forbidden, path) or (re.search(in_libtorch, path) if what == "libtorch" else None)
         if bad and not any(path.startswith(folder + "/") for folder in named):
             named.append(path)
             problems.append(
@@ -415,9 +418,9 @@ def _check_paths(plan: BuildPlan) -> None:
         raise SettingsError(problems)
 
 
-_FORBIDDEN = re.compile(r'[;"|\[\]\n\r]|\$(?=[<{]|ENV\{)' + (r"|\\" if sys.platform != "win32" else ""))
+_FORBIDDEN = r'[;"|\[\]\n\r]|\$[<{]|\$ENV\{'
 """Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
-_FORBIDDEN_IN_LIBTORCH = re.compile(r"[,$]" if sys.platform == "win32" else r"[,:$]")
+_FORBIDDEN_IN_LIBTORCH = r"[,:$]"
 """These break ``-Wl,-rpath``, a RUNPATH, and linker arguments that Ninja does not quote."""
 
 

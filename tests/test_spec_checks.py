@@ -71,7 +71,7 @@ def test_a_model_may_be_called_like_a_target(root: Path) -> None:
     assert check(root, model("torch"), app("app", models=("torch",))) == []
 
 
-@pytest.mark.parametrize("name", ["app", "my-app", "my_app.2", "7zip", "c++"])
+@pytest.mark.parametrize("name", ["app", "my-app", "my_app.2", "7zip", "c++", "_C"])
 def test_usual_names_are_taken(root: Path, name: str) -> None:
     assert check(root, app(name)) == []
 

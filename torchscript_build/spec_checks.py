@@ -14,7 +14,7 @@ TEMPLATES = ("runner", "minimal")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
 
-_TARGET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*\Z")
+_TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
 _RESERVED_NAMES = frozenset(
     (
         *(
@@ -60,7 +60,7 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
         for name in names:
             if not _TARGET_NAME.match(name):
                 problems.append(
-                    f"{name!r}: a name has letters, digits and the characters _ . + - and begins with a letter or digit"
+                    f"{name!r}: a name has letters, digits and the characters _ . + - and does not begin with . + or -"
                 )
             elif kind == "targets" and name.lower() in _RESERVED_NAMES:
                 problems.append(f"{name!r}: CMake or libtorch already has a target of that name")

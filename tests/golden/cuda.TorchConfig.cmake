@@ -1,0 +1,16 @@
+# The facts about one libtorch, as torchscript-build read them from its files. All logic is in TorchScriptBuildTorch.cmake.
+set(_ts_torch_prefix "/venv/lib/python3.11/site-packages/torch")
+set(_ts_torch_version "2.13.0")
+set(_ts_torch_cxx_standard "20")
+set(_ts_torch_abi_flag "1")
+set(_ts_torch_include_dirs "/venv/lib/python3.11/site-packages/torch/include" "/venv/lib/python3.11/site-packages/torch/include/torch/csrc/api/include")
+set(_ts_torch_library_dir "/venv/lib/python3.11/site-packages/torch/lib")
+# Linked as they are.
+set(_ts_torch_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10.so")
+# Linked even though nothing refers to them: they register kernels when they are loaded. One linker argument.
+set(_ts_torch_kept_libraries "-Wl,--push-state,--no-as-needed /venv/lib/python3.11/site-packages/torch/lib/libtorch.so /venv/lib/python3.11/site-packages/torch/lib/libtorch_cuda.so -Wl,--pop-state")
+set(_ts_torch_cuda_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cuda.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so")
+set(_ts_torch_python_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.so")
+set(_ts_torch_cuda_version "13.0")
+set(_ts_torch_link_options "LINKER:--unresolved-symbols=ignore-in-shared-libs")
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

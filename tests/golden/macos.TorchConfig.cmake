@@ -1,0 +1,16 @@
+# The facts about one libtorch, as torchscript-build read them from its files. All logic is in TorchScriptBuildTorch.cmake.
+set(_ts_torch_prefix "/venv/lib/python3.11/site-packages/torch")
+set(_ts_torch_version "2.13.0")
+set(_ts_torch_cxx_standard "20")
+set(_ts_torch_abi_flag "")
+set(_ts_torch_include_dirs "/venv/lib/python3.11/site-packages/torch/include" "/venv/lib/python3.11/site-packages/torch/include/torch/csrc/api/include")
+set(_ts_torch_library_dir "/venv/lib/python3.11/site-packages/torch/lib")
+# Linked as they are.
+set(_ts_torch_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch.dylib" "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.dylib" "/venv/lib/python3.11/site-packages/torch/lib/libc10.dylib")
+# Linked even though nothing refers to them: they register kernels when they are loaded. One linker argument.
+set(_ts_torch_kept_libraries "")
+set(_ts_torch_cuda_libraries "")
+set(_ts_torch_python_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.dylib")
+set(_ts_torch_cuda_version "")
+set(_ts_torch_link_options "")
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

@@ -1,0 +1,16 @@
+# The facts about one libtorch, as torchscript-build read them from its files. All logic is in TorchScriptBuildTorch.cmake.
+set(_ts_torch_prefix "C:/venv/Lib/site-packages/torch")
+set(_ts_torch_version "2.13.0")
+set(_ts_torch_cxx_standard "20")
+set(_ts_torch_abi_flag "")
+set(_ts_torch_include_dirs "C:/venv/Lib/site-packages/torch/include")
+set(_ts_torch_library_dir "C:/venv/Lib/site-packages/torch/lib")
+# Linked as they are.
+set(_ts_torch_libraries "C:/venv/Lib/site-packages/torch/lib/torch.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cpu.lib" "C:/venv/Lib/site-packages/torch/lib/c10_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/c10.lib")
+# Linked even though nothing refers to them: they register kernels when they are loaded. One linker argument.
+set(_ts_torch_kept_libraries "")
+set(_ts_torch_cuda_libraries "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/c10_cuda.lib")
+set(_ts_torch_python_library "C:/venv/Lib/site-packages/torch/lib/torch_python.lib")
+set(_ts_torch_cuda_version "13.0")
+set(_ts_torch_link_options "LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

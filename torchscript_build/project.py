@@ -23,6 +23,9 @@ Arguments = list[tuple[str, list[str]]]
 FileSet = Mapping[str, bytes]
 """Relative path with forward slashes → content."""
 
+TORCH_SOURCES = ("runtime.cpp",)
+"""The runner's only sources that include torch's headers."""
+
 KEPT_LIBRARIES = re.compile(r"(lib)?torch(_cuda(_cu|_cpp|_linalg)?|_hip|_xpu)?\.")
 """Libraries that register kernels when they are loaded, and which nothing refers to by a symbol."""
 
@@ -54,8 +57,10 @@ def render_project(plan: BuildPlan) -> FileSet:
     if any(app.template == "runner" for app in plan.apps):
         names = _sources("apps/runner")
         files.update({f"runner/{n}": _static(f"apps/runner/{n}") for n in names})
-        compiled = [f"runner/{n}" for n in names if n.endswith(".cpp")]
-        calls.append({"function": "ts_add_runner", "arguments": [("SOURCES", quoted(compiled))]})
+        light = [f"runner/{n}" for n in names if n.endswith(".cpp") and n not in TORCH_SOURCES]
+        heavy = [f"runner/{n}" for n in TORCH_SOURCES]
+        arguments = [("SOURCES", quoted(light)), ("TORCH_SOURCES", quoted(heavy))]
+        calls.append({"function": "ts_add_runner", "arguments": arguments})
     if any(app.template == "minimal" for app in plan.apps):
         files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
     for target in plan.targets:

@@ -1,0 +1,3 @@
+"""Operators on points; importing the package makes ``torch.ops.geometry`` available."""
+
+from . import _torchscript_ops  # noqa: F401

@@ -19,16 +19,17 @@ from torchscript_build.verify import verify_artifacts, verify_linked
 
 
 def build_cmake_project(
-    plan: BuildPlan, project: PlannedProject, environment: Environment, *, jobs: int
+    plan: BuildPlan, project: PlannedProject, environment: Environment, *, jobs: int, inplace: bool = False
 ) -> dict[str, Path]:
     """Configure, build, install and verify one project.
 
+    :param inplace: for the source tree: what is installed also finds libtorch where it is on this machine.
     :returns: path below its install prefix → the installed file.
     :raises ConfigureError: its CMakeLists.txt fails.
     :raises VerificationError: it links a library of the other C++ ABI, or what it installs cannot be shipped.
     """
     folder = Path(plan.build_dir, "cmake", project.name)
-    tree, prefix, state_file = folder / "tree", folder / "install", folder / "state.json"
+    tree, prefix, state_file = folder / "tree", folder / ("inplace" if inplace else "install"), folder / "state.json"
     package_dir = folder / "torch"
     files = dict(render_torch_package(plan.libtorch))
     files["project_include.cmake"] = _project_include(plan)
@@ -41,11 +42,15 @@ def build_cmake_project(
         *_policy_arguments(plan, project),
     ]
     fingerprint = hashlib.sha256(json.dumps([plan.identity(), plan.build_type, arguments]).encode()).hexdigest()
-    state = _read(state_file)
-    if state != fingerprint or not (tree / "CMakeCache.txt").is_file():
-        system.remove_tree(tree)
+    wanted = [fingerprint, prefix.name]
+    state = _read(state_file).split()
+    if state != wanted or not (tree / "CMakeCache.txt").is_file():
+        if state[:1] != wanted[:1]:
+            system.remove_tree(tree)
         system.remove_tree(prefix)
         state_file.unlink(missing_ok=True)
+        if inplace:
+            arguments = [_with_rpath(argument, plan) for argument in arguments]
         with log.step(f"configure {project.name}"):
             cmake.configure(
                 Path(project.source_dir),
@@ -56,7 +61,7 @@ def build_cmake_project(
                 variables=environment.variables,
             )
         verify_linked(cmake.read_linked_files(tree, plan.build_type), plan.libtorch)
-        system.write_atomically(state_file, fingerprint.encode())
+        system.write_atomically(state_file, "\n".join(wanted).encode())
     with log.step(f"build {project.name}"):
         changed = cmake.build(
             tree,
@@ -85,10 +90,21 @@ def _install(plan: BuildPlan, project: PlannedProject, environment: Environment,
         )
     binaries = [prefix / n for n in _installed(prefix, project.include) if elf.is_elf(prefix / n)]
     try:
-        verify_artifacts(binaries, plan.libtorch, library_dirs=sorted({b.parent for b in binaries}))
+        verify_artifacts(
+            binaries,
+            plan.libtorch,
+            library_dirs=sorted({b.parent for b in binaries}),
+            runpath=plan.libtorch.library_dirs if prefix.name == "inplace" else (),
+        )
     except BaseException:
         system.remove_tree(prefix)
         raise
+
+
+def _with_rpath(argument: str, plan: BuildPlan) -> str:
+    """The argument; if it sets the RUNPATH of what is installed, with libtorch's folders on this machine."""
+    folders = [d.as_posix() for d in plan.libtorch.library_dirs]
+    return ";".join([argument, *folders]) if argument.startswith("-DCMAKE_INSTALL_RPATH=") else argument
 
 
 def _installed(prefix: Path, include: Sequence[str]) -> list[str]:

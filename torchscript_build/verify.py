@@ -23,6 +23,7 @@ def verify_artifacts(
     *,
     library_dirs: Sequence[Path] = (),
     python_modules: Collection[Path] = (),
+    runpath: Collection[Path] = (),
 ) -> None:
     """Verify installed programs and libraries, as they will lie in the package.
 
@@ -30,13 +31,14 @@ def verify_artifacts(
 
     :param library_dirs: the project's own link directories, where NEEDED libraries may lie.
     :param python_modules: those of the files that may need libtorch_python.
+    :param runpath: folders of this machine that may stand in a RUNPATH.
     :raises VerificationError: with every problem of every file.
     """
     problems = [
         f"{path.name}: {problem}"
         for path in files
         if elf.is_elf(path)
-        for problem in _problems(path, libtorch, library_dirs, is_module=path in python_modules)
+        for problem in _problems(path, libtorch, library_dirs, runpath, is_module=path in python_modules)
     ]
     if problems:
         raise VerificationError("what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems))
@@ -73,10 +75,13 @@ def verify_linked(linked: Sequence[tuple[str, Path]], libtorch: LibTorch) -> Non
         )
 
 
-def _problems(path: Path, libtorch: LibTorch, library_dirs: Sequence[Path], *, is_module: bool) -> list[str]:
+def _problems(
+    path: Path, libtorch: LibTorch, library_dirs: Sequence[Path], runpath: Collection[Path], *, is_module: bool
+) -> list[str]:
     info = elf.read_elf(path)
     problems = []
-    absolute = [entry for entry in (*info.rpath, *info.runpath) if not entry.startswith(("$ORIGIN", "${ORIGIN}"))]
+    entries = (*info.rpath, *info.runpath)
+    absolute = [e for e in entries if not e.startswith(("$ORIGIN", "${ORIGIN}")) and Path(e) not in runpath]
     if absolute:
         problems.append(f"its RUNPATH has folders of this machine: {os.pathsep.join(absolute)}")
     python = [name for name in info.needed if name.startswith(PYTHON_LIBRARIES)]

@@ -141,11 +141,14 @@ def _build_projects(session: Session, plan: BuildPlan) -> None:
     for project in plan.cmake:
         if not project.install and session.packaged_only:
             continue
-        installed = build_cmake_project(plan, project, session.environment, jobs=session.jobs())
-        files = [StagedFile(f"{project.package_dir}/{name}", path) for name, path in installed.items()]
-        for folder in (session.destination.wheel, session.destination.source):
-            if folder and project.install:
-                stage(files, folder)
+        for folder, inplace in ((session.destination.wheel, False), (session.destination.source, True)):
+            if folder is None:
+                continue
+            installed = build_cmake_project(
+                plan, project, session.environment, jobs=session.jobs(), inplace=inplace and project.install
+            )
+            if project.install:
+                stage([StagedFile(f"{project.package_dir}/{name}", path) for name, path in installed.items()], folder)
 
 
 def _is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> bool:

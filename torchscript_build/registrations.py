@@ -14,13 +14,18 @@ HEAVY_HEADERS: Mapping[str, str] = {
 """Headers that cost much and are seldom needed, and what was measured (GCC 12, -O2, torch 2.13)."""
 
 _TOKEN = re.compile(
-    r"""//[^\n]* | /\*.*?\*/ | (?P<kept> "(?:\\.|[^"\\\n])*" | '(?:\\.|[^'\\\n])*' )""", re.DOTALL | re.VERBOSE
+    r"""//[^\n]* | /\*.*?\*/
+    | R"(?P<delimiter>[^()\\\s]{0,16})\((?P<raw>.*?)\)(?P=delimiter)"
+    | (?P<string>"(?:\\.|[^"\\\n])*") | (?P<char>'(?:\\.|[^'\\\n])+')
+    | ^[ \t]*\#[ \t]*define\b(?:\\\r?\n|[^\n])*""",
+    re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
-_RAW_STRING = re.compile(r'R"(?P<delimiter>[^()\\\s]{0,16})\((?P<text>.*?)\)(?P=delimiter)"', re.DOTALL)
-_LIBRARY = re.compile(r"\bTORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?\s*\(\s*(?P<namespace>[A-Za-z_]\w*)\s*,")
-_DEFINITION = re.compile(
-    r'\.def\s*\(\s*(?:TORCH_SELECTIVE_SCHEMA\s*\(\s*)?"\s*(?:(?P<ns>\w+)::)?(?P<name>\w+(?:\.\w+)?)'
+_LIBRARY = re.compile(
+    r"\bTORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?\s*\(\s*(?P<namespace>[A-Za-z_]\w*)\s*,\s*(?P<variable>\w*)"
 )
+_DEFINITION = re.compile(r"\.\s*def\s*\(\s*(?:TORCH_SELECTIVE_SCHEMA\s*\(\s*)?(?=\")")
+_NAME = re.compile(r'"\s*(?:(?P<ns>\w+)::)?(?P<name>\w+(?:\.\w+)?)')
+_CONDITION = re.compile(r"^[ \t]*#[ \t]*(if|el|endif)", re.MULTILINE)
 _INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -65,16 +70,20 @@ def read_registrations(sources: Iterable[Path]) -> Registrations:
 def parse_registrations(text: str) -> Registrations:
     """The registrations in the text of one source file."""
     code = _without_comments(text)
+    bare = _STRING.sub(lambda m: '"' + " " * (len(m[0]) - 2) + '"', code)
     owners: list[str] = []
     fragments: list[str] = []
     operators: list[str] = []
-    for match in _LIBRARY.finditer(code):
+    for match in _LIBRARY.finditer(bare):
         namespace = match["namespace"]
-        if match["kind"] == "_IMPL":
+        if match["kind"] == "_IMPL" or (namespace in owners and _is_alternative(bare, match.start())):
             continue
         (fragments if match["kind"] else owners).append(namespace)
-        body = _block(code, match.end())
-        operators += [f"{d['ns'] or namespace}::{d['name']}" for d in _DEFINITION.finditer(body)]
+        end = _end_of_block(bare, match.end())
+        for found in _DEFINITION.finditer(bare, match.end(), end):
+            name = _NAME.match(code, found.end())
+            if name and _is_of_library(bare, found.start(), match["variable"]):
+                operators.append(f"{name['ns'] or namespace}::{name['name']}")
     heavy = [("", header) for header in dict.fromkeys(_INCLUDE.findall(code)) if header in HEAVY_HEADERS]
     return Registrations(tuple(owners), tuple(fragments), tuple(operators), tuple(heavy))
 
@@ -111,18 +120,53 @@ def find_conflicts(libraries: Mapping[str, Registrations], promised: Mapping[str
     return problems
 
 
+_STRING = re.compile(r'"(?:\\.|[^"\\\n])*"')
+
+
 def _without_comments(text: str) -> str:
-    """The code without comments; raw strings become plain ones, so that schemas in them are seen."""
-    plain = _RAW_STRING.sub(lambda m: '"' + m["text"].replace('"', "'").replace("\n", " ") + '"', text)
-    return _TOKEN.sub(lambda m: m["kept"] or " ", plain)
+    """The code without comments and macros; raw strings become plain ones, so that schemas in them are seen."""
+
+    def plain(match: re.Match[str]) -> str:
+        if match["raw"] is not None:
+            return '"' + re.sub(r'["\\\n]', " ", match["raw"]) + '"'
+        return match["string"] or ("0" if match["char"] else " ")
+
+    return _TOKEN.sub(plain, text)
 
 
-def _block(code: str, start: int) -> str:
-    """The text from the first brace after ``start`` to the one that closes it."""
+def _end_of_block(code: str, start: int) -> int:
+    """Where the block that begins with the first brace after ``start`` ends."""
     begin = code.find("{", start)
     depth = 0
     for at in range(begin, len(code)) if begin >= 0 else ():
         depth += {"{": 1, "}": -1}.get(code[at], 0)
         if depth == 0:
-            return code[begin:at]
-    return code[start:]
+            return at
+    return len(code)
+
+
+def _is_of_library(code: str, at: int, variable: str) -> bool:
+    """Is a call that begins at ``at`` one of the library, ``m.def(…).def(…)``, and not ``m.class_<…>(…).def(…)``?"""
+    chain = ""
+    depth = 0
+    while at > 0:
+        at -= 1
+        depth += {")": 1, "}": 1, "(": -1, "{": -1}.get(code[at], 0) if depth or code[at] in "({)" else 0
+        if depth < 0 or (depth == 0 and code[at] in ";}"):
+            break
+        if depth == 0:
+            chain = code[at] + chain
+    return re.search(rf"\b{variable}\s*(\.|\Z)", chain) is not None and "class_" not in chain
+
+
+def _is_alternative(code: str, at: int) -> bool:
+    """Does a place lie behind an ``#else`` or ``#elif``, so that what stands before it may not be compiled?"""
+    branches: list[bool] = []
+    for match in _CONDITION.finditer(code, 0, at):
+        if match[1] == "if":
+            branches.append(False)
+        elif branches and match[1] == "el":
+            branches[-1] = True
+        elif branches:
+            branches.pop()
+    return any(branches)

@@ -114,7 +114,7 @@ def parse_compiler_version(text: str) -> tuple[str, str]:
     if clang:
         return ("AppleClang" if clang.group(1) else "Clang"), clang.group(2)
     lines = text.splitlines()
-    if lines and ("Free Software Foundation" in text or re.match(r"\S*(g\+\+|gcc|c\+\+)", lines[0])):
+    if lines and ("Free Software Foundation" in text or re.match(r"(\S*-)?(g\+\+|gcc|c\+\+)", lines[0])):
         # g++ (Debian 12.2.0-14+deb12u1) 12.2.0: the last number on the line is the compiler's
         numbers = re.findall(r"(?<![\w.])(\d+\.\d+(?:\.\d+)?)(?![\w.])", re.sub(r"\([^)]*\)", "", lines[0]))
         if numbers:

@@ -86,7 +86,7 @@ def _request(
 ) -> dict[str, Any]:
     libtorch = plan.libtorch
     sites = [str(p) for p in environment.python.site_packages]
-    if libtorch.layout == "wheel":  # the same torch that the app will link
+    if (libtorch.root / "__init__.py").is_file():  # the same torch that the app will link
         sites.insert(0, str(libtorch.root.parent))
     return {
         "root": plan.source_dir,

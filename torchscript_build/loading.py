@@ -45,7 +45,7 @@ def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Envi
     request_file, report_file = Path(plan.build_dir, "load.request.json"), Path(plan.build_dir, "load.report.json")
     report_file.unlink(missing_ok=True)
     sites = [str(p) for p in environment.python.site_packages]
-    if plan.libtorch.layout == "wheel":
+    if (plan.libtorch.root / "__init__.py").is_file():
         sites.insert(0, str(plan.libtorch.root.parent))
     request = {
         "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in plan.ops],

@@ -1,4 +1,4 @@
-"""What a build prints: for a log first, one line per step with its time."""
+"""What a build prints: for a log first, one line per step with its time; steps are also kept for a report."""
 
 from __future__ import annotations
 
@@ -7,6 +7,22 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of this process's build."""
+
+    name: str
+    start: float
+    """Seconds on the monotonic clock."""
+    seconds: float
+    succeeded: bool
+
+
+steps: list[Step] = []
+"""Every step so far, in the order in which they ended."""
 
 
 def say(line: str) -> None:
@@ -25,9 +41,20 @@ def warn(line: str) -> None:
     print(f"warning: {line}", file=sys.stderr, flush=True)
 
 
+def progress(line: str) -> None:
+    """One line on standard error for somebody who waits; standard output stays what was asked for."""
+    print(line, file=sys.stderr, flush=True)
+
+
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Print a step's name and seconds when it has succeeded."""
+    """Print a step's name and seconds when it has succeeded, and keep it in any case."""
     start = time.monotonic()
-    yield
-    say(f"-- {name}: {time.monotonic() - start:.1f} s")
+    succeeded = False
+    try:
+        yield
+        succeeded = True
+    finally:
+        seconds = time.monotonic() - start
+        steps.append(Step(name, start, seconds, succeeded))
+    say(f"-- {name}: {seconds:.1f} s")

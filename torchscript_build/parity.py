@@ -11,6 +11,8 @@ from torchscript_build.export import Reference
 from torchscript_build.specs import TorchScriptApp
 from torchscript_build.system import Completed
 
+CANNOT_LOAD = 127
+"""The dynamic loader's exit code."""
 MISMATCH = 5
 """The runner's exit code for outputs that differ; see templates/apps/runner/runtime.h."""
 
@@ -66,6 +68,15 @@ def _run(command: Sequence[str], variables: Mapping[str, str]) -> Completed:
 def _check(app: TorchScriptApp, done: Completed) -> None:
     if done.returncode < 0:
         raise TorchScriptBuildError(f"app {app.name!r} was killed by signal {-done.returncode}")
+    if done.returncode == CANNOT_LOAD and "error while loading shared libraries" in done.output:
+        raise TorchScriptBuildError(
+            f"app {app.name!r} cannot start: the loader misses a library that libtorch needs\n{_tail(done.output)}",
+            cures=[
+                "install what this libtorch needs beside it (pip install torch brings the nvidia-* packages)",
+                "torchscript-build fetch VERSION --with-cuda-libraries",
+                "use a libtorch without CUDA: cuda = false in the settings",
+            ],
+        )
     if done.returncode > 0:
         raise TorchScriptBuildError(f"app {app.name!r} failed with exit code {done.returncode}\n{_tail(done.output)}")
 

@@ -30,7 +30,7 @@ _RESERVED_NAMES = frozenset(
         ),
         *("package", "package_source", "preinstall", "rebuild_cache", "run_tests", "test", "zero_check"),
         *("c10", "c10_cuda", "c10_hip", "c10_xpu", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_library"),
-        *("torch_python", "torch_xpu", "ts_runner"),
+        *("torch_python", "torch_xpu", "ts_runner", "ts_runner_plain"),
     )
 )
 """Targets and files of CMake, Ninja and libtorch; compared without case, as some file systems do."""

@@ -157,6 +157,8 @@ class BuildOptions:
     cmake_args: tuple[str, ...] = ()
     """Further arguments for CMake's configure step, after those of `CMAKE_ARGS`. Environment:
     `TORCHSCRIPT_BUILD_CMAKE_ARGS`, split as a shell would."""
+    matrix: tuple[str, ...] = ()
+    """The libtorches that `torchscript-build matrix` builds against: folders, or `fetched:2.6.0+cu124`."""
     pin: str = "series"
     """What the wheel requires of torch: `series` (`torch ==2.13.*`), `exact` (`torch ==2.13.0`) or `none`."""
 

@@ -19,8 +19,12 @@ OPTIONS = ("libtorch", "build_type", "jobs", "generator")
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1."""
+def _translated(report: Optional[str] = None) -> Iterator[None]:
+    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1.
+
+    :param report: a file for the steps that were taken, whether or not they succeeded.
+    """
+    from torchscript_build import log, system
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.packaging.wiring import translated
 
@@ -28,6 +32,10 @@ def _translated() -> Iterator[None]:
         yield
     except TorchScriptBuildError as error:
         raise translated(error) from error
+    finally:
+        if report:
+            steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in log.steps]
+            system.write_json(Path(report), {"steps": steps})
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]
@@ -40,6 +48,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         ("generator=", None, "CMake's generator"),
         ("inplace", "i", "put the results into the source tree as well"),
         ("dry-run", None, "print the plan as JSON and build nothing"),
+        ("report=", None, "write what was done, step by step, into this JSON file"),
         ("build-lib=", "b", "the folder to stage into"),
         ("build-base=", None, "the folder that build folders are made in"),
     ]
@@ -52,6 +61,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.generator: Optional[str] = None
         self.inplace = False
         self.dry_run = False
+        self.report: Optional[str] = None
         self.build_lib: Optional[str] = None
         self.build_base: Optional[str] = None
         self.editable_mode = False
@@ -150,7 +160,7 @@ class build_ts_ops(_Build):
     def run(self) -> None:
         from torchscript_build.packaging.session import build_ops, print_plan, say_unloaded
 
-        with _translated():
+        with _translated(self.report):
             spec = self.read_spec()
             if not spec.ops:
                 return
@@ -200,7 +210,7 @@ class build_ts_app(_Build):
     def _run(self) -> None:
         from torchscript_build.packaging.session import build_apps, print_plan
 
-        with _translated():
+        with _translated(self.report):
             spec = self.read_spec()
             if self.dry_run:
                 print_plan(self._session())

@@ -307,6 +307,26 @@ def test_one_that_was_not_fetched_says_how_to(tmp_path: Path, make_environment: 
     )
 
 
+def test_a_version_names_the_only_build_of_it(tmp_path: Path, make_environment: MakeEnvironment) -> None:
+    environment = make_environment(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"))
+    root = make_archive(tmp_path / "cache" / "libtorch" / "2.6.0+cu124", FakeTorch("2.6.0", "cu124", cuda="12.4"))
+    make_archive(tmp_path / "cache" / "libtorch" / "2.6.1+cpu", FakeTorch("2.6.1"))
+    assert find_libtorch("fetched:2.6.0", environment=environment).root == root
+    make_archive(tmp_path / "cache" / "libtorch" / "2.6.0+cpu", FakeTorch("2.6.0"))
+    with pytest.raises(LibTorchUnusableError, match=r"fetched:2\.6\.0 may be each of 2\.6\.0\+cpu, 2\.6\.0\+cu124"):
+        find_libtorch("fetched:2.6.0", environment=environment)
+    with pytest.raises(LibTorchUnusableError, match=r"2\.7\.0 has not been fetched .*; there: 2\.6\.0\+cpu, 2\.6"):
+        find_libtorch("fetched:2.7.0", environment=environment)
+
+
+def test_an_exact_requirement_tells_what_to_fetch(make_environment: MakeEnvironment) -> None:
+    with pytest.raises(LibTorchNotFoundError) as caught:
+        find_libtorch(version="2.6.0", cuda=False, environment=make_environment())
+    assert (
+        "torchscript-build fetch 2.6.0 --cpu, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:2.6.0" in caught.value.cures
+    )
+
+
 @pytest.mark.parametrize("name", ["", "../../etc", "2.6.0/..", "/etc"])
 def test_a_fetched_name_never_leaves_the_cache(make_environment: MakeEnvironment, name: str) -> None:
     with pytest.raises(LibTorchUnusableError, match="names no fetched libtorch"):
@@ -337,6 +357,7 @@ def test_the_error_text(tmp_path: Path, own_site: Path, make_environment: MakeEn
         f"    system folders              none in {tmp_path}/usr\n"
         "  do one of these:\n"
         "    - pip install 'torch>=2.4'\n"
+        "    - torchscript-build fetch VERSION, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:VERSION\n"
         "    - set TORCHSCRIPT_BUILD_LIBTORCH to an unpacked libtorch or to the torch folder of another Python"
     )
 
@@ -353,6 +374,7 @@ def test_the_cures_under_build_isolation(tmp_path: Path, make_environment: MakeE
     assert caught.value.cures == (
         "pip install 'torch==2.6.*', then build with --no-build-isolation",
         "add 'torch==2.6.*' to build-system.requires in pyproject.toml",
+        "torchscript-build fetch VERSION, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:VERSION",
         "set TORCHSCRIPT_BUILD_LIBTORCH to an unpacked libtorch or to the torch folder of another Python",
     )
 

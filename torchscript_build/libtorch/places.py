@@ -76,24 +76,53 @@ def _named(text: str, environment: Environment) -> Candidate:
         name = text.partition(":")[2]
         folder = locate_fetched(name, environment)
         if folder is None:
+            there = fetched_names(environment)
             raise LibTorchUnusableError(
-                f"libtorch {name} has not been fetched (no {_fetched_folder(name, environment)})",
+                f"libtorch {name} has not been fetched (no {fetched_dir(environment) / name}"
+                + (f"; there: {', '.join(there)})" if there else ")"),
                 cures=[f"torchscript-build fetch {name}"],
             )
         return Candidate(folder)
     return Candidate(_path(text, environment))
 
 
+def fetched_dir(environment: Environment) -> Path:
+    """The folder of the cache in which each fetched libtorch has a folder of its own."""
+    return environment.cache_dir() / "libtorch"
+
+
+FETCHED_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*")
+"""What a folder there is called; temporary ones begin with a dot."""
+
+
+def fetched_names(environment: Environment) -> tuple[str, ...]:
+    """The names of all fetched libtorches, sorted."""
+    try:
+        with os.scandir(fetched_dir(environment)) as entries:
+            return tuple(sorted(e.name for e in entries if FETCHED_NAME.fullmatch(e.name) and e.is_dir()))
+    except OSError:
+        return ()
+
+
 def locate_fetched(name: str, environment: Environment) -> Optional[Path]:
-    """The folder of a libtorch that was fetched into the cache, by its full version (``"2.6.0+cu124"``)."""
-    folder = _fetched_folder(name, environment)
-    return folder if folder.is_dir() else None
+    """The folder of a libtorch that was fetched into the cache, by its full version (``"2.6.0+cu124"``).
 
+    A version without local part (``"2.6.0"``) is the one build of that version that is there.
 
-def _fetched_folder(name: str, environment: Environment) -> Path:
-    if not re.fullmatch(r"[0-9A-Za-z][0-9A-Za-z.+_-]*", name):
+    :raises LibTorchUnusableError: several are there, or this is no name.
+    """
+    if not FETCHED_NAME.fullmatch(name):
         raise LibTorchUnusableError(f"{name!r} names no fetched libtorch; write it like fetched:2.6.0+cu124")
-    return environment.cache_dir() / "libtorch" / name
+    folder = fetched_dir(environment) / name
+    if folder.is_dir():
+        return folder
+    builds = [n for n in fetched_names(environment) if "+" not in name and n.startswith(f"{name}+")]
+    if len(builds) > 1:
+        raise LibTorchUnusableError(
+            f"fetched:{name} may be each of {', '.join(builds)}",
+            cures=[f"name one: fetched:{build}" for build in builds],
+        )
+    return fetched_dir(environment) / builds[0] if builds else None
 
 
 def _path(text: str, environment: Environment) -> Path:

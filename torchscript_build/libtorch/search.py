@@ -196,7 +196,17 @@ def _cures(requirement: Requirement, environment: Environment) -> Iterator[str]:
         yield f"add {torch} to build-system.requires in pyproject.toml"
     else:
         yield f"pip install {torch}"
+    if not in_conda_build(environment):
+        name = _exact_version(requirement) or "VERSION"
+        option = " --cpu" if requirement.cuda is False else ""
+        yield f"torchscript-build fetch {name}{option}, then set {VARIABLE}=fetched:{name}"
     yield f"set {VARIABLE} to an unpacked libtorch or to the torch folder of another Python"
+
+
+def _exact_version(requirement: Requirement) -> Optional[str]:
+    """``"2.6.0"``, where just that is required."""
+    version = (requirement.version or "").removeprefix("==").strip()
+    return version if version[:1].isdigit() and version.count(".") == 2 and version[-1:].isdigit() else None
 
 
 def _requirement_line(requirement: Requirement) -> str:

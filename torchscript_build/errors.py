@@ -84,6 +84,10 @@ class ParityError(TorchScriptBuildError):
     """The built app's outputs differ from Python's."""
 
 
+class ScaffoldError(TorchScriptBuildError):
+    """A new project cannot be written: its name, or what is there already."""
+
+
 class InterruptedByUserError(TorchScriptBuildError):
     """The build was interrupted (Ctrl-C)."""
 

@@ -26,7 +26,7 @@ def _translated(report: Optional[str] = None) -> Iterator[None]:
     """
     from torchscript_build import log, system
     from torchscript_build.errors import TorchScriptBuildError
-    from torchscript_build.packaging.wiring import translated
+    from torchscript_build.packaging.distribution import translated
 
     try:
         yield
@@ -75,16 +75,16 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
         :raises SettingsError: with every problem.
         """
-        from torchscript_build.packaging.wiring import read_spec
+        from torchscript_build.packaging.distribution import read_spec
 
         if self._spec is None:
             self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
 
     def _session(self) -> Any:
+        from torchscript_build.packaging.distribution import project_root
         from torchscript_build.packaging.session import Session
         from torchscript_build.packaging.staging import Destination
-        from torchscript_build.packaging.wiring import project_root
         from torchscript_build.system import Environment
 
         into_sources = bool(self.inplace or self.editable_mode)
@@ -108,7 +108,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
     def _package_dir(self, package: str) -> Path:
         """A package's folder among the sources, by the project's package_dir."""
-        from torchscript_build.packaging.wiring import project_root
+        from torchscript_build.packaging.distribution import project_root
 
         build_py: Any = self.get_finalized_command("build_py")
         return Path(project_root(self.distribution), build_py.get_package_dir(package))
@@ -129,7 +129,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
     def get_source_files(self) -> list[str]:
         """For sdists: the files of the project that the settings name."""
         from torchscript_build.packaging import outputs
-        from torchscript_build.packaging.wiring import project_root
+        from torchscript_build.packaging.distribution import project_root
 
         with _translated():
             return outputs.source_files(self.read_spec(), project_root(self.distribution))

@@ -5,13 +5,13 @@ Imports nothing before it knows; see DESIGN, "We are a guest in every build of a
 
 from __future__ import annotations
 
-import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from torchscript_build.packaging.distribution import KEYWORDS
 
 if TYPE_CHECKING:
     from setuptools import Distribution
 
-KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
 TABLE_HINT = b"torchscript-build"
 
 
@@ -44,9 +44,3 @@ def _opted_in(dist: Distribution) -> bool:
     from torchscript_build.settings import is_opted_in
 
     return is_opted_in(text.decode("utf-8", errors="replace"))
-
-
-def is_collecting_requirements(dist: Any) -> bool:
-    """Is this PEP 517's get_requires_for_build_…? There setuptools puts its own class in Distribution's place."""
-    build_meta = sys.modules.get("setuptools.build_meta")
-    return build_meta is not None and isinstance(dist, getattr(build_meta, "Distribution", ()))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.packaging.distribution import is_packaged, read_spec, translated
 from torchscript_build.specs import ProjectSpec
 
 
@@ -17,19 +18,13 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
 
         def get_tag(self) -> tuple[str, str, str]:
             exact: tuple[str, str, str] = super().get_tag()
-            if self.distribution.ext_modules:
-                return exact
-            from torchscript_build.packaging.wiring import is_packaged, read_spec
-
-            if not is_packaged(self.distribution):
+            if self.distribution.ext_modules or not is_packaged(self.distribution):
                 return exact
             return wheel_tag(read_spec(self.distribution), exact)
 
         def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
             """Both the wheel and PEP 517's metadata come through here; an sdist does not."""
             super().egg2dist(egginfo_path, distinfo_path)
-            from torchscript_build.packaging.wiring import is_packaged, translated
-
             if not is_packaged(self.distribution):
                 return
             try:

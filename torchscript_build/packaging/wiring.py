@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Optional
+from typing import Any
 
 from setuptools import Distribution
-from setuptools.errors import BaseError, ModuleError
+from setuptools.errors import ModuleError
 
-from torchscript_build import settings
 from torchscript_build.errors import TorchScriptBuildError
-from torchscript_build.packaging.hooks import KEYWORDS, is_collecting_requirements
+from torchscript_build.packaging.distribution import is_collecting_requirements, is_packaged, read_spec, translated
 from torchscript_build.packaging.wheel import make_bdist_wheel
-from torchscript_build.specs import ProjectSpec
 from torchscript_build.system import Environment
 
 _MARK = "_torchscript_build_wired"
@@ -34,41 +30,6 @@ def wire(dist: Any) -> None:
         dist.cmdclass["bdist_wheel"] = make_bdist_wheel(dist.get_command_class("bdist_wheel"))
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
-
-
-def read_spec(dist: Distribution, command: Optional[dict[str, Any]] = None) -> ProjectSpec:
-    """The project's spec from all four sources.
-
-    :param command: options from the command line, by field name.
-    :raises SettingsError: with every problem.
-    """
-    root = project_root(dist)
-    return settings.collect_settings(
-        root=root,
-        pyproject=settings.read_pyproject(root / "pyproject.toml"),
-        keywords={keyword: getattr(dist, keyword, None) for keyword in KEYWORDS},
-        command=command or {},
-        variables=Environment.current().variables,
-        packages=dist.packages or (),
-    )
-
-
-def project_root(dist: Distribution) -> Path:
-    """The folder of setup.py."""
-    return Path(dist.src_root or os.curdir).absolute()
-
-
-def is_packaged(dist: Distribution) -> bool:
-    """Will the wheel hold something of ours? A project with wrong settings is told so by the command that runs."""
-    try:
-        return read_spec(dist).is_packaged
-    except TorchScriptBuildError:
-        return True
-
-
-def translated(error: TorchScriptBuildError) -> BaseError:
-    """Our error as setuptools prints it: one clean ``error: …`` and exit code 1."""
-    return BaseError(str(error))
 
 
 def _request_tools(dist: Distribution) -> None:

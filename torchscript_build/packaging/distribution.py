@@ -1,0 +1,65 @@
+"""What a setuptools Distribution tells of a project of ours; cheap to import, as hooks need it in every build."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Optional
+
+if TYPE_CHECKING:
+    from setuptools.errors import BaseError
+
+    from torchscript_build.errors import TorchScriptBuildError
+    from torchscript_build.specs import ProjectSpec
+
+KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
+"""setup()'s keywords that are ours."""
+
+
+def project_root(dist: Any) -> Path:
+    """The folder of setup.py."""
+    return Path(dist.src_root or os.curdir).absolute()
+
+
+def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpec:
+    """The project's spec from all four sources.
+
+    :param command: options from the command line, by field name.
+    :raises SettingsError: with every problem.
+    """
+    from torchscript_build import settings
+    from torchscript_build.system import Environment
+
+    root = project_root(dist)
+    return settings.collect_settings(
+        root=root,
+        pyproject=settings.read_pyproject(root / "pyproject.toml"),
+        keywords={keyword: getattr(dist, keyword, None) for keyword in KEYWORDS},
+        command=command or {},
+        variables=Environment.current().variables,
+        packages=dist.packages or (),
+    )
+
+
+def is_packaged(dist: Any) -> bool:
+    """Will the wheel hold something of ours? A project with wrong settings is told so by the command that runs."""
+    from torchscript_build.errors import TorchScriptBuildError
+
+    try:
+        return read_spec(dist).is_packaged
+    except TorchScriptBuildError:
+        return True
+
+
+def is_collecting_requirements(dist: Any) -> bool:
+    """Is this PEP 517's get_requires_for_build_…? There setuptools puts its own class in Distribution's place."""
+    build_meta = sys.modules.get("setuptools.build_meta")
+    return build_meta is not None and isinstance(dist, getattr(build_meta, "Distribution", ()))
+
+
+def translated(error: TorchScriptBuildError) -> BaseError:
+    """Our error as setuptools prints it: one clean ``error: …`` and exit code 1."""
+    from setuptools.errors import BaseError
+
+    return BaseError(str(error))

@@ -50,7 +50,8 @@ KINDS: Mapping[str, Mapping[str, str]] = {
 _CXX_KEYWORDS = frozenset(
     re.findall(
         r"\w+",
-        """alignas alignof and_eq asm auto bitand bitor bool case catch char char8_t char16_t char32_t co_await co_return
+        """
+        alignas alignof and_eq asm auto bitand bitor bool case catch char char8_t char16_t char32_t co_await co_return
     co_yield compl concept const const_cast consteval constexpr constinit decltype default delete do double dynamic_cast
     enum explicit export extern float friend goto inline int long mutable namespace new noexcept not_eq nullptr operator
     or_eq private protected public register reinterpret_cast requires short signed sizeof static static_assert

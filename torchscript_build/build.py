@@ -99,7 +99,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
     if state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file():
         return state
     state_file.unlink(missing_ok=True)
-    check_link_libraries(plan, environment)
+    named = check_link_libraries(plan, environment)
     with log.step("configure"):
         materialize(project.render_project(plan), plan.project_dir)
         cmake.configure(
@@ -110,7 +110,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
             arguments=plan.cmake_args,
             variables=environment.variables,
         )
-    verify_linked(cmake.read_linked_files(plan.tree_dir, plan.build_type), plan.libtorch)
+    verify_linked([*named, *cmake.read_linked_files(plan.tree_dir, plan.build_type)], plan.libtorch)
     artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
     state = {
         "identity": identity,
@@ -145,26 +145,32 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> None:
     )
 
 
-def check_link_libraries(plan: BuildPlan, environment: Environment) -> None:
+def check_link_libraries(plan: BuildPlan, environment: Environment) -> list[tuple[str, Path]]:
     """Look for every library that the project names, before the linker misses it.
 
     Names that CMake has to make sense of (``OpenCV::core``, anything beside ``find-packages``) are left to it.
 
+    :returns: pairs (target, file) of those that a name stands for, in the project's own link directories.
     :raises SettingsError: with every library that is not there.
     """
     if plan.libtorch.platform == "win32":
-        return
+        return []
     problems = []
+    found = []
     for target in plan.targets:
         for name in target.link_libraries if not target.find_packages else ():
             if "::" in name or (name.startswith("-") and not name.startswith("-l")) or Path(name).is_file():
                 continue
             plain = name[2:] if name.startswith("-l") else name
-            if locate_library(plan.toolchain.cxx, plain, target.link_dirs, environment) is None:
+            file = locate_library(plan.toolchain.cxx, plain, target.link_dirs, environment)
+            if file is not None and str(file.parent) in target.link_dirs:
+                found.append((target.name, file))
+            elif file is None:
                 looked = ", ".join([*target.link_dirs, "the compiler's own folders"])
                 problems.append(f"{target.name!r}: link-libraries: there is no library {plain!r} (looked in {looked})")
     if problems:
         raise SettingsError(problems)
+    return found
 
 
 def materialize(files: Mapping[str, bytes], folder: Path) -> None:

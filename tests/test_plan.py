@@ -249,6 +249,16 @@ def test_other_characters_are_taken(good: str) -> None:
     make_plan(SPEC, root=Path(f"/home/a{good}b"))
 
 
+@pytest.mark.parametrize(("path", "bad"), [("/home/a:b", ":"), ("/home/it's/c#", "'s/c#"), ("/home/c#(x)", "#(x)")])
+def test_what_make_cannot_have(path: str, bad: str) -> None:
+    make = dataclasses.replace(TOOLCHAIN, generator=Generator("Unix Makefiles"))
+    with pytest.raises(SettingsError) as caught:
+        make_plan(SPEC, root=Path(path), toolchain=make)
+    assert words(caught.value.problems, "project folder", repr(bad))
+    make_plan(SPEC, root=Path(path))
+    make_plan(SPEC, root=Path("/home/c#"), toolchain=make)
+
+
 @pytest.mark.parametrize("bad", [",", ":", "$"])
 def test_libtorchs_path_goes_into_linker_arguments(bad: str) -> None:
     with pytest.raises(SettingsError, match="libtorch: "):

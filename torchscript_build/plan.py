@@ -404,6 +404,8 @@ def _check_paths(plan: BuildPlan) -> None:
     # On Windows a colon follows the drive, and a backslash separates.
     windows = plan.libtorch.platform == "win32"
     forbidden = _FORBIDDEN if windows else _FORBIDDEN + r"|\\"
+    if plan.toolchain.generator.name == "Unix Makefiles":
+        forbidden += _FORBIDDEN_IN_MAKE
     in_libtorch = _FORBIDDEN_IN_LIBTORCH.replace(":", "") if windows else _FORBIDDEN_IN_LIBTORCH
     problems = []
     named: list[str] = []
@@ -420,6 +422,8 @@ def _check_paths(plan: BuildPlan) -> None:
 
 _FORBIDDEN = r'[;"|\[\]\n\r]|\$[<{]|\$ENV\{'
 """Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
+_FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
+"""A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
 _FORBIDDEN_IN_LIBTORCH = r"[,:$]"
 """These break ``-Wl,-rpath``, a RUNPATH, and linker arguments that Ninja does not quote."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Optional, Union
 
@@ -58,14 +59,16 @@ def source_files(spec: ProjectSpec, root: Path) -> list[str]:
 
 
 def _below(root: Path, folder: str, suffixes: Optional[tuple[str, ...]] = None) -> list[str]:
-    """The files below a folder of the project; hidden folders and build folders are left out."""
+    """The files below a folder of the project; what is hidden, built or a virtual environment is left out."""
     found = []
-    for path in sorted((root / folder).rglob("*")):
-        parts = path.relative_to(root / folder).parts
-        hidden = any(p.startswith(".") or p in ("build", "__pycache__") for p in parts[:-1])
-        if path.is_file() and not hidden and (suffixes is None or path.suffix in suffixes):
-            found.append(path.relative_to(root).as_posix())
-    return found
+    for where, folders, names in os.walk(root / folder):
+        folders[:] = [f for f in folders if not f.startswith(".") and f not in ("build", "__pycache__")]
+        if Path(where) != root / folder and {"pyvenv.cfg", "CMakeCache.txt"} & set(names):
+            folders.clear()
+            continue
+        paths = (Path(where, name) for name in names)
+        found += [p.relative_to(root).as_posix() for p in paths if suffixes is None or p.suffix in suffixes]
+    return sorted(found)
 
 
 def _folder(package: Optional[str]) -> str:

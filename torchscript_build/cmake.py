@@ -137,12 +137,25 @@ def read_linked_files(tree: Path, build_type: str) -> tuple[tuple[str, Path], ..
     """
     pairs = []
     for target in _read_targets(tree, build_type):
-        for fragment in target.get("link", {}).get("commandFragments", ()):
-            for word in shlex.split(fragment["fragment"]) if fragment["role"] == "libraries" else ():
-                path = Path(word)
-                if not word.startswith("-") and path.is_absolute() and path.is_file() and tree not in path.parents:
-                    pairs.append((str(target["name"]), path))
+        words = [(f["role"], w) for f in target.get("link", {}).get("commandFragments", ()) for w in _words(f)]
+        folders = [Path(w[2:]) for role, w in words if role == "libraryPath" and w.startswith("-L")]
+        for role, word in words:
+            path = _linked_file(word, folders) if role == "libraries" else None
+            if path and path.is_absolute() and path.is_file() and tree not in path.parents:
+                pairs.append((str(target["name"]), path))
     return tuple(dict.fromkeys(pairs))
+
+
+def _words(fragment: Mapping[str, str]) -> list[str]:
+    return shlex.split(fragment["fragment"])
+
+
+def _linked_file(word: str, folders: Sequence[Path]) -> Optional[Path]:
+    """The file of a linker argument; CMake says ``-L`` and ``-l`` for the path of a library that has no soname."""
+    if not word.startswith("-"):
+        return Path(word)
+    names = [f"lib{word[2:]}{suffix}" for suffix in (".so", ".dylib", ".a")] if word.startswith("-l") else []
+    return next((folder / n for folder in folders for n in names if (folder / n).is_file()), None)
 
 
 def _read_targets(tree: Path, build_type: str) -> list[Any]:

@@ -34,12 +34,20 @@ def main() -> int:
             else:
                 torch.ops.load_library(library["file"])
         except (ImportError, OSError, RuntimeError) as error:
-            print(f"{type(error).__name__}: {error}", file=sys.stderr)
+            print_reasons(error)
             return 3
         after = all_schemas(torch)
         schemas[library["name"]] = sorted(after - before)
         before = after
     return finish(request, {"schemas": schemas})
+
+
+def print_reasons(error: BaseException) -> None:
+    """An error and what it came from: torch's own says only which file, the loader's says why."""
+    reason: Any = error
+    while reason is not None:
+        print(f"{type(reason).__name__}: {reason}", file=sys.stderr)
+        reason = reason.__cause__
 
 
 def all_schemas(torch: Any) -> "set[str]":

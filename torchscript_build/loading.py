@@ -69,7 +69,7 @@ def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Envi
 def _why(output: str, libraries: Sequence[PlannedOps]) -> str:
     """The child's output → one sentence, with its own words below."""
     loading = re.findall(r"^loading (.*)$", output, re.MULTILINE)
-    name = next((o.name for o in libraries if loading and loading[-1].endswith(o.file_name)), "?")
+    name = next((o.name for o in libraries if loading and Path(loading[-1]).name == o.file_name), "?")
     words = [line for line in output.splitlines() if line.strip() and not line.startswith("loading ")]
     essential = [w for w in words if "what():" in w or "Error" in w or "undefined symbol" in w] or words[-5:]
     return f"operator library {name!r} cannot be loaded into Python's torch\n" + "\n".join(

@@ -1,0 +1,186 @@
+"""Wrong input for operator libraries: one clear error each, before anything is compiled where that is possible."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from support import clean_variables, run_python, write, write_project
+
+pytestmark = pytest.mark.compile
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+OPS = 'TORCH_LIBRARY({namespace}, m) {{ m.def("{name}(Tensor x) -> Tensor"); }}\n'
+LIBRARY = """\
+[[tool.torchscript-build.ops]]
+name = "{name}"
+sources = {sources}
+{more}
+"""
+
+
+def library(name: str, *more: str, sources: Sequence[str] = ()) -> str:
+    """The settings of one library."""
+    return LIBRARY.format(name=name, sources=json.dumps(list(sources or [f"{name}.cpp"])), more="\n".join(more))
+
+
+def error_of(done: subprocess.CompletedProcess[str], *, configured: bool = False) -> str:
+    """The error that a command ended with; there is one, nothing of Python's, and CMake has run only where it may."""
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("error: ") >= 1
+    assert ("/cmake -S " in done.stdout) == configured, done.stdout
+    return done.stderr[done.stderr.index("error: ") :]
+
+
+# --- before CMake ----------------------------------------------------------------------------------------------------
+
+
+def test_promised_namespace_is_missing(tmp_path: Path, run_setup: Run) -> None:
+    settings = library("mine", 'namespaces = ["my_ops"]')
+    project = write_project(tmp_path / "p", settings, files={"mine.cpp": OPS.format(namespace="mine_ops", name="f")})
+    error = error_of(run_setup(project, "build_ts_ops"))
+    assert "operator library 'mine' promises the namespace 'my_ops', but its sources have no TORCH_LIBRARY" in error
+    assert "they register: mine_ops" in error
+
+
+def test_two_libraries_register_the_same_operator(tmp_path: Path, run_setup: Run) -> None:
+    fragment = OPS.replace("TORCH_LIBRARY", "TORCH_LIBRARY_FRAGMENT").format(namespace="my_ops", name="f")
+    files = {"one.cpp": OPS.format(namespace="my_ops", name="f"), "two.cpp": fragment}
+    project = write_project(tmp_path / "p", library("one") + library("two"), files=files)
+    error = error_of(run_setup(project, "build_ts_ops"))
+    assert "operator my_ops::f is registered by 'one' and by 'two'" in error
+
+
+def test_two_libraries_own_a_namespace(tmp_path: Path, run_setup: Run) -> None:
+    files = {f"{n}.cpp": OPS.format(namespace="my_ops", name=n) for n in ("one", "two")}
+    project = write_project(tmp_path / "p", library("one") + library("two"), files=files)
+    error = error_of(run_setup(project, "build_ts_ops"))
+    assert "TORCH_LIBRARY(my_ops, m) stands in 'one' and 'two'" in error
+    assert "TORCH_LIBRARY_FRAGMENT(my_ops, m)" in error
+
+
+def test_all_wrong_settings_are_told_at_once(tmp_path: Path, run_setup: Run) -> None:
+    settings = (
+        library("one", 'depends = ["two"]', sources=["absent.cpp"])
+        + library("two", 'depends = ["one", "tree"]', sources=["cpp/*.cc"])
+        + library("three", 'link-libraries = ["vendor/libmissing.so"]')
+    )
+    project = write_project(tmp_path / "p", settings, files={"three.cpp": ""})
+    error = error_of(run_setup(project, "build_ts_ops"))
+    assert " problems in the settings:\n" in error
+    assert "operator library 'one': sources: there is no file 'absent.cpp'" in error
+    assert "operator library 'two': sources: nothing matches 'cpp/*.cc'" in error
+    assert "operator libraries depend on each other in a circle: one → two → one" in error
+    assert "operator library 'two': depends: there is no operator library 'tree'; did you mean 'three'?" in error
+    assert "operator library 'three': link-libraries: there is no file 'vendor/libmissing.so'" in error
+
+
+def test_link_library_is_missing(tmp_path: Path, run_setup: Run) -> None:
+    settings = library("mine", 'link-libraries = ["no_such_library"]')
+    project = write_project(tmp_path / "p", settings, files={"mine.cpp": ""})
+    error = error_of(run_setup(project, "build_ts_ops"))
+    assert "'mine': link-libraries: there is no library 'no_such_library' (looked in " in error
+
+
+# --- at configure and after ------------------------------------------------------------------------------------------
+
+
+def other_abi_library(folder: Path) -> Path:
+    """A shared library of the old ABI with std::string in its interface."""
+    source = write(folder / "old.cpp", "#include <string>\nint length(std::string text) { return text.size(); }\n")
+    file = folder / "libold.so"
+    flags = ["-D_GLIBCXX_USE_CXX11_ABI=0", "-shared", "-fPIC"]
+    subprocess.run(["c++", *flags, "-o", str(file), str(source)], check=True)
+    return file
+
+
+ABI_WORDS = (
+    "libold.so, which was compiled with _GLIBCXX_USE_CXX11_ABI=0",
+    "has the new C++ ABI",
+    "use a build of that library with -D_GLIBCXX_USE_CXX11_ABI=1",
+)
+
+
+def test_library_of_the_other_abi(tmp_path: Path, run_setup: Run) -> None:
+    settings = library("mine", 'link-libraries = ["vendor/libold.so"]')
+    project = write_project(tmp_path / "p", settings, files={"mine.cpp": "this is never compiled\n"})
+    other_abi_library(write(project / "vendor/readme").parent)
+    error = error_of(run_setup(project, "build_ts_ops"), configured=True)
+    assert [w for w in ABI_WORDS if w not in error] == []
+    assert "mine links " in error
+
+
+def test_existing_project_links_a_library_of_the_other_abi(tmp_path: Path, run_setup: Run) -> None:
+    lists = """\
+cmake_minimum_required(VERSION 3.10)
+project(sdk CXX)
+find_package(Torch REQUIRED)
+add_library(sdk_ops SHARED ops.cpp)
+target_link_libraries(sdk_ops ${TORCH_LIBRARIES} ${CMAKE_CURRENT_SOURCE_DIR}/../vendor/libold.so)
+"""
+    settings = '[[tool.torchscript-build.cmake]]\nname = "sdk"\nsource-dir = "sdk"\n'
+    files = {"sdk/CMakeLists.txt": lists, "sdk/ops.cpp": "this is never compiled\n", "vendor/readme": ""}
+    project = write_project(tmp_path / "p", settings, files=files)
+    other_abi_library(project / "vendor")
+    error = error_of(run_setup(project, "build_ts_app"), configured=True)
+    assert [w for w in ABI_WORDS if w not in error] == []
+    assert "sdk_ops links " in error
+
+
+def test_linker_has_the_last_word(tmp_path: Path, run_setup: Run) -> None:
+    settings = library("mine", 'link-libraries = ["vendor/libtext.so"]')
+    project = write_project(tmp_path / "p", settings, files={"mine.cpp": "", "vendor/libtext.so": "no library\n"})
+    error = error_of(run_setup(project, "build_ts_ops"), configured=True)
+    assert error.startswith("error: the build failed (exit code 1)\n")
+    assert "libtext.so: file format not recognized" in error
+
+
+# --- with a real torch -----------------------------------------------------------------------------------------------
+
+REAL = clean_variables(MAX_JOBS="2", PYTHONDONTWRITEBYTECODE="1")
+
+
+def setup(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_python("setup.py", *arguments, cwd=project, variables=REAL)
+
+
+@pytest.mark.torch
+def test_symbol_that_nobody_defines(tmp_path: Path) -> None:
+    source = "int never_defined();\nextern const int value;\nconst int value = never_defined();\n"
+    project = write_project(tmp_path / "p", library("mine"), files={"mine.cpp": source})
+    error = error_of(setup(project, "build_ts_ops"), configured=True)
+    assert error.startswith("error: operator library 'mine' cannot be loaded into Python's torch\n")
+    assert "undefined symbol: _Z13never_definedv" in error
+
+
+@pytest.mark.torch
+def test_model_needs_operators_that_nobody_provides(tmp_path: Path) -> None:
+    """The operators exist in Python only, so the export works, but no program could run the model."""
+    model = """\
+import torch
+
+torch.library.define("elsewhere::twice", "(Tensor x) -> Tensor")
+
+
+class Model(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.elsewhere.twice(x)
+"""
+    settings = """\
+[[tool.torchscript-build.model]]
+name = "twice"
+factory = "demo.model:Model"
+
+[[tool.torchscript-build.app]]
+name = "run-twice"
+models = ["twice"]
+"""
+    project = write_project(tmp_path / "p", settings, files={"demo/model.py": model})
+    error = error_of(setup(project, "build_ts_app"))
+    assert "app 'run-twice': model 'twice' needs elsewhere::twice" in error
+    assert "name its namespace in the app's external-ops, if it is loaded at run time (--ops FILE)" in error

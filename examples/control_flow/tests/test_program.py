@@ -12,8 +12,6 @@ from control_flow_demo.model import gate, shrink
 
 PROGRAM = Path(control_flow_demo.__file__).parent / "bin" / "control-flow"
 
-pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-
 
 def run(*arguments: str) -> Any:
     """The program's output: a tensor, or a list of the tuple's items."""
@@ -23,7 +21,9 @@ def run(*arguments: str) -> Any:
 
 
 def value(item: Any) -> Any:
-    return torch.tensor(item["values"]).reshape(item["shape"]) if isinstance(item, dict) else item
+    if not isinstance(item, dict):
+        return item
+    return torch.tensor(item["values"], dtype=torch.float32).reshape(item["shape"])
 
 
 @pytest.mark.parametrize(("number", "shape"), [(1.0, [10]), (-1.0, [10, 20])], ids=["positive", "negative"])

@@ -28,7 +28,6 @@ def probabilities() -> torch.Tensor:
     return run("--method", "audio_forward", "--input", str(SPEECH), "--input", "16000")
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
 def test_same_probabilities_as_in_python(probabilities: torch.Tensor) -> None:
     model = torch.jit.load(PACKAGE / "models" / "silero_vad.pt")
     expected = model.audio_forward(torch.from_numpy(numpy.load(SPEECH)), 16000)

@@ -1,0 +1,107 @@
+"""What the tests of the examples share: commands, environments that see torch, texts with numbers."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Optional
+
+from packaging.requirements import Requirement
+
+SITE_PACKAGES = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
+
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+_BUILD_SETTINGS = ("TORCHSCRIPT_BUILD_", "PYTHON", "LIBTORCH", "TORCH_", "Torch_")
+_CCACHE = {"CMAKE_CXX_COMPILER_LAUNCHER": "ccache", "CCACHE_BASEDIR": "/", "CCACHE_NOHASHDIR": "1"}
+
+
+def build_environment() -> dict[str, str]:
+    """This process's environment, less what would lead a build to another libtorch or other Python packages.
+
+    Where there is ccache, the runner is compiled for the first example only, and not again for every other.
+    """
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(_BUILD_SETTINGS)}
+    return {**(_CCACHE if shutil.which("ccache") else {}), **variables}
+
+
+def run(
+    command: Sequence[object], *, cwd: Path, env: Optional[Mapping[str, str]] = None, code: int = 0
+) -> subprocess.CompletedProcess[str]:
+    """Run a command and demand an exit code; standard error is shown where it is another one."""
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=build_environment() if env is None else env,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=600,
+    )
+    assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def pip(*arguments: object, cwd: Path, python: Path = Path(sys.executable)) -> str:
+    """This interpreter's pip, which installs into another one's environment; nothing is downloaded.
+
+    :returns: its log, and with ``--verbose`` that of the build.
+    """
+    action, *rest = arguments
+    command = [sys.executable, "-m", "pip", "--python", python, "--no-input", "--disable-pip-version-check", action]
+    done = run([*command, "--no-index", *rest], cwd=cwd)
+    return done.stdout + done.stderr
+
+
+def make_environment(folder: Path) -> Path:
+    """A fresh virtual environment without anything, not even pip; returns its interpreter."""
+    run([sys.executable, "-m", "venv", "--without-pip", folder], cwd=folder.parent)
+    return folder / "bin" / "python"
+
+
+def link_torch(environment: Path) -> None:
+    """Make this interpreter's torch, all that it requires, and NumPy installed packages of an environment, by links."""
+    site = environment / SITE_PACKAGES
+    wanted, seen = ["torch", "numpy"], set()
+    while wanted:
+        name = wanted.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        distribution = metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            if not (site / top).exists():  # two distributions may share a folder, as those of CUDA do
+                (site / top).symlink_to(distribution.locate_file(top))
+        requirements = [Requirement(text) for text in distribution.requires or ()]
+        wanted += [r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+
+
+def link_site_packages(environment: Path) -> None:
+    """Let an environment see all that this interpreter has, behind its own packages."""
+    site = sysconfig.get_path("purelib")
+    (environment / SITE_PACKAGES / "parent.pth").write_text(f"import site; site.addsitedir({site!r})\n", "utf-8")
+
+
+def transcript(text: str) -> list[tuple[list[str], str]]:
+    """``$ command`` and what it prints, again and again → pairs of words and output."""
+    parts = re.split(r"^\$ (.*)\n", text, flags=re.MULTILINE)
+    assert parts[0] == "", "the transcript begins with '$ '"
+    return [(command.split(), output) for command, output in zip(parts[1::2], parts[2::2])]
+
+
+def assert_same_text(text: str, expected: str, *, rtol: float = 1e-4, atol: float = 1e-5) -> None:
+    """Demand that two texts are equal, but for rounding in the numbers that have a point or an exponent."""
+    numbers, expected_numbers = _NUMBER.findall(text), _NUMBER.findall(expected)
+    assert _NUMBER.sub("#", text) == _NUMBER.sub("#", expected), f"{text}\n--- expected ---\n{expected}"
+    for number, wanted in zip(numbers, expected_numbers):
+        if number.lstrip("-").isdigit() and wanted.lstrip("-").isdigit():
+            same = number == wanted
+        else:
+            same = math.isclose(float(number), float(wanted), rel_tol=rtol, abs_tol=atol)
+        assert same, f"{number} is not {wanted}\n{text}\n--- expected ---\n{expected}"

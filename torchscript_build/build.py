@@ -11,6 +11,7 @@ from typing import Any
 from torchscript_build import cmake, log, project, system
 from torchscript_build.cmake import Artifact
 from torchscript_build.errors import SettingsError
+from torchscript_build.libtorch.places import in_conda_build
 from torchscript_build.plan import BuildPlan, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import locate_library
@@ -80,7 +81,7 @@ def build_targets(
         folder = plan.stage_dir / component
         if installed.get(component) != stamps or not folder.is_dir():
             _install(plan, environment, folder, component)
-            _verify(plan, members)
+            _verify(plan, members, environment)
             installed[component] = stamps
             system.write_json(state_file, {**state, "installed": installed})
     return result
@@ -107,7 +108,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
             plan.tree_dir,
             plan.toolchain,
             build_type=plan.build_type,
-            arguments=plan.cmake_args,
+            arguments=[*cuda_arguments(plan), *plan.cmake_args],
             variables=environment.variables,
         )
     verify_linked([*named, *cmake.read_linked_files(plan.tree_dir, plan.build_type)], plan.libtorch)
@@ -119,6 +120,18 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
     }
     system.write_json(state_file, state)
     return state
+
+
+def cuda_arguments(plan: BuildPlan) -> list[str]:
+    """CMake's cache entries for the CUDA language."""
+    if plan.cuda is None:
+        return []
+    compiler = plan.toolchain.cxx.command
+    return [
+        f"-DCMAKE_CUDA_COMPILER={Path(plan.cuda.nvcc).as_posix()}",
+        f"-DCMAKE_CUDA_ARCHITECTURES={';'.join(plan.cuda.architectures)}",
+        *([f"-DCMAKE_CUDA_HOST_COMPILER={Path(compiler[-1]).as_posix()}"] if len(compiler) == 1 else []),
+    ]
 
 
 def _install(plan: BuildPlan, environment: Environment, folder: Path, component: str) -> None:
@@ -133,16 +146,29 @@ def _install(plan: BuildPlan, environment: Environment, folder: Path, component:
     )
 
 
-def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> None:
+def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Environment) -> None:
     own = {installed_file(plan.stage_dir, t).parent for t in plan.targets if t.install}
     verify_artifacts(
         [installed_file(plan.stage_dir, t) for t in targets],
         plan.libtorch,
-        library_dirs=[*(Path(d) for t in plan.targets for d in t.link_dirs), *sorted(own)],
+        library_dirs=[
+            *(Path(d) for t in plan.targets for d in t.link_dirs),
+            *sorted(own),
+            *(Path(d) for d in (plan.cuda.library_dirs if plan.cuda else ())),
+        ],
         python_modules={
             installed_file(plan.stage_dir, t) for t in targets if isinstance(t, PlannedOps) and t.python_module
         },
+        runpath=[*relocated_folders(environment), *(Path(e) for t in targets for e in t.install_rpath)],
     )
+
+
+def relocated_folders(environment: Environment) -> list[Path]:
+    """Folders of this machine that may stand in a RUNPATH, because the packager makes them relative.
+
+    conda's compilers put the host prefix there (``LDFLAGS``); conda-build and rattler-build relocate it.
+    """
+    return [Path(environment.variables["PREFIX"], "lib")] if in_conda_build(environment) else []
 
 
 def check_link_libraries(plan: BuildPlan, environment: Environment) -> list[tuple[str, Path]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build import cmake, elf, log, system
-from torchscript_build.build import materialize
+from torchscript_build.build import materialize, relocated_folders
 from torchscript_build.plan import BuildPlan, PlannedProject
 from torchscript_build.project import cmake_quote, render_torch_package
 from torchscript_build.system import Environment
@@ -94,7 +94,10 @@ def _install(plan: BuildPlan, project: PlannedProject, environment: Environment,
             binaries,
             plan.libtorch,
             library_dirs=sorted({b.parent for b in binaries}),
-            runpath=plan.libtorch.library_dirs if prefix.name == "inplace" else (),
+            runpath=[
+                *relocated_folders(environment),
+                *(plan.libtorch.library_dirs if prefix.name == "inplace" else _named_folders(project)),
+            ],
         )
     except BaseException:
         system.remove_tree(prefix)
@@ -105,6 +108,12 @@ def _with_rpath(argument: str, plan: BuildPlan) -> str:
     """The argument; if it sets the RUNPATH of what is installed, with libtorch's folders on this machine."""
     folders = [d.as_posix() for d in plan.libtorch.library_dirs]
     return ";".join([argument, *folders]) if argument.startswith("-DCMAKE_INSTALL_RPATH=") else argument
+
+
+def _named_folders(project: PlannedProject) -> list[Path]:
+    """Folders of this machine that the plan itself puts into RUNPATHs (``--prefix`` without libtorch in it)."""
+    rpaths = [a.partition("=")[2] for a in project.arguments if a.startswith("-DCMAKE_INSTALL_RPATH=")]
+    return [Path(entry) for rpath in rpaths for entry in rpath.split(";") if Path(entry).is_absolute()]
 
 
 def _installed(prefix: Path, include: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build.discover_cuda import find_cuda, without_cuda_sources
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
@@ -61,8 +62,10 @@ def discover_plan(
 ) -> BuildPlan:
     """Find everything that the spec needs, and decide everything."""
     libtorch = find_project_libtorch(spec.options, environment)
+    spec = without_cuda_sources(spec, libtorch)
     python = environment.python
     probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
+    toolchain = find_toolchain(spec.options, environment, libtorch, probes)
     return plan_build(
         spec,
         project=project,
@@ -70,7 +73,8 @@ def discover_plan(
         root=root,
         build_base=build_base,
         libtorch=libtorch,
-        toolchain=find_toolchain(spec.options, environment, libtorch, probes),
+        toolchain=toolchain,
+        cuda=find_cuda(spec, environment, libtorch, toolchain.cxx, build_base),
         # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
         cmake_args=(*_split_variable("CMAKE_ARGS", environment), *spec.options.cmake_args),
         flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},

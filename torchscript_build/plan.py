@@ -74,6 +74,11 @@ class PlannedTarget:
     definitions: tuple[str, ...]
     compile_options: tuple[str, ...]
     cxx_options: tuple[str, ...]
+    cuda_options: tuple[str, ...]
+    with_cuda: bool
+    """Are there CUDA sources among its sources?"""
+    separable_compilation: bool
+    cudnn: bool
     find_packages: tuple[str, ...]
     link_libraries: tuple[str, ...]
     link_dirs: tuple[str, ...]
@@ -118,6 +123,27 @@ class PlannedProject:
 
 
 @dataclass(frozen=True)
+class CudaFacts:
+    """What a plan needs to know of the CUDA toolkit, and of cuDNN where a target wants it."""
+
+    root: str
+    nvcc: str
+    version: str
+    architectures: tuple[str, ...]
+    """For ``CMAKE_CUDA_ARCHITECTURES``: ``("80-real", "90")``."""
+    include_dirs: tuple[str, ...] = ()
+    """Of the toolkit and of the wheels that complete it; for C++ sources, too."""
+    library_dirs: tuple[str, ...] = ()
+    """Where CUDA's libraries lie on this machine."""
+    runtime_dirs: tuple[str, ...] = ()
+    """Where they lie beside an installed torch, relative to its site-packages: ``nvidia/cu13/lib``."""
+    flags: tuple[str, ...] = ()
+    """What torch's headers want from nvcc."""
+    cudnn_include_dir: Optional[str] = None
+    cudnn_library: Optional[str] = None
+
+
+@dataclass(frozen=True)
 class PythonFacts:
     """What a plan needs to know of the target Python."""
 
@@ -143,6 +169,8 @@ class BuildPlan:
     flags: Mapping[str, str]
     """``CXXFLAGS`` and the like, as the environment has them."""
     python: PythonFacts
+    cuda: Optional[CudaFacts]
+    """``None`` where nothing needs a toolkit."""
     models: tuple[PlannedModel, ...]
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
@@ -192,7 +220,7 @@ class BuildPlan:
     def identity(self) -> str:
         """A digest of what a build tree cannot survive a change of: its place, its tools, its libtorch."""
         data = self.to_json()
-        keys = ("source_dir", "build_dir", "libtorch", "toolchain", "flags")
+        keys = ("source_dir", "build_dir", "libtorch", "toolchain", "flags", "cuda")
         return _digest({key: data[key] for key in keys}, b"")
 
 
@@ -208,6 +236,7 @@ def plan_build(
     cmake_args: Sequence[str],
     flags: Mapping[str, str],
     python: PythonFacts,
+    cuda: Optional[CudaFacts] = None,
 ) -> BuildPlan:
     """Decide everything.
 
@@ -219,7 +248,7 @@ def plan_build(
     options = spec.options
     build_dir = build_base / "torchscript" / f"{libtorch.variant}-{options.build_type.lower()}"
     models = tuple(_plan_model(m, root, build_dir) for m in spec.models)
-    rpaths = _RPaths(libtorch, python.site_packages)
+    rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
     ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
     apps = tuple(_plan_app(a, root, models, libtorch.platform) for a in spec.apps)
     folders = {o.name: o.output_dir for o in ops}
@@ -234,6 +263,7 @@ def plan_build(
         cmake_args=tuple(cmake_args),
         flags=flags,
         python=python,
+        cuda=cuda,
         models=models,
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
         apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),
@@ -263,6 +293,7 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
 class _RPaths:
     libtorch: LibTorch
     site_packages: Optional[str]
+    cuda_dirs: tuple[str, ...]
 
     @property
     def origin(self) -> str:
@@ -271,6 +302,9 @@ class _RPaths:
     def of(self, target: PlannedTarget, folders: Mapping[str, str]) -> tuple[str, ...]:
         """RUNPATH entries of a target: to libtorch, and to the operator libraries that it links."""
         result = self.to_libtorch(target.output_dir)
+        if target.with_cuda or target.cudnn:
+            up = posixpath.relpath(".", target.output_dir)
+            result += [f"{self.origin}/{up}/{folder}" for folder in self.cuda_dirs]
         for name in target.ops:
             between = posixpath.relpath(folders[name], target.output_dir)
             result.append(self.origin if between == "." else f"{self.origin}/{between}")
@@ -365,10 +399,19 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
         "definitions": spec.definitions,
         "compile_options": spec.compile_options,
         "cxx_options": spec.cxx_options,
+        "cuda_options": spec.cuda_options,
+        "with_cuda": any(is_cuda_source(s) for s in spec.sources),
+        "separable_compilation": spec.separable_compilation,
+        "cudnn": spec.cudnn,
         "find_packages": spec.find_packages,
         "link_libraries": tuple(str(root / lib) if is_library_file(lib) else lib for lib in spec.link_libraries),
         "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
     }
+
+
+def is_cuda_source(name: str) -> bool:
+    """Is a source compiled by nvcc?"""
+    return name.endswith(".cu")
 
 
 def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> PlannedProject:

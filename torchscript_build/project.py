@@ -70,7 +70,7 @@ def render_project(plan: BuildPlan) -> FileSet:
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
-        calls.append({"function": "ts_add_app", "arguments": _app_arguments(app)})
+        calls.append({"function": "ts_add_app", "arguments": _app_arguments(app, plan)})
     packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
@@ -134,26 +134,42 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
 def languages(plan: BuildPlan) -> list[str]:
     """The languages that the project's sources need, and no other: each costs time to configure."""
     suffixes = {Path(source).suffix for target in plan.targets for source in target.sources}
-    return [*(["C"] if ".c" in suffixes else []), "CXX"]
+    return [*(["C"] if ".c" in suffixes else []), "CXX", *(["CUDA"] if ".cu" in suffixes else [])]
 
 
-def _app_arguments(app: PlannedApp) -> Arguments:
+def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     sources = list(app.sources)
     if app.template == "runner":
         sources = [f"apps/{app.name}/app_info.cpp"]
     elif app.template == "minimal":
         sources = ["minimal/main.cpp"]
     runner: Arguments = [("RUNNER", [])] if app.template == "runner" else []
-    return [*_target_arguments(app, sources), *runner]
+    return [*_target_arguments(app, sources), *_cuda_arguments(app, plan), *runner]
 
 
 def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
-    arguments = _target_arguments(ops, ops.sources)
+    arguments = _target_arguments(ops, ops.sources) + _cuda_arguments(ops, plan)
     if ops.python_module:
         arguments += [("PYTHON_MODULE", []), ("PYTHON_INCLUDE", quoted([plan.python.include or ""]))]
     if ops.limited_api:
         major, minor = (int(part) for part in ops.limited_api.split("."))
         arguments.append(("LIMITED_API", quoted([f"0x{major:02x}{minor:02x}0000"])))
+    return arguments
+
+
+def _cuda_arguments(target: PlannedTarget, plan: BuildPlan) -> Arguments:
+    """What a target with CUDA sources or cuDNN needs besides."""
+    cuda = plan.cuda
+    if cuda is None or not (target.with_cuda or target.cudnn):
+        return []
+    arguments: Arguments = [("CUDA_INCLUDE_DIRS", quoted(cuda.include_dirs))]
+    if target.with_cuda:
+        arguments += [("CUDA", []), ("CUDA_FLAGS", quoted(cuda.flags))]
+    if target.separable_compilation:
+        arguments.append(("SEPARABLE_COMPILATION", []))
+    if target.cudnn:
+        found = [f for f in (cuda.cudnn_include_dir, cuda.cudnn_library) if f]
+        arguments.append(("CUDNN", quoted(found)))
     return arguments
 
 
@@ -172,6 +188,7 @@ def _target_arguments(target: PlannedTarget, sources: Sequence[str]) -> Argument
         ("DEFINITIONS_HEADER", [_definitions_header(target)] if not all(map(_is_plain, target.definitions)) else []),
         ("COMPILE_OPTIONS", _options(target, target.compile_options)),
         ("CXX_OPTIONS", _options(target, target.cxx_options)),
+        ("CUDA_OPTIONS", _options(target, target.cuda_options)),
         ("LINK_LIBRARIES", [literal(v) for v in target.link_libraries]),
         ("LINK_DIRS", target.link_dirs),
     ]
@@ -213,7 +230,7 @@ def _awkward_files(target: PlannedTarget) -> FileSet:
     if awkward:
         lines = ["#define {} {}\n".format(*(d.split("=", 1) if "=" in d else (d, "1"))) for d in awkward]
         files[_definitions_header(target)] = "".join(lines).encode()
-    for options in (target.compile_options, target.cxx_options):
+    for options in (target.compile_options, target.cxx_options, target.cuda_options):
         if not all(map(_is_plain, options)):
             name, content = _options_file(target, options)
             files[name] = content

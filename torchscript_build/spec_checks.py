@@ -11,6 +11,7 @@ from torchscript_build.specs import CMakeProject, OpLibrary, ProjectSpec, Script
 from torchscript_build.validation import suggestion
 
 TEMPLATES = ("runner", "minimal")
+WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
 
@@ -120,7 +121,10 @@ def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems
     for name in spec.link_libraries:
         if is_library_file(name) and not (root / name).is_file():
             problems.append(f"{where_of(spec)}: link-libraries: there is no file {name!r}")
-    for key in ("definitions", "compile_options", "cxx_options", "link_libraries"):
+    if spec.without_cuda not in WITHOUT_CUDA:
+        allowed = ", ".join(WITHOUT_CUDA)
+        problems.append(f"{where_of(spec)}: without-cuda must be one of {allowed}, not {spec.without_cuda!r}")
+    for key in ("definitions", "compile_options", "cxx_options", "cuda_options", "link_libraries"):
         for value in getattr(spec, key):
             if not value or set(value) & {"\n", "\r", "\0"}:
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: {value!r} is empty or has a line break")

@@ -58,6 +58,15 @@ class _Compiled:
     """Further options for the compilers of all languages."""
     cxx_options: tuple[str, ...] = ()
     """Further options for the C++ compiler."""
+    cuda_options: tuple[str, ...] = ()
+    """Further options for nvcc."""
+    separable_compilation: bool = False
+    """Device code of one CUDA source may call that of another (`-rdc=true`)."""
+    without_cuda: str = "refuse"
+    """What becomes of `.cu` sources with a libtorch without CUDA: `refuse` the build, or `skip` them. Where they are
+    compiled, all sources see the macro `WITH_CUDA`."""
+    cudnn: bool = False
+    """Compile and link against cuDNN."""
     find_packages: tuple[str, ...] = ()
     """CMake packages to find, as in `find_package`: `OpenCV COMPONENTS core imgproc`."""
     link_libraries: tuple[str, ...] = ()
@@ -145,6 +154,12 @@ class BuildOptions:
     """Insist on libstdc++'s new (`true`) or old (`false`) ABI. By default libtorch's own is followed."""
     cuda: Optional[Union[bool, str]] = None
     """Insist on a libtorch with CUDA (`true`, `"12"`, `"12.4"`) or without (`false`)."""
+    cuda_toolkit: Optional[str] = None
+    """The CUDA toolkit for `.cu` sources: a folder. By default `CUDA_HOME`, `CUDA_PATH`, `CUDAToolkit_ROOT`, `CUDACXX`,
+    nvcc on PATH, the `nvidia-*` wheels, conda and the usual folders are looked through."""
+    cuda_architectures: Optional[str] = None
+    """What `.cu` sources are compiled for: `"8.0;9.0+PTX"`, names like `"Ampere"`, `"all"`, or `"native"` for this
+    machine's GPU. By default what libtorch itself was built for; `TORCH_CUDA_ARCH_LIST` wins."""
     build_type: str = "Release"
     """CMake's build type: `Release`, `Debug`, `RelWithDebInfo` or `MinSizeRel`. Environment:
     `TORCHSCRIPT_BUILD_BUILD_TYPE`."""

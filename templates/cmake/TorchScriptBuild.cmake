@@ -7,9 +7,11 @@
 #   [OPS target…]           operator libraries that it links, even if it refers to none of their symbols
 #   [INSTALL_RPATH dir…] [INCLUDE_DIRS dir…] [LINK_LIBRARIES lib…] [LINK_DIRS dir…]
 #   [DEFINITIONS def…] [DEFINITIONS_HEADER file]   the file, below this folder, for what CMake cannot pass on
-#   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts]      one argument each: "SHELL:…", or "@file" below this folder
+#   [CUDA CUDA_FLAGS flag… CUDA_INCLUDE_DIRS dir… [SEPARABLE_COMPILATION]]   for targets with CUDA sources
+#   [CUDNN dir library]     cuDNN's include directory and library
+#   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts]   one argument each: "SHELL:…", or "@file" below this folder
 
-set(_ts_options PYTHON_MODULE RUNNER)
+set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION)
 set(_ts_single
     NAME
     FILE_NAME
@@ -19,6 +21,7 @@ set(_ts_single
     DEFINITIONS_HEADER
     COMPILE_OPTIONS
     CXX_OPTIONS
+    CUDA_OPTIONS
     PYTHON_INCLUDE
     LIMITED_API)
 set(_ts_multi
@@ -28,7 +31,10 @@ set(_ts_multi
     INCLUDE_DIRS
     DEFINITIONS
     LINK_LIBRARIES
-    LINK_DIRS)
+    LINK_DIRS
+    CUDA_FLAGS
+    CUDA_INCLUDE_DIRS
+    CUDNN)
 
 # Compiler options in one argument, for all languages or (LANGUAGE) for one.
 function(_ts_add_options options language)
@@ -90,6 +96,29 @@ function(_ts_finish_target)
   endif()
   if(arg_CXX_OPTIONS)
     _ts_add_options("${arg_CXX_OPTIONS}" CXX)
+  endif()
+  if(arg_CUDA_OPTIONS)
+    _ts_add_options("${arg_CUDA_OPTIONS}" CUDA)
+  endif()
+  target_include_directories("${arg_NAME}" SYSTEM PRIVATE ${arg_CUDA_INCLUDE_DIRS})
+  if(arg_CUDA)
+    target_compile_definitions("${arg_NAME}" PRIVATE WITH_CUDA)
+    target_compile_options("${arg_NAME}" PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${arg_CUDA_FLAGS}>")
+    # CMake knows a new standard of nvcc's only some releases after nvcc does.
+    if(DEFINED CMAKE_CUDA${TORCH_CXX_STANDARD}_STANDARD_COMPILE_OPTION)
+      set_target_properties("${arg_NAME}" PROPERTIES CUDA_STANDARD ${TORCH_CXX_STANDARD} CUDA_STANDARD_REQUIRED ON)
+    else()
+      target_compile_options("${arg_NAME}" PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++${TORCH_CXX_STANDARD}>")
+    endif()
+    # The shared runtime, which libtorch has loaded already: a second one would not see its streams.
+    set_target_properties("${arg_NAME}" PROPERTIES CUDA_RUNTIME_LIBRARY Shared CUDA_SEPARABLE_COMPILATION
+                                                                               "${arg_SEPARABLE_COMPILATION}")
+  endif()
+  if(arg_CUDNN)
+    list(GET arg_CUDNN 0 cudnn_include_dir)
+    list(GET arg_CUDNN 1 cudnn_library)
+    target_include_directories("${arg_NAME}" SYSTEM PRIVATE "${cudnn_include_dir}")
+    target_link_libraries("${arg_NAME}" PRIVATE "${cudnn_library}")
   endif()
   target_link_directories("${arg_NAME}" PRIVATE ${arg_LINK_DIRS})
   _ts_link_ops()

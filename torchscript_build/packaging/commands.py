@@ -47,6 +47,11 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         ("jobs=", "j", "how many compilers run at once"),
         ("generator=", None, "CMake's generator"),
         ("inplace", "i", "put the results into the source tree as well"),
+        (
+            "prefix=",
+            None,
+            "install programs, models and libraries into this folder's bin, share and lib, without Python",
+        ),
         ("dry-run", None, "print the plan as JSON and build nothing"),
         ("report=", None, "write what was done, step by step, into this JSON file"),
         ("build-lib=", "b", "the folder to stage into"),
@@ -60,6 +65,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.jobs: Optional[str] = None
         self.generator: Optional[str] = None
         self.inplace = False
+        self.prefix: Optional[str] = None
         self.dry_run = False
         self.report: Optional[str] = None
         self.build_lib: Optional[str] = None
@@ -82,12 +88,21 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         return self._spec
 
     def _session(self) -> Any:
+        from torchscript_build.errors import SettingsError
         from torchscript_build.packaging.distribution import project_root
         from torchscript_build.packaging.session import Session
         from torchscript_build.packaging.staging import Destination
         from torchscript_build.system import Environment
 
         into_sources = bool(self.inplace or self.editable_mode)
+        if self.prefix and into_sources:
+            raise SettingsError(["--prefix and --inplace: give one of them; each says where the results go"])
+        destination = Destination(
+            wheel=None if into_sources else self._in_build_lib,
+            source=self._in_source_tree if into_sources else None,
+        )
+        if self.prefix:
+            destination = Destination(prefix=Path(self.prefix).absolute())
         return Session(
             self.read_spec(),
             Environment.current(),
@@ -95,10 +110,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             version=self.distribution.get_version(),
             root=project_root(self.distribution),
             build_base=Path(self.build_base or "build").absolute(),
-            destination=Destination(
-                wheel=None if into_sources else self._in_build_lib,
-                source=self._in_source_tree if into_sources else None,
-            ),
+            destination=destination,
             # As a part of `build`, only what is packaged is built.
             packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
         )
@@ -152,7 +164,7 @@ class build_ts_ops(_Build):
 
     def finalize_options(self) -> None:
         super().finalize_options()
-        self.set_undefined_options("build_ts_app", *((name, name) for name in OPTIONS))
+        self.set_undefined_options("build_ts_app", *((name, name) for name in (*OPTIONS, "prefix")))
         app: Any = self.get_finalized_command("build_ts_app")
         self.inplace = self.inplace or app.inplace
         self.editable_mode = self.editable_mode or app.editable_mode
@@ -169,6 +181,8 @@ class build_ts_ops(_Build):
                 print_plan(session)
                 return
             build_ops(session)
+            if self.prefix:
+                return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
             say_unloaded(spec, {package: self._package_dir(package) for package in packages})
 

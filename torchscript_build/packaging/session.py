@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,10 @@ from torchscript_build.export import Reference, prepare_models
 from torchscript_build.loading import Schemas, load_libraries
 from torchscript_build.model_check import check_models
 from torchscript_build.packaging.loader import MODULE, loader_packages, render_loaders
-from torchscript_build.packaging.staging import Destination, StagedFile, app_files, ops_files, stage
+from torchscript_build.packaging.staging import Destination, StagedFile, app_files, ops_files, prefix_files, stage
 from torchscript_build.parity import compare_app, run_app, runs_against_python
-from torchscript_build.plan import BuildPlan
+from torchscript_build.plan import BuildPlan, PlannedTarget
+from torchscript_build.prefix_layout import in_prefix
 from torchscript_build.registrations import HEAVY_HEADERS, Registrations, find_conflicts, read_registrations
 from torchscript_build.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
@@ -41,7 +43,7 @@ class Session:
 
     def plan(self) -> BuildPlan:
         """Find everything, and decide everything."""
-        return discover_plan(
+        plan = discover_plan(
             self.spec,
             self.environment,
             project=self.project,
@@ -49,6 +51,7 @@ class Session:
             root=self.root,
             build_base=self.build_base,
         )
+        return in_prefix(plan, self.destination.prefix) if self.destination.prefix else plan
 
     def jobs(self) -> int:
         """How many compilers run at once."""
@@ -78,6 +81,7 @@ def build_ops(session: Session) -> None:
         loaders = render_loaders(spec, plan, registrations, schemas)
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
+        install_into_prefix(session, plan, wanted, result.installed)
         if session.destination.wheel:
             stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
         if session.destination.source:
@@ -102,6 +106,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             built = {a.name: result.built(a.name) for a in targets}
             pairs = {n: (apps[n], references[key]) for n, key in compared.items()}
             _compare(plan, built, pairs, environment, again=run or verify)
+            install_into_prefix(session, plan, targets, result.installed)
             if session.destination.wheel:
                 stage(app_files(spec, plan, result.installed), session.destination.wheel)
             if session.destination.source:
@@ -141,14 +146,27 @@ def _build_projects(session: Session, plan: BuildPlan) -> None:
     for project in plan.cmake:
         if not project.install and session.packaged_only:
             continue
-        for folder, inplace in ((session.destination.wheel, False), (session.destination.source, True)):
+        prefix = session.destination.prefix
+        into_prefix = prefix.joinpath if prefix else None
+        for folder, inplace in ((session.destination.wheel or into_prefix, False), (session.destination.source, True)):
             if folder is None:
                 continue
             installed = build_cmake_project(
                 plan, project, session.environment, jobs=session.jobs(), inplace=inplace and project.install
             )
             if project.install:
-                stage([StagedFile(f"{project.package_dir}/{name}", path) for name, path in installed.items()], folder)
+                files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
+                stage([StagedFile(name, path) for name, path in files.items()], folder)
+
+
+def install_into_prefix(
+    session: Session, plan: BuildPlan, targets: Sequence[PlannedTarget], binary: Callable[[PlannedTarget], Path]
+) -> None:
+    """With ``--prefix``: put programs, models and operator libraries there, and say where."""
+    prefix = session.destination.prefix
+    if prefix is not None:
+        for _, path in stage(prefix_files(plan, targets, binary), prefix.joinpath):
+            log.say(f"-- installed {path}")
 
 
 def _is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> bool:

@@ -9,7 +9,8 @@ from typing import Optional, Union
 
 from torchscript_build import system
 from torchscript_build.packaging import launcher
-from torchscript_build.plan import BuildPlan, PlannedTarget
+from torchscript_build.plan import BuildPlan, PlannedApp, PlannedTarget
+from torchscript_build.prefix_layout import model_path
 from torchscript_build.specs import ProjectSpec
 
 PackageFolder = Callable[[str], Path]
@@ -42,6 +43,18 @@ def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarge
     files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
     launchers = launcher.render_launchers(spec, series=plan.libtorch.series)
     return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
+
+
+def prefix_files(
+    plan: BuildPlan, targets: Iterable[PlannedTarget], binary: Callable[[PlannedTarget], Path]
+) -> list[StagedFile]:
+    """The files of an installation without Python (see ``prefix_layout``): the targets, and the models of apps."""
+    targets = list(targets)
+    models = sorted({m.name for t in targets if isinstance(t, PlannedApp) for m in t.models})
+    return [
+        *(StagedFile(target.path, binary(target)) for target in targets),
+        *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
+    ]
 
 
 def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
@@ -78,3 +91,5 @@ class Destination:
     """Files with relative RUNPATHs, for a wheel."""
     source: Optional[PackageFolder] = None
     """Files for the source tree, which find libtorch where it is on this machine."""
+    prefix: Optional[Path] = None
+    """A prefix to install into without Python; nothing else is staged then."""

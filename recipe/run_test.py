@@ -1,4 +1,4 @@
-"""The installed package: its entry points and templates, and a program built against a libtorch of three tiny libraries."""
+"""The installed package: entry points, templates, and a program built against a libtorch of three tiny libraries."""
 
 import os
 import subprocess

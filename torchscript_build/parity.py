@@ -31,7 +31,7 @@ def compare_app(
     :raises TorchScriptBuildError: the app failed otherwise.
     """
     arguments = [
-        *("--model", str(model), "--method", app.method),
+        *("--model", str(model)),
         *("--input", f"args:{reference.arguments}", "--expect", str(reference.expected)),
         *("--rtol", repr(app.rtol), "--atol", repr(app.atol)),
     ]

@@ -104,6 +104,8 @@ class PlannedApp(PlannedTarget):
     template: Optional[str]
     """``None`` for the project's own sources."""
     models: tuple[BundledModel, ...]
+    method: str
+    """The model's method that a runner calls by default."""
 
 
 @dataclass(frozen=True)
@@ -383,6 +385,7 @@ def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], p
         output_dir=folder,
         ops=app.ops,
         template=None if app.sources else app.template,
+        method=app.method,
         models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
         **_compiled(app, root),
     )

@@ -127,6 +127,7 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
         "apps/app_info.cpp",
         name=cxx_quote(app.name),
         version=cxx_quote(version),
+        method=cxx_quote(app.method),
         models=[{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models],
     )
 

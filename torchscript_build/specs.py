@@ -108,7 +108,7 @@ class TorchScriptApp(_Compiled):
     console_script: Union[bool, str] = True
     """Make a console script that starts the program; a string gives it another name."""
     method: str = "forward"
-    """The model's method that `--run` and `--verify` call."""
+    """The model's method that a runner calls by default, also for `--run` and `--verify`."""
     verify: bool = False
     """Compare the app's outputs with Python's for the first model's `example-inputs`, in every build (runner only)."""
     rtol: float = 1e-5

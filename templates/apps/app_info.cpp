@@ -17,4 +17,5 @@ const AppInfo app_info = {
     {{ models | length }},
     nullptr,
     0,
+    {{ method }},
 };

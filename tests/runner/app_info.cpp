@@ -18,4 +18,5 @@ const AppInfo app_info = {"test-app",
                           kModels,
                           sizeof(kModels) / sizeof(*kModels),
                           nullptr,
-                          0};
+                          0,
+                          "forward"};

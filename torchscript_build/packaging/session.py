@@ -114,7 +114,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             say_built(built)
         _build_projects(session, plan)
     for name, app in apps.items() if run else ():
-        if name not in compared:
+        if app.arguments or name not in compared:
             files = {model: Path(plan.model(model).file) for model in app.models}
             with log.step(f"run {name}"):
                 run_app(app, built[name], files, variables=environment.variables)

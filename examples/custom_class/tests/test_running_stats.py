@@ -10,6 +10,8 @@ import running_stats
 import torch
 from running_stats.model import Normalizer, calibrated
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
 PROGRAM = Path(running_stats.__file__).parent / "bin" / "normalize"
 
 

@@ -8,6 +8,8 @@ import tagger_sdk
 import torch
 from tagger_sdk.model import SmoothTrend
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+
 
 @pytest.mark.parametrize(("values", "label"), [([1, 2], "rising"), ([3, 9, 1], "falling"), ([2, 0, 2], "level")])
 def test_trend(values: "list[float]", label: str) -> None:

@@ -17,6 +17,7 @@ struct AppInfo {
   std::size_t model_count;
   const char* const* op_libraries;  // loaded before the model, in this order; paths as above
   std::size_t op_library_count;
+  const char* method;  // --method's default, usually "forward"
 };
 
 extern const AppInfo app_info;

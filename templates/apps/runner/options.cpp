@@ -188,8 +188,11 @@ std::string help_text() {
       "  --model FILE|NAME  the model: a file, or one that comes with this program:\n";
   text += bundled_models();
   text +=
+      std::string() +
       "  --input SPEC       an argument of the method; repeat for more (see below)\n"
-      "  --method NAME      the method to call (forward)\n"
+      "  --method NAME      the method to call (" +
+      app_info.method +
+      ")\n"
       "  --device DEVICE    cpu, cuda, cuda:1 ... (cpu)\n"
       "  --threads N        threads inside of operators (libtorch's choice)\n"
       "  --ops FILE         load an operator library before the model; repeatable\n"

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "app_info.h"
 #include "compare.h"
 
 namespace runner {
@@ -19,7 +20,7 @@ struct Options {
   std::string model;  // empty: the app's first model
   std::vector<std::string> inputs;
   std::vector<std::string> ops;
-  std::string method = "forward";
+  std::string method = app_info.method;
   std::string device = "cpu";
   std::string output;
   std::string expect;

@@ -1,0 +1,189 @@
+"""The command line: what it prints, where, and with which exit code."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import FAKE_VERSION, clean_variables, copy_torch, run_python, write
+
+from torchscript_build.__main__ import main
+
+
+@pytest.fixture
+def cli(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """This process's environment is the one with the tiny libtorch."""
+    for name in list(os.environ):
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+
+
+pytestmark = pytest.mark.usefixtures("cli")
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    code = main(arguments)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+# --- find ----------------------------------------------------------------------------------------------------------
+
+
+def test_find_prints_facts_with_their_witnesses(capsys: pytest.CaptureFixture[str], fake_torch: Path) -> None:
+    code, out, err = run(capsys, "find")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert any(line.split()[:2] == ["root", str(fake_torch)] for line in lines)
+    assert any(line.split()[:2] == ["version", FAKE_VERSION] and "version.py" in line for line in lines)
+    assert any(line.split()[:2] == ["cuda_version", "unknown"] for line in lines)
+
+
+def test_find_json_has_everything(capsys: pytest.CaptureFixture[str], fake_torch: Path) -> None:
+    code, out, _ = run(capsys, "find", "--json")
+    data = json.loads(out)
+    assert code == 0
+    assert data["root"] == str(fake_torch)
+    assert data["cxx11_abi"] is True
+    assert data["witnesses"]["cxx11_abi"]
+    assert data["variant"] == "torch213-cxx11-cpu-x86_64-linux"
+    assert data["trace"][-1]["place"] == "TORCHSCRIPT_BUILD_LIBTORCH"
+
+
+def test_find_trace_says_where_we_looked(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "find", "--trace")
+    assert code == 0
+    assert out.splitlines()[0].startswith("argument root")
+    assert any(line.startswith("TORCHSCRIPT_BUILD_LIBTORCH  2.13.0+cpu in ") for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["--libtorch", "/nowhere"], "no libtorch in /nowhere (named by argument root)"),
+        (["--version", ">=99"], "2.13.0 is not >=99"),
+        (["--cuda", "12"], "it is a cpu build, wanted is CUDA 12"),
+        (["--cxx11-abi", "0"], "it has the new cxx11 ABI, wanted is the old one"),
+        (["--version", "newest"], "'newest' is no version or specifier"),
+        (["--cuda", "twelve"], "'twelve' is neither"),
+    ],
+)
+def test_what_cannot_be_met(capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str) -> None:
+    for command in ("find", "cmake-dir"):
+        code, out, err = run(capsys, command, *arguments)
+        assert (code, out) == (1, "")
+        assert err.startswith("error: ")
+        assert wanted in err
+
+
+def test_what_can_be_met(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "find", "--version", "2.13", "--cuda", "none", "--cxx11-abi", "1")[0] == 0
+
+
+def test_no_libtorch_names_every_place(tmp_path: Path) -> None:
+    python = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
+    write(tmp_path / "meta/torchscript_build-0.1.0.dist-info/METADATA", "Name: torchscript-build\nVersion: 0.1.0\n")
+    sources = [str(Path(__file__).parents[1]), str(tmp_path / "meta")]
+    code = f"import sys; sys.path[:0] = {sources!r}; from torchscript_build.__main__ import main; sys.exit(main())"
+    done = subprocess.run(
+        [python / "bin/python", "-c", code, "find"],
+        env=clean_variables(HOME=str(tmp_path)),
+        capture_output=True,
+        encoding="utf-8",
+        cwd=tmp_path,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: no usable libtorch found\n  looked in:\n")
+    for place in ("TORCHSCRIPT_BUILD_LIBTORCH", "Torch_DIR", "LIBTORCH", "CMAKE_PREFIX_PATH", "Python package torch"):
+        assert f"    {place} " in done.stderr
+    assert "pip install torch" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# --- cmake-dir -----------------------------------------------------------------------------------------------------
+
+
+def test_cmake_dir_is_a_folder_in_the_cache(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, out, err = run(capsys, "cmake-dir")
+    assert (code, err) == (0, "")
+    folder = Path(out.rstrip("\n"))
+    assert folder.parent == tmp_path / "cache/cmake"
+    assert folder.name.startswith("torch213-cxx11-cpu-x86_64-linux-")
+    names = ["TorchConfig.cmake", "TorchConfigVersion.cmake", "TorchScriptBuildTorch.cmake"]
+    assert sorted(p.name for p in folder.iterdir()) == names
+
+
+def test_cmake_dir_again_changes_nothing(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    first = run(capsys, "cmake-dir")[1]
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*")}
+    assert run(capsys, "cmake-dir")[1] == first
+    assert {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").rglob("*")} == stamps
+
+
+def test_each_libtorch_has_its_own_cmake_dir(
+    capsys: pytest.CaptureFixture[str], fake_torch: Path, tmp_path: Path
+) -> None:
+    other = copy_torch(fake_torch, tmp_path / "other/torch")
+    first, second = run(capsys, "cmake-dir")[1], run(capsys, "cmake-dir", "--libtorch", str(other))[1]
+    assert first != second
+    assert str(other) in Path(second.rstrip("\n"), "TorchConfig.cmake").read_text()
+
+
+def test_a_cache_that_cannot_be_written(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("TORCHSCRIPT_BUILD_CACHE_DIR", str(tmp_path / "file"))
+    code, out, err = run(capsys, "cmake-dir")
+    assert (code, out) == (1, "")
+    assert err.startswith("error: ")
+    assert str(tmp_path / "file") in err
+
+
+# --- the rest ------------------------------------------------------------------------------------------------------
+
+
+def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "schema")
+    assert code == 0
+    assert json.loads(out)["title"] == "[tool.torchscript-build]"
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["find", "--nonsense"], ["find", "--cxx11-abi", "2"]])
+def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: torchscript-build" in capsys.readouterr().err
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for argument, word in (("--version", "torchscript-build 0."), ("--help", "cmake-dir")):
+        with pytest.raises(SystemExit) as caught:
+            main([argument])
+        assert caught.value.code == 0
+        assert word in capsys.readouterr().out
+
+
+def test_it_runs_as_a_module(variables: dict[str, str], tmp_path: Path) -> None:
+    done = run_python("-m", "torchscript_build", "find", "--json", cwd=tmp_path, variables=variables)
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["version"] == FAKE_VERSION
+
+
+def test_a_reader_who_leaves_early_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Closed(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    monkeypatch.setattr(sys, "stdout", Closed())
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert main(["find"]) == 1

@@ -1,0 +1,180 @@
+"""A project that knows the stock package Torch only, against ours: configured, compiled, linked and run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Optional
+
+import pytest
+from support import clean_variables, copy_torch, run_python, write
+
+from torchscript_build.elf import read_elf
+
+CMAKELISTS = """\
+cmake_minimum_required(VERSION 3.18)
+project(stock LANGUAGES CXX)
+find_package(Torch REQUIRED)
+find_package(Torch 2.1)
+set(CMAKE_CXX_FLAGS "${CMAKE_CXX_FLAGS} ${TORCH_CXX_FLAGS}")
+foreach(name IN ITEMS torch torch_library torch_cpu c10)
+  if(NOT TARGET ${name})
+    message(SEND_ERROR "no target ${name}")
+  endif()
+endforeach()
+message(STATUS "version ${Torch_VERSION} found ${Torch_FOUND} ${TORCH_FOUND} in ${TORCH_INSTALL_PREFIX}")
+message(STATUS "include ${TORCH_INCLUDE_DIRS}")
+add_executable(app main.cpp)
+target_link_libraries(app "${TORCH_LIBRARIES}")
+set_property(TARGET app PROPERTY CXX_STANDARD 14)
+add_executable(plain plain.cpp)
+target_link_libraries(plain PRIVATE torch)
+find_package(Torch 99 QUIET)
+if(Torch_FOUND)
+  message(SEND_ERROR "99 was found")
+endif()
+"""
+MAIN = """\
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sum.h>
+#include <iostream>
+#include <string>
+int main() {
+  std::cout << at::sum(at::ones({2, 3})).item<float>() << " " << __cplusplus / 100 << std::endl;
+}
+"""
+PLAIN = "const char* f() { return __VERSION__; }\nint main() { return f() == nullptr; }\n"
+
+
+def build_stock(folder: Path, package: Path, *, path: Optional[str] = None) -> str:
+    """Build the stock project against a package Torch; returns all that CMake and the linker said."""
+    write(folder / "CMakeLists.txt", CMAKELISTS)
+    write(folder / "main.cpp", MAIN)
+    write(folder / "plain.cpp", PLAIN)
+    variables = clean_variables(**({"PATH": path} if path else {}))
+    texts = []
+    for arguments in (["-S", ".", "-B", "b", f"-DTorch_DIR={package}", "-DCMAKE_BUILD_TYPE=Debug"], ["--build", "b"]):
+        done = subprocess.run(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+        texts.append(done.stdout + done.stderr)
+        assert done.returncode == 0, texts[-1]
+    text = "".join(texts)
+    assert not re.search(r"(?i)warning", text), text
+    return text
+
+
+def check_stock(folder: Path, text: str, torch: Path) -> None:
+    """What must be true of it with any libtorch of 2.13."""
+    assert f"version 2.13.0 found TRUE TRUE in {torch}" in text or f"version 2.13.0 found 1 TRUE in {torch}" in text
+    assert f"include {torch}/include;{torch}/include/torch/csrc/api/include" in text
+    app = read_elf(folder / "b/app")
+    assert app.runpath == (str(torch / "lib"),)
+    assert app.rpath == ()
+    done = subprocess.run([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
+    assert done.stdout == "6 2020\n" or done.stdout == "6 2017\n" or re.fullmatch(r"6 20\d\d\n", done.stdout), (
+        done.stderr
+    )
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+def test_the_cpu_wheel(tmp_path: Path) -> None:
+    variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"))
+    done = run_python("-m", "torchscript_build", "cmake-dir", cwd=tmp_path, variables=variables)
+    assert done.returncode == 0, done.stderr
+    import torch
+
+    text = build_stock(tmp_path / "stock", Path(done.stdout.rstrip("\n")))
+    check_stock(tmp_path / "stock", text, Path(torch.__file__).parent)
+
+
+@pytest.fixture
+def cuda_python(tmp_path: Path) -> Path:
+    """An interpreter with the default wheel of torch, which has CUDA."""
+    named = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
+    if named:
+        return Path(named)
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "cuda"], check=True)
+    python = tmp_path / "cuda/bin/python"
+    subprocess.run([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
+    return python
+
+
+@pytest.mark.compile
+@pytest.mark.network
+def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path) -> None:
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for folder in ("/usr/local/bin", "/usr/bin", "/bin"):
+        for program in Path(folder).iterdir():
+            if program.name != "nvcc" and not (tools / program.name).exists():
+                (tools / program.name).symlink_to(program)
+    find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
+    torch = Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip())
+    variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"), PATH=str(tools))
+    command = ["-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch), "--cuda", "13"]
+    done = run_python(*command, cwd=tmp_path, variables=variables)
+    assert done.returncode == 0, done.stderr
+    text = build_stock(tmp_path / "stock", Path(done.stdout.rstrip("\n")), path=str(tools))
+    check_stock(tmp_path / "stock", text, torch)
+    needed = read_elf(tmp_path / "stock/b/app").needed
+    assert "libtorch_cuda.so" in needed
+    assert not any("cudart" in name or "nvrtc" in name for name in needed)
+
+
+def find_torch(
+    folder: Path, package: str, variables: Mapping[str, str], request_words: str
+) -> subprocess.CompletedProcess[str]:
+    """Configure a project that only finds Torch."""
+    text = "cmake_minimum_required(VERSION 3.19)\nproject(x NONE)\n"
+    write(folder / "CMakeLists.txt", f"{text}find_package(Torch {request_words} REQUIRED CONFIG)\n")
+    command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={package}"]
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+
+
+def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, str]) -> None:
+    torch = copy_torch(Path(variables["TORCHSCRIPT_BUILD_LIBTORCH"]), tmp_path / "torch")
+    done = run_python(
+        "-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch), cwd=tmp_path, variables=variables
+    )
+    torch.rename(tmp_path / "moved")
+    write(
+        tmp_path / "CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.18)\nproject(x NONE)\nfind_package(Torch REQUIRED)\n",
+    )
+    command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
+    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    assert ran.returncode == 1
+    assert "libtorch has moved since this package was written" in " ".join(ran.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("request_words", "accepted"),
+    [
+        ("", True),
+        ("2.13", True),
+        ("1.8", True),
+        ("2.13.0 EXACT", True),
+        ("2.12 EXACT", False),
+        ("99", False),
+        ("2.13.1", False),
+        ("2.1...<3", True),
+        ("2.1...<2.13", False),
+        ("2.1...2.13.0", True),
+        ("2.14...3", False),
+    ],
+)
+def test_versions_that_are_asked_for(
+    tmp_path: Path, variables: dict[str, str], request_words: str, accepted: bool
+) -> None:
+    done = run_python("-m", "torchscript_build", "cmake-dir", cwd=tmp_path, variables=variables)
+    text = (
+        f"cmake_minimum_required(VERSION 3.19)\nproject(x NONE)\nfind_package(Torch {request_words} REQUIRED CONFIG)\n"
+    )
+    write(tmp_path / "CMakeLists.txt", text)
+    command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
+    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    assert (ran.returncode == 0) is accepted, ran.stderr

@@ -66,9 +66,9 @@ def make_environment(folder: Path) -> Path:
 
 
 def link_torch(environment: Path) -> None:
-    """Make this interpreter's torch, all that it requires, and NumPy installed packages of an environment, by links."""
+    """Make this interpreter's torch, NumPy and pytest, and what they require, packages of an environment: links."""
     site = environment / SITE_PACKAGES
-    wanted, seen = ["torch", "numpy"], set()
+    wanted, seen = ["torch", "numpy", "pytest"], set()
     while wanted:
         name = wanted.pop()
         if name in seen:

@@ -1,0 +1,226 @@
+"""``torchscript-build new``: what it writes works as it is, and it overwrites nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import clean_variables, run_python
+
+from torchscript_build.__main__ import main
+from torchscript_build.errors import ScaffoldError
+from torchscript_build.registrations import read_registrations
+from torchscript_build.scaffold import KINDS, check_name, render_scaffold, write_scaffold
+from torchscript_build.settings import collect_settings, read_pyproject
+from torchscript_build.specs import ProjectSpec
+
+VARIABLES = clean_variables(MAX_JOBS="2", PYTHONDONTWRITEBYTECODE="1")
+
+
+def new(kind: str, folder: Path, name: str = "my_things") -> Path:
+    assert main(["new", kind, name, "--directory", str(folder)]) == 0
+    return folder
+
+
+def spec_of(folder: Path) -> ProjectSpec:
+    """The settings of a project, which are right."""
+    return collect_settings(
+        root=folder,
+        pyproject=read_pyproject(folder / "pyproject.toml"),
+        keywords={},
+        command={},
+        variables={},
+        packages=[p.name for p in (folder / "src").iterdir()],
+    )
+
+
+# --- what is written -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_settings_are_right(kind: str, tmp_path: Path) -> None:
+    spec = spec_of(new(kind, tmp_path / "new"))
+    assert bool(spec.packaged_ops) == (kind != "app")
+    assert bool(spec.packaged_apps) == bool(spec.models) == (kind != "ops")
+    assert all(app.verify for app in spec.apps)
+
+
+def test_same_name_same_bytes() -> None:
+    assert render_scaffold("project", "a_b") == render_scaffold("project", "a_b")
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_file_is_whole(kind: str) -> None:
+    for target, content in render_scaffold(kind, "my_things").items():
+        text = content.decode()
+        assert text.endswith("\n"), target
+        assert not re.search(r"[{]{2}|[}]{2}(?!;)|[ \t]\n|\n\n\Z", text), target
+
+
+def test_kinds_on_the_command_line_are_those_there_are() -> None:
+    from torchscript_build import cli_new
+
+    assert set(cli_new.KINDS) == set(KINDS)
+
+
+@pytest.mark.parametrize("kind", ["ops", "project"])
+def test_sources_register_what_is_promised_and_include_little(kind: str, tmp_path: Path) -> None:
+    folder = new(kind, tmp_path / "new")
+    (library,) = spec_of(folder).ops
+    found = read_registrations(folder / source for source in library.sources)
+    assert found.namespaces == {"my_things"}
+    assert found.heavy == ()
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("tool", [("ruff", "check"), ("ruff", "format", "--check")])
+def test_python_files_are_good_style(kind: str, tool: tuple[str, ...], tmp_path: Path) -> None:
+    ruff = shutil.which(tool[0], path=str(Path(sys.executable).parent)) or shutil.which(tool[0])
+    if ruff is None:
+        pytest.skip("needs ruff")
+    select = ["--select", "E,F,I,B,UP,ANN,RUF"] if tool[1] == "check" else []
+    done = subprocess.run([ruff, *tool[1:], *select, "."], cwd=new(kind, tmp_path / "new"), capture_output=True)
+    assert done.returncode == 0, done.stdout.decode()
+
+
+def test_cxx_files_are_good_style(tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("clang-format")
+    if not program.exists():
+        pytest.skip("needs clang-format")
+    style = Path(__file__).parents[1] / ".clang-format"
+    source = new("ops", tmp_path / "new") / "cpp/ops.cpp"
+    done = subprocess.run([program, f"--style=file:{style}", "--dry-run", "--Werror", source], capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "problem", "cure"),
+    [
+        ("my-ops", "letters, digits and underscores", "my_ops"),
+        ("my ops", "letters, digits and underscores", "my_ops"),
+        ("3d", "no digit at its beginning", "my_3d"),
+        ("my__ops", "one at a time", "my_ops"),
+        ("_ops", "one at a time", "ops"),
+        ("lambda", "a word of Python's", "my_lambda"),
+        ("namespace", "a word of C++", "my_namespace"),
+        ("torch", "something else is called so", "my_torch"),
+        ("json", "something else is called so", "my_json"),
+        ("größe", "letters, digits and underscores", "gr_e"),
+        ("", "letters, digits and underscores", None),
+    ],
+)
+def test_wrong_name_comes_back_with_a_right_one(name: str, problem: str, cure: str | None) -> None:
+    if name == "json" and sys.version_info < (3, 10):
+        pytest.skip("this Python does not tell its own modules")
+    with pytest.raises(ScaffoldError) as caught:
+        check_name(name, "ops")
+    assert problem in str(caught.value)
+    assert caught.value.cures == ((f"torchscript-build new ops {cure}",) if cure else ())
+    if cure:
+        check_name(cure)
+
+
+@pytest.mark.parametrize("name", ["ops", "my_ops2", "Warp", "a"])
+def test_right_names(name: str) -> None:
+    check_name(name)
+
+
+# --- where -----------------------------------------------------------------------------------------------------------
+
+
+def test_default_folder_is_the_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "ops", "fresh"]) == 0
+    assert (tmp_path / "fresh/src/fresh/__init__.py").is_file()
+
+
+def test_empty_folder_is_filled(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
+    new("ops", tmp_path / "new")
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("setup.py", "b", "c", "d", "e", "f"):
+        (tmp_path / name).write_text("mine")
+    assert main(["new", "ops", "fresh", "--directory", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert f"error: {tmp_path} is not empty, and nothing is overwritten: it has b, c, d, e, f and 1 more" in error
+    assert "--directory FOLDER" in error
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["b", "c", "d", "e", "f", "setup.py"]
+    assert (tmp_path / "setup.py").read_text() == "mine"
+
+
+def test_file_in_the_way(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    with pytest.raises(ScaffoldError, match="is a file"):
+        write_scaffold({}, file)
+
+
+def test_files_and_the_next_step_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = new("app", tmp_path / "new")
+    lines = capsys.readouterr().out.splitlines()
+    assert {Path(line) for line in lines[:-1]} == {p for p in folder.rglob("*") if p.is_file()}
+    assert lines[-1] == f"now type: cd {folder} && pip install --no-build-isolation -e . && python -m pytest"
+
+
+# --- it works --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new project with both, installed as the last line of ``new`` says."""
+    folder = new("project", tmp_path_factory.mktemp("new") / "my_things")
+    setup(folder, "build_ts_app", "--inplace")
+    return folder
+
+
+def setup(folder: Path, *arguments: str) -> str:
+    done = run_python("setup.py", *arguments, cwd=folder, variables=VARIABLES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+def test_new_project_passes_its_own_tests(built: Path) -> None:
+    variables = {**VARIABLES, "PYTHONPATH": str(built / "src")}
+    done = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=built, variables=variables)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"\b5 passed", done.stdout)
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+def test_operators_given_at_run_time(built: Path) -> None:
+    """An app that was built without the operator library runs the model when it is told the library's file."""
+    pyproject = built / "pyproject.toml"
+    pyproject.write_text(
+        pyproject.read_text()
+        + '\n[[tool.torchscript-build.app]]\nname = "loose"\nmodels = ["my_things"]\nexternal-ops = ["my_things"]\n'
+        + "install = false\n"
+    )
+    log = setup(built, "build_ts_app")
+    program = Path(re.findall(r"^-- built loose: (.*)$", log, re.MULTILINE)[0])
+    model = next((built / "build").glob("torchscript/*/models/my_things.pt"))
+    command = [str(program), "--model", str(model), "--input", "full:0.5:2x4", "--json"]
+    without = subprocess.run(command, capture_output=True, encoding="utf-8")
+    assert without.returncode != 0
+    assert "my_things::soft_clip" in without.stderr
+    library = built / "src/my_things/lib/libmy_things.so"
+    given = subprocess.run([*command, "--ops", str(library)], capture_output=True, encoding="utf-8")
+    assert given.returncode == 0, given.stderr
+    linked = subprocess.run(
+        [str(built / "src/my_things/bin/run-my-things"), "--input", "full:0.5:2x4", "--json"],
+        capture_output=True,
+        encoding="utf-8",
+    )
+    assert json.loads(given.stdout)["output"] == json.loads(linked.stdout)["output"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,8 @@ from torchscript_build import cmake, log, project, system
 from torchscript_build.cmake import Artifact
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.places import in_conda_build
-from torchscript_build.plan import BuildPlan, PlannedOps, PlannedTarget
+from torchscript_build.plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
+from torchscript_build.runner_cache import ensure_runner
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import locate_library
 from torchscript_build.verify import verify_artifacts, verify_linked
@@ -61,6 +62,8 @@ def build_targets(
     With nothing changed, neither CMake nor a compiler is started. A tree that was made for another libtorch, compiler,
     generator or place is thrown away, not trusted.
     """
+    if any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets):
+        ensure_runner(plan, environment, jobs=jobs)
     state_file = Path(plan.build_dir, STATE)
     state = _configured(plan, environment, state_file)
     artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
@@ -102,7 +105,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
     state_file.unlink(missing_ok=True)
     named = check_link_libraries(plan, environment)
     with log.step("configure"):
-        materialize(project.render_project(plan), plan.project_dir)
+        system.materialize(project.render_project(plan), plan.project_dir)
         cmake.configure(
             plan.project_dir,
             plan.tree_dir,
@@ -197,13 +200,3 @@ def check_link_libraries(plan: BuildPlan, environment: Environment) -> list[tupl
     if problems:
         raise SettingsError(problems)
     return found
-
-
-def materialize(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write a FileSet into a folder: only what changed; files that are no longer part of it are removed."""
-    for name, content in sorted(files.items()):
-        system.write_if_changed(folder / name, content)
-    for path in sorted(folder.rglob("*")):
-        inside = path.relative_to(folder)
-        if path.is_file() and inside.as_posix() not in files and inside.parts[0] != "build":
-            path.unlink()

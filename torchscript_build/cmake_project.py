@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build import cmake, elf, log, system
-from torchscript_build.build import materialize, relocated_folders
+from torchscript_build.build import relocated_folders
 from torchscript_build.plan import BuildPlan, PlannedProject
 from torchscript_build.project import cmake_quote, render_torch_package
 from torchscript_build.system import Environment
@@ -33,7 +33,7 @@ def build_cmake_project(
     package_dir = folder / "torch"
     files = dict(render_torch_package(plan.libtorch))
     files["project_include.cmake"] = _project_include(plan)
-    materialize(files, package_dir)
+    system.materialize(files, package_dir)
     arguments = [
         *plan.cmake_args,
         f"-DTorch_DIR={package_dir.as_posix()}",

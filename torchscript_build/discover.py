@@ -12,6 +12,7 @@ from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain, plan_build
+from torchscript_build.runner_cache import is_cache_on, with_cached_runner
 from torchscript_build.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cxx import find_cxx
@@ -66,7 +67,7 @@ def discover_plan(
     python = environment.python
     probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
     toolchain = find_toolchain(spec.options, environment, libtorch, probes)
-    return plan_build(
+    plan = plan_build(
         spec,
         project=project,
         version=version,
@@ -84,3 +85,4 @@ def discover_plan(
             ext_suffix=python.ext_suffix,
         ),
     )
+    return with_cached_runner(plan, environment) if is_cache_on(spec.options.cache, environment) else plan

@@ -173,6 +173,8 @@ class BuildPlan:
     python: PythonFacts
     cuda: Optional[CudaFacts]
     """``None`` where nothing needs a toolkit."""
+    runner_library: Optional[str]
+    """Where the compiled runner is, or will be, kept; ``None``: it is compiled in the build tree."""
     models: tuple[PlannedModel, ...]
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
@@ -266,6 +268,7 @@ def plan_build(
         flags=flags,
         python=python,
         cuda=cuda,
+        runner_library=None,
         models=models,
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
         apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),

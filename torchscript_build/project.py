@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
@@ -55,12 +55,8 @@ def render_project(plan: BuildPlan) -> FileSet:
     files["cmake/TorchScriptBuild.cmake"] = _static("cmake/TorchScriptBuild.cmake")
     calls = []
     if any(app.template == "runner" for app in plan.apps):
-        names = _sources("apps/runner")
-        files.update({f"runner/{n}": _static(f"apps/runner/{n}") for n in names})
-        light = [f"runner/{n}" for n in names if n.endswith(".cpp") and n not in TORCH_SOURCES]
-        heavy = [f"runner/{n}" for n in TORCH_SOURCES]
-        arguments = [("SOURCES", quoted(light)), ("TORCH_SOURCES", quoted(heavy))]
-        calls.append({"function": "ts_add_runner", "arguments": arguments})
+        files.update(runner_sources())
+        calls.append(_runner_call(plan.runner_library))
     if any(app.template == "minimal" for app in plan.apps):
         files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
     for target in plan.targets:
@@ -81,6 +77,36 @@ def render_project(plan: BuildPlan) -> FileSet:
     )
     files["CMakePresets.json"] = _json(_presets(plan))
     return files
+
+
+def runner_sources() -> FileSet:
+    """The runner's sources, the same in every app."""
+    return {f"runner/{name}": _static(f"apps/runner/{name}") for name in _sources("apps/runner")}
+
+
+def render_runner_project(plan: BuildPlan) -> FileSet:
+    """A project that compiles the runner alone."""
+    return {
+        **render_torch_package(plan.libtorch, folder="cmake/"),
+        **runner_sources(),
+        "cmake/TorchScriptBuild.cmake": _static("cmake/TorchScriptBuild.cmake"),
+        "CMakeLists.txt": render(
+            "project/CMakeLists.txt",
+            project=cmake_quote("runner"),
+            languages=["CXX"],
+            find_packages=[],
+            calls=[_runner_call(None)],
+        ),
+    }
+
+
+def _runner_call(library: Optional[str]) -> dict[str, Any]:
+    sources = [name for name in runner_sources() if name.endswith(".cpp")]
+    heavy = [f"runner/{name}" for name in TORCH_SOURCES]
+    arguments = [("SOURCES", quoted(s for s in sources if s not in heavy)), ("TORCH_SOURCES", quoted(heavy))]
+    if library is not None:
+        arguments.append(("LIBRARY", quoted([Path(library).as_posix()])))
+    return {"function": "ts_add_runner", "arguments": arguments}
 
 
 def render_torch_package(libtorch: LibTorch, *, folder: str = "") -> FileSet:

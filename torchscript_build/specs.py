@@ -169,6 +169,8 @@ class BuildOptions:
     jobs: Optional[int] = None
     """How many compilers run at once. By default `MAX_JOBS` or `CMAKE_BUILD_PARALLEL_LEVEL`, else as many as cores and
     memory allow. Environment: `TORCHSCRIPT_BUILD_JOBS`."""
+    cache: bool = True
+    """Keep the compiled runner in the user's cache for other projects. Environment: `TORCHSCRIPT_BUILD_CACHE=off`."""
     cmake_args: tuple[str, ...] = ()
     """Further arguments for CMake's configure step, after those of `CMAKE_ARGS`. Environment:
     `TORCHSCRIPT_BUILD_CMAKE_ARGS`, split as a shell would."""

@@ -320,6 +320,16 @@ def copy_if_changed(source: Path, target: Path) -> bool:
     return True
 
 
+def materialize(files: Mapping[str, bytes], folder: Path) -> None:
+    """Write a FileSet into a folder: only what changed; files that are no longer part of it are removed."""
+    for name, content in sorted(files.items()):
+        write_if_changed(folder / name, content)
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and inside.as_posix() not in files and inside.parts[0] != "build":
+            path.unlink()
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder or file; one that is not there is fine."""
     if path.is_dir() and not path.is_symlink():

@@ -147,10 +147,18 @@ function(_ts_finish_target)
   endif()
 endfunction()
 
-# ts_add_runner(SOURCES file… TORCH_SOURCES file…): the runner, main() included, compiled once for all apps of the project.
+# ts_add_runner(SOURCES file… TORCH_SOURCES file… [LIBRARY file]): the runner, main() included, once for all apps of the
+# project. LIBRARY is the same, compiled before; where it is gone, the sources serve.
 function(ts_add_runner)
-  cmake_parse_arguments(PARSE_ARGV 0 arg "" "" "SOURCES;TORCH_SOURCES")
+  cmake_parse_arguments(PARSE_ARGV 0 arg "" "LIBRARY" "SOURCES;TORCH_SOURCES")
   _ts_reject_unparsed(ts_add_runner)
+  if(arg_LIBRARY AND EXISTS "${arg_LIBRARY}")
+    add_library(ts_runner STATIC IMPORTED)
+    set_target_properties(ts_runner PROPERTIES IMPORTED_LOCATION "${arg_LIBRARY}")
+    target_include_directories(ts_runner INTERFACE "${CMAKE_CURRENT_SOURCE_DIR}/runner")
+    target_link_libraries(ts_runner INTERFACE torch)
+    return()
+  endif()
   # The standard library's headers cost half as much in C++14 as in C++20, and only the torch sources need more.
   add_library(ts_runner_plain OBJECT ${arg_SOURCES})
   set_target_properties(ts_runner_plain PROPERTIES CXX_STANDARD 14 CXX_STANDARD_REQUIRED ON)
@@ -158,6 +166,14 @@ function(ts_add_runner)
   add_library(ts_runner STATIC ${arg_TORCH_SOURCES} $<TARGET_OBJECTS:ts_runner_plain>)
   target_include_directories(ts_runner PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/runner")
   target_link_libraries(ts_runner PUBLIC torch)
+  # No path of this machine in the library: it serves other projects and other environments.
+  if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 8)
+     OR (CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 10))
+    foreach(target IN ITEMS ts_runner ts_runner_plain)
+      target_compile_options(${target} PRIVATE "-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=."
+                                               "-ffile-prefix-map=${TORCH_INSTALL_PREFIX}=torch")
+    endforeach()
+  endif()
 endfunction()
 
 # ts_add_app(… [RUNNER]): a program; RUNNER links the runner, to which SOURCES add only what the app is called.

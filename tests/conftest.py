@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +19,17 @@ RunSetup = Callable[..., "object"]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-golden", action="store_true", help="rewrite the files in tests/golden")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Nothing in the user's cache makes a difference to a test, and no test leaves anything there."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"] = tempfile.mkdtemp(prefix="torchscript-build-cache-")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        shutil.rmtree(os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import subprocess
 import sys
 import sysconfig
@@ -20,16 +19,15 @@ SITE_PACKAGES = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}"
 
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _BUILD_SETTINGS = ("TORCHSCRIPT_BUILD_", "PYTHON", "LIBTORCH", "TORCH_", "Torch_")
-_CCACHE = {"CMAKE_CXX_COMPILER_LAUNCHER": "ccache", "CCACHE_BASEDIR": "/", "CCACHE_NOHASHDIR": "1"}
 
 
 def build_environment() -> dict[str, str]:
     """This process's environment, less what would lead a build to another libtorch or other Python packages.
 
-    Where there is ccache, the runner is compiled for the first example only, and not again for every other.
+    The user's cache is the test session's own, so the runner is compiled for the first example only.
     """
     variables = {name: value for name, value in os.environ.items() if not name.startswith(_BUILD_SETTINGS)}
-    return {**(_CCACHE if shutil.which("ccache") else {}), **variables}
+    return {**variables, "TORCHSCRIPT_BUILD_CACHE_DIR": os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"]}
 
 
 def run(

@@ -12,7 +12,7 @@ from torchscript_build.export import Reference
 from torchscript_build.parity import compare_app, run_app, runs_against_python
 from torchscript_build.specs import TorchScriptApp
 
-RUNNER = TorchScriptApp(name="app", method="scale", rtol=1e-3, atol=0.0)
+RUNNER = TorchScriptApp(name="app", rtol=1e-3, atol=0.0)
 OWN = TorchScriptApp(name="app", sources=("main.cpp",))
 MODELS = {"net": Path("/m/net.pt"), "other": Path("/m/other.pt")}
 
@@ -41,7 +41,7 @@ def test_only_runners_are_compared(app: TorchScriptApp, expected: bool) -> None:
 def test_what_a_comparison_asks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     compare_app(RUNNER, echo(tmp_path), Path("/m/net.pt"), Reference(Path("/a.pt"), Path("/e.pt")), variables={})
     assert printed(capsys) == [
-        *("--model", "/m/net.pt", "--method", "scale", "--input", "args:/a.pt", "--expect", "/e.pt"),
+        *("--model", "/m/net.pt", "--input", "args:/a.pt", "--expect", "/e.pt"),
         *("--rtol", "0.001", "--atol", "0.0"),
     ]
 

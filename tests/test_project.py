@@ -65,7 +65,7 @@ def full_spec() -> ProjectSpec:
             dataclasses.replace(ops, name="_C", python_module=True, limited_api="3.9"),
         ),
         apps=(
-            TorchScriptApp(name="runner-app", package="demo", models=("net",), ops=("more_ops",)),
+            TorchScriptApp(name="runner-app", package="demo", models=("net",), ops=("more_ops",), method="scale"),
             TorchScriptApp(name="small", package="demo", template="minimal", install=False),
             TorchScriptApp(name="own", package="demo", sources=("cpp/main.cpp",)),
         ),

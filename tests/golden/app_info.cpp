@@ -13,5 +13,5 @@ const AppInfo app_info = {
     1,
     nullptr,
     0,
-    "forward",
+    "scale",
 };

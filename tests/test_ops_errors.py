@@ -72,7 +72,7 @@ def test_all_wrong_settings_are_told_at_once(tmp_path: Path, run_setup: Run) -> 
     )
     project = write_project(tmp_path / "p", settings, files={"three.cpp": ""})
     error = error_of(run_setup(project, "build_ts_ops"))
-    assert " problems in the settings:\n" in error
+    assert error.startswith("error: 5 problems in the settings:\n")
     assert "operator library 'one': sources: there is no file 'absent.cpp'" in error
     assert "operator library 'two': sources: nothing matches 'cpp/*.cc'" in error
     assert "operator libraries depend on each other in a circle: one → two → one" in error

@@ -151,7 +151,7 @@ def _check_package(
 
 def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
     where = where_of(ops)
-    if not ops.sources:
+    if not ops.sources and not any(p.startswith(f"{where}: sources: ") for p in problems):  # nothing matched
         problems.append(f"{where}: sources is missing")
     if ops.python_binding not in BINDINGS:
         problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")

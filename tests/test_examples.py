@@ -356,7 +356,7 @@ def test_build_front_end_makes_the_same_wheel(wheel: Make, build: Build, tmp_pat
         assert archive.namelist() == other.namelist()
 
 
-def test_auditwheel_keeps_torch_out_of_a_wheel(wheel: Make, tmp_path: Path) -> None:
+def test_auditwheel_keeps_torch_out_of_a_wheel(wheel: Make, build: Build, tmp_path: Path) -> None:
     auditwheel = locate_auditwheel()
     file = wheel("custom_op")
     env = {**build_environment(), "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
@@ -376,7 +376,7 @@ def test_auditwheel_keeps_torch_out_of_a_wheel(wheel: Make, tmp_path: Path) -> N
     package = tmp_path / "environment" / SITE_PACKAGES / "warp_ops"
     assert read_elf(package / "lib/libwarp.so").runpath == ("$ORIGIN/../../torch/lib",)
     assert read_elf(package / "bin/straighten").runpath == ("$ORIGIN/../../torch/lib", "$ORIGIN/../lib")
-    run_tests(python, FOLDER / "custom_op")
+    run_tests(python, build("custom_op")[0])
 
 
 def locate_auditwheel() -> Path:

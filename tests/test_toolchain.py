@@ -271,13 +271,13 @@ def test_what_was_asked_beats_the_variable(tmp_path: Path, bin_dir: Path) -> Non
     assert choose_generator("Ninja", environment).name == "Ninja"
 
 
-def test_rattler_builds_variable_is_nobodys_choice(tmp_path: Path, bin_dir: Path) -> None:
-    environment = made_up(tmp_path, CMAKE_GENERATOR="Unix Makefiles", RATTLER_BUILD="1")
+def test_a_conda_builds_variable_is_nobodys_choice(tmp_path: Path, bin_dir: Path) -> None:
+    environment = made_up(tmp_path, CMAKE_GENERATOR="Unix Makefiles", CONDA_BUILD="1")
     assert choose_generator(None, environment).name is None
     ninja(bin_dir / "ninja")
     assert choose_generator(None, environment).name == "Ninja"
     assert choose_generator("Unix Makefiles", environment).name == "Unix Makefiles"
-    chosen = made_up(tmp_path, CMAKE_GENERATOR="Ninja Multi-Config", RATTLER_BUILD="1")
+    chosen = made_up(tmp_path, CMAKE_GENERATOR="Ninja Multi-Config", CONDA_BUILD="1")
     assert choose_generator(None, chosen).name == "Ninja Multi-Config"
 
 

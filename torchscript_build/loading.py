@@ -47,8 +47,9 @@ def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Envi
     sites = [str(p) for p in environment.python.site_packages]
     if (plan.libtorch.root / "__init__.py").is_file():
         sites.insert(0, str(plan.libtorch.root.parent))
+    built = [o for o in plan.ops if o.name in libraries]
     request = {
-        "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in plan.ops],
+        "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in built],
         "site_dirs": list(dict.fromkeys(sites)),
         "torch": plan.libtorch.full_version,
         "report": str(report_file),

@@ -38,17 +38,22 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
 
     :raises SettingsError: it cannot be parsed.
     """
+    try:
+        return _parse_toml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise SettingsError([f"{path.name}: {error}"]) from error
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """:raises ValueError: it is no TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
         import tomli as tomllib
 
-    try:
-        return dict(tomllib.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        return {}
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path.name}: {error}"]) from error
+    return dict(tomllib.loads(text))
 
 
 def collect_settings(
@@ -118,8 +123,16 @@ def collect_settings(
 
 
 def is_opted_in(pyproject_text: str) -> bool:
-    """Does a pyproject.toml mention our table? Cheap, for hooks that run in everybody's builds."""
-    return re.search(r"^\s*\[+\s*tool\s*\.\s*[\"']?torchscript-build\b", pyproject_text, re.MULTILINE) is not None
+    """Does a pyproject.toml have our table, in whichever of TOML's spellings? One that is no TOML has nothing."""
+    if re.search(r"^\s*\[+\s*tool\s*\.\s*[\"']?torchscript-build\b", pyproject_text, re.MULTILINE):
+        return True  # the usual spelling, also in a file with a mistake elsewhere, which is then told
+    if not re.search(r"torchscript-build[\"']?\s*[=.]", pyproject_text):
+        return False
+    try:
+        tool = _parse_toml(pyproject_text).get("tool")
+    except ValueError:
+        return False
+    return isinstance(tool, Mapping) and "torchscript-build" in tool
 
 
 # --- options -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,176 @@
+"""CUDA sources from the settings to a library: with this machine's nvcc and a tiny libtorch; by marker with the real one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from support import clean_variables, compile_library, copy_torch, run_python, write, write_project
+
+from torchscript_build.elf import read_elf
+from torchscript_build.toolchain.cuda_tables import TORCH_HEADERS
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "cuda_op"
+OPS = """\
+[[tool.torchscript-build.ops]]
+name = "twice"
+sources = ["twice.cpp", "twice.cu"]
+python-binding = "none"
+"""
+CPP = """\
+#include <torch/library.h>
+#ifdef WITH_CUDA
+int twice_cuda(int);
+int twice(int x) { return twice_cuda(x); }
+#else
+int twice(int x) { return x + x; }
+#endif
+"""
+CU = """\
+#include <torch/library.h>
+__global__ void double_it(int* x) { *x += *x; }
+int twice_cuda(int x) {
+  int* there = nullptr;
+  if (cudaMalloc(&there, sizeof(int)) != cudaSuccess) return -1;
+  double_it<<<1, 1>>>(there);
+  return x;
+}
+"""
+nvcc_needed = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc on PATH")
+
+
+@pytest.fixture
+def cuda_series() -> str:
+    """The release of the machine's nvcc, ``"13.0"``."""
+    words = subprocess.run(["nvcc", "--version"], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
+    match = re.search(r"release (\d+\.\d+)", words)
+    assert match
+    return match.group(1)
+
+
+def make_cuda_torch(fake_torch: Path, site: Path, series: str) -> Path:
+    """The tiny libtorch as a CUDA build, with the headers beside it that torch's own would include."""
+    root = copy_torch(fake_torch, site / "torch")
+    write(root / "version.py", f"__version__ = '2.13.0+cu{series.replace('.', '')}'\ncuda = '{series}'\nhip = None\n")
+    flags = "-gencode;arch=compute_90,code=sm_90;-gencode;arch=compute_100,code=sm_100"
+    write(root / "include/ATen/cuda/CUDAConfig.h", f'#define NVCC_FLAGS_EXTRA "{flags}"\n')
+    for header in TORCH_HEADERS:
+        write(site / "nvidia" / f"cu{series.split('.')[0]}" / "include" / header.name, "#pragma once\n")
+    compile_library(root / "lib" / "libc10_cuda.so", "int c10_cuda() { return 0; }\n")
+    compile_library(root / "lib" / "libtorch_cuda.so", "int torch_cuda() { return 0; }\n")
+    return root
+
+
+@nvcc_needed
+@pytest.mark.compile
+@pytest.mark.cuda
+def test_cuda_sources_are_compiled_for_the_architectures_that_were_asked_for(
+    fake_torch: Path, variables: dict[str, str], tmp_path: Path, cuda_series: str
+) -> None:
+    torch = make_cuda_torch(fake_torch, tmp_path / "site", cuda_series)
+    project = write_project(tmp_path / "project", OPS, files={"twice.cpp": CPP, "twice.cu": CU})
+    environment = {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": str(torch), "TORCH_CUDA_ARCH_LIST": "9.0"}
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Warning" not in done.stdout
+    (library,) = project.glob("build/torchscript/*/stage/ops/demo/lib/libtwice.so")
+    needed = read_elf(library).needed
+    assert {"libtorch_cuda.so", "libc10.so"} & set(needed)
+    assert any(name.startswith("libcudart.so") for name in needed)
+    (commands,) = project.glob("build/torchscript/*/tree/build.ninja")
+    assert "compute_90" in commands.read_text()
+    assert "compute_100" not in commands.read_text()
+
+
+@nvcc_needed
+@pytest.mark.cuda
+def test_a_toolkit_of_another_major_version_is_refused_before_anything_is_compiled(
+    fake_torch: Path, variables: dict[str, str], tmp_path: Path, cuda_series: str
+) -> None:
+    major = int(cuda_series.split(".")[0])
+    torch = make_cuda_torch(fake_torch, tmp_path / "site", f"{major - 1}.4")
+    project = write_project(tmp_path / "project", OPS, files={"twice.cpp": CPP, "twice.cu": CU})
+    nvcc = shutil.which("nvcc")
+    environment = {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": str(torch), "CUDACXX": str(nvcc)}
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=environment)
+    assert done.returncode == 1
+    assert f"CUDA {cuda_series}" in done.stderr
+    assert f"CUDA {major - 1}.4" in done.stderr
+    assert "major versions must be the same" in done.stderr
+    assert not list(project.glob("build/torchscript/*/tree"))
+
+
+def test_without_cuda_the_sources_are_refused_unless_the_project_says_skip(
+    variables: dict[str, str], tmp_path: Path
+) -> None:
+    project = write_project(tmp_path / "project", OPS, files={"twice.cpp": CPP, "twice.cu": CU})
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+    assert done.returncode == 1
+    assert 'without-cuda = "skip"' in done.stderr
+
+
+@pytest.mark.compile
+def test_skipped_cuda_sources_ask_for_no_toolkit(variables: dict[str, str], tmp_path: Path) -> None:
+    settings = OPS + 'without-cuda = "skip"\n'
+    project = write_project(tmp_path / "project", settings, files={"twice.cpp": CPP, "twice.cu": CU})
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "nvcc" not in done.stdout
+
+
+def test_only_cuda_sources_cannot_be_skipped(variables: dict[str, str], tmp_path: Path) -> None:
+    settings = OPS.replace('"twice.cpp", ', "") + 'without-cuda = "skip"\n'
+    project = write_project(tmp_path / "project", settings, files={"twice.cu": CU})
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+    assert done.returncode == 1
+    assert "CUDA sources only" in done.stderr
+
+
+def cuda_python() -> str:
+    """An interpreter with torch's default CUDA build and torchscript-build, named by whoever runs these tests."""
+    named = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
+    if not named:
+        pytest.skip("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON names no interpreter with a CUDA build of torch")
+    return named
+
+
+def build_example(folder: Path) -> Path:
+    """The example, built for one architecture by that interpreter; returns its program."""
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "_torchscript_*"))
+    variables = clean_variables(TORCH_CUDA_ARCH_LIST=os.environ.get("TORCH_CUDA_ARCH_LIST", "9.0"))
+    done = subprocess.run(
+        [cuda_python(), "setup.py", "build_ts_app", "--run"],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "outputs match" in done.stdout
+    (program,) = folder.glob("build/torchscript/*/tree/out/smooth_ops/bin/trend")
+    return program
+
+
+@pytest.mark.compile
+@pytest.mark.cuda
+@pytest.mark.network
+def test_example_compiles_against_the_real_cuda_build(tmp_path: Path) -> None:
+    library = build_example(tmp_path / "cuda_op").parent.parent / "lib" / "libsmooth.so"
+    assert b"sm_90" in library.read_bytes()
+
+
+@pytest.mark.compile
+@pytest.mark.cuda
+@pytest.mark.gpu
+def test_example_on_the_gpu_equals_the_cpu(tmp_path: Path) -> None:
+    program = build_example(tmp_path / "cuda_op")
+    (model,) = (tmp_path / "cuda_op").glob("build/torchscript/*/models/trend.pt")
+    command = [program, "--model", model, "--input", "rand:5x1001", "--input", "int:7", "--seed", "3"]
+    subprocess.run([*command, "--output", tmp_path / "cpu.npy"], check=True)
+    subprocess.run([*command, "--device", "cuda", "--expect", tmp_path / "cpu.npy", "--atol", "1e-5"], check=True)

@@ -67,36 +67,41 @@ class Workshop:
 
     def _ask(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
         channels = [f.resolve().as_uri() for f in (self.output, self.channel) if (f / "noarch").is_dir()]
-        file = self.folder / "request.json"
-        answer_file = file.with_suffix(".answer.json")
-        answer_file.unlink(missing_ok=True)
-        file.write_text(json.dumps({**request, "channels": channels}), encoding="utf-8")
-        done = subprocess.run(
-            [sys.executable, str(CHILD), str(file)],
-            env=self._variables(),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-            timeout=TIMEOUT,
-            check=False,
-        )
-        print(done.stdout)
-        answer: Mapping[str, Any] = (
-            json.loads(answer_file.read_text(encoding="utf-8")) if answer_file.is_file() else {"error": "no answer"}
-        )
-        if "error" in answer:
-            raise BuildFailed(f"{answer['error']}\n{done.stdout}")
-        return answer
+        return ask_rattler({**request, "channels": channels}, self.folder, self.cache)
 
-    def _variables(self) -> dict[str, str]:
-        kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
-        return {
+
+def ask_rattler(request: Mapping[str, Any], folder: Path, cache: Path) -> Mapping[str, Any]:
+    """Let a child process do something with rattler; see ``rattler_child``.
+
+    :raises BuildFailed: it did not, for whatever reason.
+    """
+    file = folder / "request.json"
+    answer_file = file.with_suffix(".answer.json")
+    answer_file.unlink(missing_ok=True)
+    file.write_text(json.dumps(request), encoding="utf-8")
+    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+    done = subprocess.run(
+        [sys.executable, str(CHILD), str(file)],
+        env={
             **{name: os.environ[name] for name in kept if name in os.environ},
-            "RATTLER_CACHE_DIR": str(self.cache),
+            "RATTLER_CACHE_DIR": str(cache),
             "PYTHONDONTWRITEBYTECODE": "1",
-        }
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=TIMEOUT,
+        check=False,
+    )
+    print(done.stdout)
+    answer: Mapping[str, Any] = (
+        json.loads(answer_file.read_text(encoding="utf-8")) if answer_file.is_file() else {"error": "no answer"}
+    )
+    if "error" in answer:
+        raise BuildFailed(f"{answer['error']}\n{done.stdout}")
+    return answer
 
 
 def unpack(package: Path, folder: Path) -> list[str]:

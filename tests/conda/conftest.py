@@ -1,1 +1,36 @@
-"""Lets the tests of this folder import its helpers."""
+"""The workshop in which packages are built; see ``local_channel``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+CACHE_VARIABLE = "TORCHSCRIPT_BUILD_TEST_CACHE"
+
+
+@pytest.fixture(scope="session")
+def cache_folder(request: pytest.FixtureRequest) -> Path:
+    """Where the channel is kept from run to run."""
+    named = os.environ.get(CACHE_VARIABLE)
+    folder: Path = Path(named, "conda") if named else Path(request.config.cache.mkdir("torchscript-build-conda"))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def workshop(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
+    """A channel made from this machine, and a place to build in."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("the local conda channel is made for Linux only")
+    for module in ("rattler_build", "rattler", "zstandard"):
+        pytest.importorskip(module, reason=f"the Python package of {module} is not installed")
+    import local_channel
+    from conda_support import Workshop
+
+    try:
+        channel = local_channel.make_channel(cache_folder)
+    except local_channel.CannotMake as problem:
+        pytest.skip(f"no local conda channel: {problem}")
+    return Workshop(channel, tmp_path_factory.mktemp("conda"), cache_folder / "rattler")

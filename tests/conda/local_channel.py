@@ -33,7 +33,9 @@ SERIES = PYTHON[len("python") :]
 PYTHON_BUILD = "local_0_cpython"
 CONDA_NAMES = {"torch": "pytorch", "typing-extensions": "typing_extensions"}
 PACKAGES = ("pip", "setuptools", "packaging", "jinja2", "markupsafe", "pyelftools", "typing-extensions", "filelock")
+PACKAGES_OF_TESTS = ("pytest", "pluggy", "iniconfig", "pygments")
 PACKAGES_OF_TORCH = ("sympy", "mpmath", "networkx", "fsspec")
+ALL_PACKAGES = (*PACKAGES, *PACKAGES_OF_TESTS, *PACKAGES_OF_TORCH)
 TEST_LIBRARIES = ("jitbackend_test", "torchbind_test", "backend_with_compiler", "aoti_custom_ops")
 """What a wheel of torch has for torch's own tests."""
 
@@ -79,7 +81,7 @@ def needed_distributions() -> dict[str, Distribution]:
     :raises CannotMake: one is not installed.
     """
     found = {}
-    for name in (*PACKAGES, *PACKAGES_OF_TORCH, "torch", "cmake", "ninja"):
+    for name in (*ALL_PACKAGES, "torch", "cmake", "ninja"):
         try:
             found[name] = distribution(name)
         except PackageNotFoundError:
@@ -127,7 +129,7 @@ def make_packages(work: Path) -> Iterable[Package]:
     dists = needed_distributions()
     yield python_package(work)
     names = {normalized(d.metadata["Name"]) for d in dists.values()} | {"torch"}
-    for name in (*PACKAGES, *PACKAGES_OF_TORCH):
+    for name in ALL_PACKAGES:
         yield wheel_package(dists[name], names)
     libtorch, pytorch = split_torch(dists["torch"], names)
     yield from (libtorch, pytorch)
@@ -218,7 +220,11 @@ def split_torch(dist: Distribution, known: Iterable[str]) -> tuple[Package, Pack
         head, _, name = path.rpartition("/")
         if path.startswith(("torch/include/", "torch/share/")):
             libraries[path[len("torch/") :]] = file
-        elif path.startswith(("torch/test/", "torch/bin/")) or any(f"lib{n}.so" == name for n in TEST_LIBRARIES):
+        elif (
+            path.startswith("torch/test/")
+            or (head == "torch/bin" and name != "torch_shm_manager")
+            or any(f"lib{n}.so" == name for n in TEST_LIBRARIES)
+        ):
             continue
         elif head == "torch/lib" and name != "libtorch_python.so":
             libraries[f"lib/{name}"] = file

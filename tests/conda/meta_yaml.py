@@ -48,20 +48,21 @@ class Recipe:
         return json.dumps(self.data)
 
 
-def select_lines(text: str, variables: Mapping[str, str]) -> str:
+def select_lines(text: str, variables: Mapping[str, str], variant: Optional[Variant] = None) -> str:
     """Drop the lines whose selector (``# [linux and not win]``) does not hold."""
 
     class Os:
         environ = variables
 
-    names = {"linux": True, "unix": True, "linux64": True, "x86_64": True, "os": Os}
+    names: dict[str, Any] = {"linux": True, "unix": True, "linux64": True, "x86_64": True, "os": Os}
     names.update(dict.fromkeys(("osx", "win", "win64", "aarch64", "arm64"), False))
+    names.update(variant or {})
     kept = []
     for line in text.splitlines():
         match = SELECTOR.match(line)
         if match is None:
             kept.append(line)
-        elif eval(match[2], {"__builtins__": {}}, names):
+        elif eval(match[2], {"__builtins__": {}}, names):  # our own recipes' words
             kept.append(match[1])
     return "\n".join(kept) + "\n"
 
@@ -120,7 +121,7 @@ def render(folder: Path, variant: Variant) -> Recipe:
         return tomllib.loads(path.read_text(encoding="utf-8"))
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    text = select_lines((folder / "meta.yaml").read_text(encoding="utf-8"), {})
+    text = select_lines((folder / "meta.yaml").read_text(encoding="utf-8"), {}, variant)
     rendered = environment.from_string(text).render(
         {
             **variant,
@@ -160,7 +161,11 @@ def to_v1(recipe: Recipe, *, source: Optional[Path] = None) -> dict[str, Any]:
         "package": dict(data["package"]),
         "source": {"path": str(source or (recipe.folder / data["source"]["path"]).resolve())},
         "build": {"number": int(build.get("number", 0)), "script": _script(recipe)},
-        "requirements": {_SECTIONS.get(k, k): list(v) for k, v in data["requirements"].items() if v},
+        "requirements": {
+            _SECTIONS.get(section, section): [_pinned(line, recipe.variant) for line in lines]
+            for section, lines in data["requirements"].items()
+            if lines
+        },
         "tests": _tests(recipe),
         "about": {"summary": about["summary"], "license": about["license"]},
     }
@@ -174,6 +179,11 @@ def to_v1(recipe: Recipe, *, source: Optional[Path] = None) -> dict[str, Any]:
     if "missing_dso_whitelist" in build:
         v1["build"]["dynamic_linking"] = {"missing_dso_allowlist": build["missing_dso_whitelist"]}
     return v1
+
+
+def _pinned(line: str, variant: Variant) -> str:
+    """A bare name with the version of the variant, as conda-build does: ``python`` → ``python 3.11.*``."""
+    return f"{line} {variant[line]}.*" if line in variant else line
 
 
 _SECTIONS = {"run_constrained": "run_constraints"}

@@ -44,6 +44,15 @@ def build(request: dict[str, Any]) -> dict[str, Any]:
     return {"packages": [str(path) for path in result.packages]}
 
 
+def render(request: dict[str, Any]) -> dict[str, Any]:
+    """The build strings of all variants of a recipe.yaml."""
+    from rattler_build import Stage0Recipe, VariantConfig
+
+    recipe = Stage0Recipe.from_file(request["recipe"])
+    variants = recipe.render(VariantConfig(request["values"], zip_keys=request["zip_keys"]))
+    return {"builds": [json.loads(json.dumps(v.recipe.to_dict()["build"])) for v in variants]}
+
+
 def install(request: dict[str, Any]) -> dict[str, Any]:
     """Install packages into a new prefix."""
     import rattler
@@ -65,7 +74,7 @@ if __name__ == "__main__":
     file = Path(sys.argv[1])
     task = json.loads(file.read_text(encoding="utf-8"))
     try:
-        answer = {"build": build, "install": install}[task["do"]](task)
+        answer = {"build": build, "install": install, "render": render}[task["do"]](task)
     except Exception as problem:  # noqa: BLE001 - whatever it was, the parent shows it
         answer = {"error": f"{type(problem).__name__}: {problem}"}
     file.with_suffix(".answer.json").write_text(json.dumps(answer), encoding="utf-8")

@@ -1,0 +1,5 @@
+#!/bin/bash
+set -euo pipefail
+# Else the bytecode of every tool that runs would count among the package's files.
+export PYTHONDONTWRITEBYTECODE=1
+python setup.py build_ts_app --prefix "$PREFIX"

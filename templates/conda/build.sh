@@ -1,0 +1,9 @@
+#!/bin/bash
+set -euo pipefail
+# Else the bytecode of every tool that runs would count among the package's files.
+export PYTHONDONTWRITEBYTECODE=1
+<% if python %>
+"$PYTHON" -m pip install . --no-deps --no-build-isolation --no-compile -vv
+<% else %>
+python setup.py build_ts_app --prefix "$PREFIX"
+<% endif %>

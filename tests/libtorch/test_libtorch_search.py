@@ -251,7 +251,9 @@ def test_a_conda_build_takes_the_host_prefix_or_nothing(
     findings = dict(caught.value.looked_in)
     assert findings["conda host prefix"] == f"{host}: is empty"
     assert findings["Python package torch"] == "not searched in a conda build"
-    assert caught.value.cures[0] == "add libtorch (or pytorch) to the recipe's requirements/host"
+    assert caught.value.cures[0] == (
+        "add `- libtorch` to requirements/host in meta.yaml (`- pytorch` for a Python package)"
+    )
     make_conda_libtorch(host, FakeTorch("2.8.0"))
     assert find_libtorch(environment=environment).found_by == "conda host prefix"
 

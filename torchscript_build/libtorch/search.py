@@ -190,7 +190,8 @@ def _not_found(
 def _cures(requirement: Requirement, environment: Environment) -> Iterator[str]:
     torch = _requirement_line(requirement)
     if in_conda_build(environment):
-        yield "add libtorch (or pytorch) to the recipe's requirements/host"
+        build = _conda_build_string(requirement)
+        yield f"add `- libtorch{build}` to requirements/host in meta.yaml (`- pytorch{build}` for a Python package)"
     elif is_isolated(environment):
         yield f"pip install {torch}, then build with --no-build-isolation"
         yield f"add {torch} to build-system.requires in pyproject.toml"
@@ -201,6 +202,14 @@ def _cures(requirement: Requirement, environment: Environment) -> Iterator[str]:
         option = " --cpu" if requirement.cuda is False else ""
         yield f"torchscript-build fetch {name}{option}, then set {VARIABLE}=fetched:{name}"
     yield f"set {VARIABLE} to an unpacked libtorch or to the torch folder of another Python"
+
+
+def _conda_build_string(requirement: Requirement) -> str:
+    """The rest of a conda requirement that names the variant: `` * cpu*``, `` * cuda129*``; empty where any will do."""
+    if requirement.cuda is None:
+        return ""
+    series = requirement.cuda.replace(".", "") if isinstance(requirement.cuda, str) else ""
+    return f" * cuda{series}*" if requirement.cuda else " * cpu*"
 
 
 def _exact_version(requirement: Requirement) -> Optional[str]:

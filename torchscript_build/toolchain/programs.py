@@ -120,12 +120,13 @@ class Generator:
 def choose_generator(asked: Optional[str], environment: Environment, probes: Optional[Probes] = None) -> Generator:
     """The generator: what was asked, else ``CMAKE_GENERATOR``, else Ninja where there is one, else CMake's choice.
 
-    rattler-build exports ``CMAKE_GENERATOR=Unix Makefiles`` for everybody; there Ninja wins if it is found.
+    conda-build and rattler-build export ``CMAKE_GENERATOR=Unix Makefiles`` for everybody, which is nobody's choice;
+    there Ninja wins if it is found.
 
     :raises ToolNotFoundError: Ninja was asked for and is not there.
     """
     exported = environment.get("CMAKE_GENERATOR")
-    if exported == "Unix Makefiles" and environment.get("RATTLER_BUILD"):
+    if exported == "Unix Makefiles" and environment.get("CONDA_BUILD") == "1":
         exported = None
     name = asked or exported
     if name is not None and not name.startswith("Ninja"):

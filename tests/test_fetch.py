@@ -101,6 +101,7 @@ def add_nvidia_wheel(index: Path, name: str, folder: str) -> Path:
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr("nvidia/__init__.py", "")
         archive.writestr(f"nvidia/{folder}/lib/libx.so.1", "library")
+        archive.writestr("cusparselt/lib/libcusparseLt.so.0", "library")  # as nvidia-cusparselt-cu12 0.6 has it
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-manylinux2014_x86_64\n")
         archive.writestr(f"{info}/RECORD", "")
@@ -257,6 +258,7 @@ def test_cuda_libraries_lie_where_torchs_rpath_looks(machine: Environment, index
     # $ORIGIN is torch/lib
     assert (full.folder / "torch" / "lib" / ".." / ".." / "nvidia" / "cublas" / "lib" / "libx.so.1").is_file()
     assert list((full.folder / "nvidia").rglob("*.py")) == []
+    assert (full.folder / "torch" / "lib" / ".." / ".." / "cusparselt" / "lib" / "libcusparseLt.so.0").is_file()
 
 
 def test_a_python_without_pip_says_what_to_do(machine: Environment, tmp_path: Path) -> None:

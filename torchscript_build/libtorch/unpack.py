@@ -77,13 +77,17 @@ def unpack_libtorch(archive: IO[bytes], label: str, target: Path) -> Unpacked:
     return Unpacked(target / root, size, len(chosen))
 
 
+CUDA_FOLDERS = ("nvidia/", "cusparselt/")
+"""Where the ``nvidia-*`` wheels put their files; the second is of nvidia-cusparselt-cu12 0.6, which torch 2.6 wants."""
+
+
 def unpack_nvidia(archive: IO[bytes], label: str, target: Path) -> Unpacked:
-    """Unpack one of the ``nvidia-*`` wheels: its folder ``nvidia``, without Python code, and its metadata."""
+    """Unpack one of the ``nvidia-*`` wheels: its libraries and headers, without Python code, and its metadata."""
     with _members(archive, label) as members:
         chosen = [
             (m.name, m)
             for m in members
-            if (m.name.startswith("nvidia/") and not m.name.endswith((".py", ".pyc"))) or _is_metadata(m.name)
+            if (m.name.startswith(CUDA_FOLDERS) and not m.name.endswith((".py", ".pyc"))) or _is_metadata(m.name)
         ]
         size = _write(chosen, target, label)
     return Unpacked(target / "nvidia", size, len(chosen))

@@ -78,7 +78,7 @@ def unpack_libtorch(archive: IO[bytes], label: str, target: Path) -> Unpacked:
 
 
 CUDA_FOLDERS = ("nvidia/", "cusparselt/")
-"""Where the ``nvidia-*`` wheels put their files; the second is of nvidia-cusparselt-cu12 0.6, which torch 2.6 wants."""
+"""Where the ``nvidia-*`` wheels put their files; the second is of nvidia-cusparselt-cu12 0.6, for torch 2.6 and 2.7."""
 
 
 def unpack_nvidia(archive: IO[bytes], label: str, target: Path) -> Unpacked:

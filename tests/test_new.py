@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,11 @@ from torchscript_build.scaffold import KINDS, check_name, render_scaffold, write
 from torchscript_build.settings import collect_settings, read_pyproject
 from torchscript_build.specs import ProjectSpec
 
-VARIABLES = clean_variables(MAX_JOBS="2", PYTHONDONTWRITEBYTECODE="1")
+VARIABLES = clean_variables(
+    MAX_JOBS="2",
+    PYTHONDONTWRITEBYTECODE="1",
+    TORCHSCRIPT_BUILD_CACHE_DIR=os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"],
+)
 
 
 def new(kind: str, folder: Path, name: str = "my_things") -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -142,7 +143,11 @@ def test_linker_has_the_last_word(tmp_path: Path, run_setup: Run) -> None:
 
 # --- with a real torch -----------------------------------------------------------------------------------------------
 
-REAL = clean_variables(MAX_JOBS="2", PYTHONDONTWRITEBYTECODE="1")
+REAL = clean_variables(
+    MAX_JOBS="2",
+    PYTHONDONTWRITEBYTECODE="1",
+    TORCHSCRIPT_BUILD_CACHE_DIR=os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"],
+)
 
 
 def setup(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import json
+import os
 import re
 import shutil
 import sys
@@ -18,7 +19,11 @@ from torchscript_build.elf import read_elf
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
-VARIABLES = clean_variables(MAX_JOBS="2", PYTHONDONTWRITEBYTECODE="1")
+VARIABLES = clean_variables(
+    MAX_JOBS="2",
+    PYTHONDONTWRITEBYTECODE="1",
+    TORCHSCRIPT_BUILD_CACHE_DIR=os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"],
+)
 AWKWARD = """a;b $<1:c> ${d} @e@ $ENV{HOME} %f% #g 'h' \\i* (j) & | < >"""
 
 PLAIN = """\

@@ -71,8 +71,12 @@ def build_cmake_project(
             variables=environment.variables,
             targets=project.targets,
         )
-    if project.install and (changed or not prefix.is_dir()):
+    record = folder / f"{prefix.name}.json"
+    stamps = {str(a.path): system.stamp(a.path) for a in cmake.read_artifacts(tree, plan.build_type)}
+    # The artifacts are compared, too: an earlier build may have been killed before it installed them.
+    if project.install and (changed or system.read_json(record) != stamps or not prefix.is_dir()):
         _install(plan, project, environment, tree, prefix)
+        system.write_json(record, stamps)
     return {name: prefix / name for name in _installed(prefix, project.include)}
 
 

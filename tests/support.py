@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain, plan_build
+from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain
+from torchscript_build.planning import plan_build
 from torchscript_build.settings import collect_settings
 from torchscript_build.specs import ProjectSpec
 from torchscript_build.system import Environment, PythonTarget

@@ -1,4 +1,4 @@
-"""CUDA sources from the settings to a library: with this machine's nvcc and a tiny libtorch; by marker with the real one."""
+"""CUDA sources from the settings to a library: with the nvcc that is here and a tiny libtorch, or with the real one."""
 
 from __future__ import annotations
 

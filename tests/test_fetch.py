@@ -21,7 +21,8 @@ import pytest
 from libtorch.trees import FakeTorch, make_archive, make_wheel, write
 from support import clean_variables
 
-from torchscript_build import cli_fetch, fetch, find_libtorch
+from torchscript_build import fetch, find_libtorch
+from torchscript_build.cli import fetch as cli_fetch
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, SettingsError, ToolNotFoundError
 from torchscript_build.fetch import (
     Fetched,

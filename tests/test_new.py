@@ -68,9 +68,9 @@ def test_every_file_is_whole(kind: str) -> None:
 
 
 def test_kinds_on_the_command_line_are_those_there_are() -> None:
-    from torchscript_build import cli_new
+    from torchscript_build.cli import new
 
-    assert set(cli_new.KINDS) == set(KINDS)
+    assert set(new.KINDS) == set(KINDS)
 
 
 @pytest.mark.parametrize("kind", ["ops", "project"])

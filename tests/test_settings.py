@@ -357,7 +357,7 @@ def test_a_pyproject_of_strange_shape_is_no_traceback(tmp_path: Path, text: str)
         ('[tool]\ntorchscript-build = { pin = "none" }', True),
         ('tool.torchscript-build.pin = "none"', True),
         ('[other]\ntorchscript-build = "1.0"', False),
-        ('[tool]\ntorchscript-build = { pin', False),
+        ("[tool]\ntorchscript-build = { pin", False),
         ("# [tool.torchscript-build]", False),
         ('requires = ["torchscript-build"]', False),
         ("[tool.torchscript-builder]", False),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.plan import is_cuda_source
+from torchscript_build.planning import is_cuda_source
 from torchscript_build.prefix_layout import model_path
 from torchscript_build.project import FileSet, templates_dir
 from torchscript_build.specs import ProjectSpec, ScriptModel, TorchScriptApp

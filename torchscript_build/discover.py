@@ -11,7 +11,8 @@ from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
-from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain, plan_build
+from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain
+from torchscript_build.planning import plan_build
 from torchscript_build.runner_cache import is_cache_on, with_cached_runner
 from torchscript_build.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes

@@ -11,7 +11,8 @@ from typing import Optional, TypeVar
 from torchscript_build import elf, log
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan import CudaFacts, is_cuda_source
+from torchscript_build.plan import CudaFacts
+from torchscript_build.planning import is_cuda_source
 from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda import find_cuda_toolkit

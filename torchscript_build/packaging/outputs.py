@@ -8,7 +8,7 @@ from typing import Optional, Union
 
 from torchscript_build.packaging.launcher import MODULE as LAUNCHER
 from torchscript_build.packaging.loader import MODULE as LOADER
-from torchscript_build.plan import app_path, ops_path
+from torchscript_build.planning import app_path, ops_path
 from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 

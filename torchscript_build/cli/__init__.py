@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from torchscript_build import cli_audit, cli_cache, cli_conda, cli_fetch, cli_matrix, cli_new, system
+from torchscript_build import system
+from torchscript_build.cli import audit, cache, conda, fetch, matrix, new
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import SearchResult, search_libtorch
@@ -44,12 +45,8 @@ def make_parser() -> argparse.ArgumentParser:
     _add_libtorch_options(cmake_dir)
     cmake_dir.set_defaults(command=_cmake_dir)
 
-    cli_cache.add_parser(commands)
-    cli_fetch.add_parser(commands)
-    cli_matrix.add_parser(commands)
-    cli_new.add_parser(commands)
-    cli_audit.add_parser(commands)
-    cli_conda.add_parser(commands)
+    for command in (cache, fetch, matrix, new, audit, conda):
+        command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")
     schema.set_defaults(command=_schema)

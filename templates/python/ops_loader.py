@@ -1,5 +1,6 @@
 """Loads the operator libraries of this package, once. Written by torchscript-build when the package was built."""
 
+import contextlib
 import os
 import re
 
@@ -67,6 +68,16 @@ def _load(path, operators):
     torch.ops.load_library(path)
 
 
+def _document(schema):
+    """Give an operator its schema as docstring, for help(torch.ops.my_ops.foo) and editors."""
+    namespace, _, operator = schema.split("(")[0].split(".")[0].partition("::")
+    packet = getattr(getattr(torch.ops, namespace), operator)
+    with contextlib.suppress(AttributeError, TypeError):  # plain functions in releases before 1.12
+        packet.__doc__ = "\n".join(filter(None, [packet.__doc__, schema]))
+
+
 _check_torch()
 for _path, _operators in LIBRARIES:
     _load(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), _path)), _operators)
+for _schema in OPERATORS:
+    _document(_schema)

@@ -18,6 +18,10 @@ def test_rows_move_by_their_number() -> None:
     torch.testing.assert_close(torch.ops.warp_ops.shear(image, 1.0), moved)
 
 
+def test_schema_is_the_operators_docstring() -> None:
+    assert torch.ops.warp_ops.shear.__doc__ == "warp_ops::shear(Tensor image, float amount) -> Tensor"
+
+
 def test_half_a_pixel_is_the_mean_of_two() -> None:
     image = torch.tensor([[0.0, 0.0], [2.0, 4.0]])
     torch.testing.assert_close(torch.ops.warp_ops.shear(image, 0.5), torch.tensor([[0.0, 0.0], [1.0, 3.0]]))

@@ -1,7 +1,9 @@
 @echo on
 set PYTHONDONTWRITEBYTECODE=1
 <% if python %>
-"%PYTHON%" -m pip install . --no-deps --no-build-isolation --no-compile -vv
+"%PYTHON%" -m pip wheel . --wheel-dir dist --no-deps --no-build-isolation -vv
+if errorlevel 1 exit 1
+"%PYTHON%" -m pip install << name >> --no-index --find-links dist --no-deps --no-compile --ignore-installed
 <% else %>
 python setup.py build_ts_app --prefix "%LIBRARY_PREFIX%"
 <% endif %>

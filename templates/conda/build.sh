@@ -2,8 +2,12 @@
 set -euo pipefail
 # Else the bytecode of every tool that runs would count among the package's files.
 export PYTHONDONTWRITEBYTECODE=1
+# Error messages name source files: not the folder that they were built in.
+export CXXFLAGS="${CXXFLAGS:-} -fmacro-prefix-map=$SRC_DIR/="
 <% if python %>
-"$PYTHON" -m pip install . --no-deps --no-build-isolation --no-compile -vv
+# In two steps, since what pip installs from a folder tells the folder (direct_url.json).
+"$PYTHON" -m pip wheel . --wheel-dir dist --no-deps --no-build-isolation -vv
+"$PYTHON" -m pip install << name >> --no-index --find-links dist --no-deps --no-compile --ignore-installed
 <% else %>
 python setup.py build_ts_app --prefix "$PREFIX"
 <% endif %>

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import zstandard
+from local_channel import find_patchelf
 from meta_yaml import Recipe, to_v1
 
 from torchscript_build.elf import read_elf
@@ -58,7 +59,12 @@ class Workshop:
             }
         )
         [package] = answer["packages"]
+        self.log_of(recipe.data["package"]["name"]).write_text(answer["log"], encoding="utf-8")
         return Path(package)
+
+    def log_of(self, name: str) -> Path:
+        """The log of the last build of a package."""
+        return self.folder / f"{name}.log"
 
     def install(self, prefix: Path, *specs: str) -> list[str]:
         """Install packages into a new prefix; returns the names of all that came."""
@@ -66,8 +72,11 @@ class Workshop:
         return sorted(answer["installed"])
 
     def _ask(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
-        channels = [f.resolve().as_uri() for f in (self.output, self.channel) if (f / "noarch").is_dir()]
-        return ask_rattler({**request, "channels": channels}, self.folder, self.cache)
+        return ask_rattler({**request, "channels": self.channels()}, self.folder, self.cache)
+
+    def channels(self) -> list[str]:
+        """The channels to build from and to install from, as URLs."""
+        return [f.resolve().as_uri() for f in (self.output, self.channel) if (f / "noarch").is_dir()]
 
 
 def ask_rattler(request: Mapping[str, Any], folder: Path, cache: Path) -> Mapping[str, Any]:
@@ -79,11 +88,17 @@ def ask_rattler(request: Mapping[str, Any], folder: Path, cache: Path) -> Mappin
     answer_file = file.with_suffix(".answer.json")
     answer_file.unlink(missing_ok=True)
     file.write_text(json.dumps(request), encoding="utf-8")
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
+    # patchelf alone, and nothing else that lies beside this interpreter.
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    if not (tools / "patchelf").is_symlink():
+        (tools / "patchelf").symlink_to(find_patchelf())
+    kept = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
     done = subprocess.run(
         [sys.executable, str(CHILD), str(file)],
         env={
             **{name: os.environ[name] for name in kept if name in os.environ},
+            "PATH": os.pathsep.join([str(tools), "/usr/local/bin", "/usr/bin", "/bin"]),
             "RATTLER_CACHE_DIR": str(cache),
             "PYTHONDONTWRITEBYTECODE": "1",
         },
@@ -101,19 +116,22 @@ def ask_rattler(request: Mapping[str, Any], folder: Path, cache: Path) -> Mappin
     )
     if "error" in answer:
         raise BuildFailed(f"{answer['error']}\n{done.stdout}")
-    return answer
+    return {**answer, "log": done.stdout}
 
 
 def unpack(package: Path, folder: Path) -> list[str]:
-    """Unpack a ``.conda`` file; returns the paths of its own files (without ``info``), sorted."""
+    """Unpack a ``.conda`` file; returns the paths of its own files, sorted.
+
+    Without ``info``, and without the files of its tests, which rattler-build keeps in ``etc/conda/test-files``.
+    """
     with zipfile.ZipFile(package) as archive:
         for name in archive.namelist():
             if name.endswith(".tar.zst"):
                 data = zstandard.ZstdDecompressor().stream_reader(archive.read(name)).read()
                 with tarfile.open(fileobj=io.BytesIO(data)) as tar:
                     tar.extractall(folder, **({"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}))
-    files = (p.relative_to(folder) for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
-    return sorted(p.as_posix() for p in files if p.parts[0] != "info")
+    files = (p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir() or p.is_symlink())
+    return sorted(f for f in files if not f.startswith(("info/", "etc/conda/test-files/")))
 
 
 def package_index(folder: Path) -> dict[str, Any]:

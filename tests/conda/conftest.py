@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,7 @@ def cache_folder(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def workshop(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> object:
+def workshop(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """A channel made from this machine, and a place to build in."""
     if not sys.platform.startswith("linux"):
         pytest.skip("the local conda channel is made for Linux only")
@@ -33,4 +35,8 @@ def workshop(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> ob
         channel = local_channel.make_channel(cache_folder)
     except local_channel.CannotMake as problem:
         pytest.skip(f"no local conda channel: {problem}")
-    return Workshop(channel, tmp_path_factory.mktemp("conda"), cache_folder / "rattler")
+    folder = tmp_path_factory.mktemp("conda")
+    # The unpacked packages lie beside the prefixes that they are linked into: on one file system.
+    yield Workshop(channel, folder, folder / "cache")
+    for large in ("cache", "output"):
+        shutil.rmtree(folder / large, ignore_errors=True)

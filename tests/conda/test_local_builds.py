@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +18,16 @@ pytest.importorskip("zstandard", reason="zstandard is not installed")
 
 from conda_support import BuildFailed, package_index, rpaths, run_bare, texts_inside, unpack  # noqa: E402
 
-pytestmark = [pytest.mark.conda_local, pytest.mark.compile, pytest.mark.torch]
+pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 SERIES = f"{sys.version_info[0]}.{sys.version_info[1]}"
+TAG = SERIES.replace(".", "")
 SITE = f"lib/python{SERIES}/site-packages"
+
+
+Build = Callable[[Path], Path]
 
 
 def recipe_of(folder: Path) -> Any:
@@ -29,25 +36,50 @@ def recipe_of(folder: Path) -> Any:
     return recipe
 
 
-@pytest.fixture(scope="session")
-def plugin(workshop: Any) -> Path:
-    """The package of torchscript-build; its tests have passed."""
-    package: Path = workshop.build(recipe_of(ROOT / "recipe"))
+def build_with_conda(workshop: Any, folder: Path) -> Path:
+    """The same by ``conda build``, into the same output folder."""
+    before = set(workshop.output.glob("*/*.conda"))
+    command = ["conda", "build", str(folder), "--override-channels", "--output-folder", str(workshop.output)]
+    command += ["--variants", json.dumps({"python_min": [SERIES], "python": [SERIES]}), "--no-anaconda-upload"]
+    for channel in workshop.channels():
+        command += ["--channel", channel]
+    subprocess.run(command, check=True)
+    [package] = set(workshop.output.glob("*/*.conda")) - before
     return package
 
 
+TOOLS = [
+    pytest.param("rattler-build", marks=pytest.mark.conda_local),
+    pytest.param("conda-build", marks=pytest.mark.conda),
+]
+
+
+@pytest.fixture(scope="session", params=TOOLS)
+def tool(request: pytest.FixtureRequest, workshop: Any) -> Build:
+    """Builds a recipe with the plugin's package, and runs the tests of the recipe."""
+    if request.param == "rattler-build":
+        return lambda folder: workshop.build(recipe_of(folder))
+    if shutil.which("conda-build") is None:
+        pytest.skip("there is no conda-build on PATH")
+    return lambda folder: build_with_conda(workshop, folder)
+
+
 @pytest.fixture(scope="session")
-def loader(workshop: Any, plugin: Path) -> Path:
+def plugin(tool: Build) -> Path:
+    """The package of torchscript-build."""
+    return tool(ROOT / "recipe")
+
+
+@pytest.fixture(scope="session")
+def loader(tool: Build, plugin: Path) -> Path:
     """The package of examples/conda_app, built with the plugin's."""
-    package: Path = workshop.build(recipe_of(EXAMPLES / "conda_app/recipe"))
-    return package
+    return tool(EXAMPLES / "conda_app/recipe")
 
 
 @pytest.fixture(scope="session")
-def operators(workshop: Any, plugin: Path) -> Path:
+def operators(tool: Build, plugin: Path) -> Path:
     """The package of examples/conda_ops, built with the plugin's."""
-    package: Path = workshop.build(recipe_of(EXAMPLES / "conda_ops/recipe"))
-    return package
+    return tool(EXAMPLES / "conda_ops/recipe")
 
 
 def test_plugin_is_noarch_and_whole(plugin: Path, tmp_path: Path) -> None:
@@ -58,8 +90,8 @@ def test_plugin_is_noarch_and_whole(plugin: Path, tmp_path: Path) -> None:
         f"site-packages/torchscript_build/templates/{f}" for f in ("cmake/TorchConfig.cmake", "conda/build.sh")
     }
     assert templates <= set(files)
-    own = ("site-packages/torchscript_build", "python-scripts/", "etc/conda/test-files/torchscript-build/")
-    assert not [f for f in files if not f.startswith(own)]
+    assert not [f for f in files if not f.startswith("site-packages/torchscript_build")]
+    assert "site-packages/torchscript_build-0.1.0.dist-info/direct_url.json" not in files
 
 
 def test_loader_holds_the_program_and_its_model_only(loader: Path, tmp_path: Path) -> None:
@@ -76,27 +108,51 @@ def test_loader_runs_without_python(loader: Path, workshop: Any, tmp_path: Path)
     installed = workshop.install(prefix, "smooth-series")
     assert installed == ["libgcc", "libstdcxx", "libtorch", "smooth-series"]
     assert not list(prefix.glob("bin/python*"))
-    done = run_bare(prefix / "bin/smooth-series", "--input", "arange:4", "--input", "float:0.5", "--json")
+    program, inputs = prefix / "bin/smooth-series", ("--input", "arange:8", "--input", "float:0.5")
+    done = run_bare(program, *inputs)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["output"]["values"] == [0, 0.5, 1.25, 2.125]
+    readme = (EXAMPLES / "conda_app/README.md").read_text(encoding="utf-8")
+    assert f"```console\n$ smooth-series {' '.join(inputs)}\n{done.stdout}```\n" in readme
 
 
-def test_nothing_of_the_build_machine_is_inside(loader: Path, operators: Path, workshop: Any, tmp_path: Path) -> None:
-    for package in (loader, operators):
-        folder = tmp_path / package.name
-        for name in unpack(package, folder):
-            found = texts_inside(folder / name, [str(workshop.folder), "_h_env_placehold", "/work/", "build_env"])
+@pytest.mark.conda_local
+def test_build_respects_the_packagers_variables(loader: Path, workshop: Any) -> None:
+    log = workshop.log_of("smooth-series").read_text(encoding="utf-8")
+    [configure] = re.findall(r"^ *\+ (\S+/cmake -S .*)$", log, re.MULTILINE)
+    assert configure.startswith("$BUILD_PREFIX/bin/cmake ")
+    assert "-G Ninja -DCMAKE_MAKE_PROGRAM=$BUILD_PREFIX/bin/ninja " in configure
+    for entry in ("CMAKE_BUILD_TYPE", "CMAKE_INSTALL_PREFIX", "CMAKE_FIND_ROOT_PATH"):
+        assert configure.count(f"-D{entry}=") == 1
+    assert "CMAKE_CXX_COMPILER" not in configure  # CXX says it
+    assert "$BUILD_PREFIX/bin/x86_64-conda-linux-gnu-c++ GNU" in log
+    assert "in $PREFIX, by conda host prefix" in log
+
+
+def test_nothing_of_the_build_machine_is_installed(
+    plugin: Path, loader: Path, operators: Path, workshop: Any, tmp_path: Path
+) -> None:
+    prefix = tmp_path / "prefix"
+    workshop.install(prefix, "smooth-series", "series-ops", "torchscript-build")
+    for package in (plugin, loader, operators):
+        for name in unpack(package, tmp_path / package.name):
+            file = (
+                prefix / name.replace("site-packages", SITE, 1) if name.startswith("site-packages/") else prefix / name
+            )
+            found = texts_inside(file, [str(workshop.folder), str(ROOT), "placehold"])
             assert not found, f"{package.name}: {name} has {found}"
 
 
 def test_operators_hold_the_package_only(operators: Path, tmp_path: Path) -> None:
-    files = {f for f in unpack(operators, tmp_path) if ".dist-info/" not in f}
+    files = set(unpack(operators, tmp_path))
+    about = f"{SITE}/series_ops-1.0.dist-info/"
+    named = {f[len(about) :] for f in files if f.startswith(about)}
+    assert named == {"INSTALLER", "METADATA", "RECORD", "REQUESTED", "WHEEL", "licenses/LICENSE", "top_level.txt"}
+    files = {f for f in files if not f.startswith(about)}
     own = {f"{SITE}/series_ops/{f}" for f in ("__init__.py", "_torchscript_ops.py", "lib/libseries.so")}
-    assert files - own <= {f for f in files if f.startswith(f"{SITE}/series_ops/__pycache__/")}
-    assert own <= files
+    compiled = {f"{SITE}/series_ops/__pycache__/{n}.cpython-{TAG}.pyc" for n in ("__init__", "_torchscript_ops")}
+    assert files in (own, own | compiled)  # the packagers compile what is the package's own
     entries = rpaths(tmp_path / SITE / "series_ops/lib/libseries.so")
-    assert entries
-    assert all(entry.startswith("$ORIGIN/") for entry in entries)
+    assert set(entries) == {"$ORIGIN/../../../..", "$ORIGIN/../../torch/lib"}
     assert {"pytorch * cpu*", "pytorch >=2.13.0,<2.14.0a0"} <= set(package_index(tmp_path)["depends"])
 
 
@@ -119,7 +175,8 @@ def copy_with(tmp_path: Path, name: str, old: str, new: str) -> Any:
     return recipe_of(folder / "recipe")
 
 
-def test_without_torch_in_host_the_error_names_the_line(workshop: Any, plugin: Path, tmp_path: Path) -> None:
+@pytest.mark.conda_local
+def test_without_torch_in_host_the_error_names_the_line(workshop: Any, loader: Path, tmp_path: Path) -> None:
     lines = "    - libtorch\n    - libtorch * {{ proc }}*\n"
     recipe = copy_with(tmp_path, "conda_app", lines, "    []\n")
     with pytest.raises(BuildFailed) as failure:

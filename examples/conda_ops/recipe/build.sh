@@ -2,4 +2,8 @@
 set -euo pipefail
 # Else the bytecode of every tool that runs would count among the package's files.
 export PYTHONDONTWRITEBYTECODE=1
-"$PYTHON" -m pip install . --no-deps --no-build-isolation --no-compile -vv
+# Error messages name source files: not the folder that they were built in.
+export CXXFLAGS="${CXXFLAGS:-} -fmacro-prefix-map=$SRC_DIR/="
+# In two steps, since what pip installs from a folder tells the folder (direct_url.json).
+"$PYTHON" -m pip wheel . --wheel-dir dist --no-deps --no-build-isolation -vv
+"$PYTHON" -m pip install series-ops --no-index --find-links dist --no-deps --no-compile --ignore-installed

@@ -71,6 +71,7 @@ def render_project(plan: BuildPlan) -> FileSet:
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
         project=cmake_quote(_target_name(plan.project)),
+        source_dir=cmake_quote(Path(plan.source_dir).as_posix()),
         languages=languages(plan),
         find_packages=[quoted(_find_package_words(p)) for p in packages],
         calls=calls,
@@ -93,6 +94,7 @@ def render_runner_project(plan: BuildPlan) -> FileSet:
         "CMakeLists.txt": render(
             "project/CMakeLists.txt",
             project=cmake_quote("runner"),
+            source_dir=cmake_quote(""),
             languages=["CXX"],
             find_packages=[],
             calls=[_runner_call(None)],

@@ -48,6 +48,17 @@ function(_ts_add_options options language)
   target_compile_options("${arg_NAME}" PRIVATE "${options}")
 endfunction()
 
+# Keep the folders of this machine out of __FILE__, which torch's checks put into the binary.
+function(_ts_hide_paths target source_dir)
+  if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 8)
+     OR (CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 10))
+    foreach(map IN ITEMS "${source_dir}=." "${TORCH_INSTALL_PREFIX}=torch")
+      string(REPLACE ">" "$<ANGLE-R>" map "${map}")
+      target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:-fmacro-prefix-map=${map}>")
+    endforeach()
+  endif()
+endfunction()
+
 # Stop at a misspelled keyword.
 function(_ts_reject_unparsed function)
   if(arg_UNPARSED_ARGUMENTS)
@@ -83,6 +94,7 @@ function(_ts_finish_target)
   foreach(definition IN LISTS arg_DEFINITIONS)
     target_compile_definitions("${arg_NAME}" PRIVATE "${definition}")
   endforeach()
+  _ts_hide_paths("${arg_NAME}" "${TS_SOURCE_DIR}")
   if(arg_DEFINITIONS_HEADER)
     set(header "${CMAKE_CURRENT_SOURCE_DIR}/${arg_DEFINITIONS_HEADER}")
     if(MSVC)
@@ -166,14 +178,9 @@ function(ts_add_runner)
   add_library(ts_runner STATIC ${arg_TORCH_SOURCES} $<TARGET_OBJECTS:ts_runner_plain>)
   target_include_directories(ts_runner PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}/runner")
   target_link_libraries(ts_runner PUBLIC torch)
-  # No path of this machine in the library: it serves other projects and other environments.
-  if((CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 8)
-     OR (CMAKE_CXX_COMPILER_ID MATCHES "Clang" AND CMAKE_CXX_COMPILER_VERSION VERSION_GREATER_EQUAL 10))
-    foreach(target IN ITEMS ts_runner ts_runner_plain)
-      target_compile_options(${target} PRIVATE "-ffile-prefix-map=${CMAKE_CURRENT_SOURCE_DIR}=."
-                                               "-ffile-prefix-map=${TORCH_INSTALL_PREFIX}=torch")
-    endforeach()
-  endif()
+  foreach(target IN ITEMS ts_runner ts_runner_plain)
+    _ts_hide_paths(${target} "${CMAKE_CURRENT_SOURCE_DIR}")
+  endforeach()
 endfunction()
 
 # ts_add_app(… [RUNNER]): a program; RUNNER links the runner, to which SOURCES add only what the app is called.

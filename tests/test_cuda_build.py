@@ -104,6 +104,27 @@ def test_a_toolkit_of_another_major_version_is_refused_before_anything_is_compil
     assert not list(project.glob("build/torchscript/*/tree"))
 
 
+@nvcc_needed
+@pytest.mark.compile
+@pytest.mark.cuda
+def test_a_target_that_wants_cudnn_gets_the_one_beside_libtorch(
+    fake_torch: Path, variables: dict[str, str], tmp_path: Path, cuda_series: str
+) -> None:
+    torch = make_cuda_torch(fake_torch, tmp_path / "site", cuda_series)
+    cudnn = tmp_path / "site" / "nvidia" / "cudnn"
+    write(cudnn / "include" / "cudnn.h", "#pragma once\nint cudnn_answer();\n")
+    (cudnn / "lib").mkdir()
+    compile_library(cudnn / "lib" / "libcudnn.so.9", "int cudnn_answer() { return 9; }\n")
+    settings = '[[tool.torchscript-build.ops]]\nname = "dnn"\nsources = ["dnn.cpp"]\ncudnn = true\n'
+    source = "#include <cudnn.h>\nint answer() { return cudnn_answer(); }\n"
+    project = write_project(tmp_path / "project", settings, files={"dnn.cpp": source})
+    environment = {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": str(torch)}
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (library,) = project.glob("build/torchscript/*/stage/ops/demo/lib/libdnn.so")
+    assert "libcudnn.so.9" in read_elf(library).needed
+
+
 def test_without_cuda_the_sources_are_refused_unless_the_project_says_skip(
     variables: dict[str, str], tmp_path: Path
 ) -> None:

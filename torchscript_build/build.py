@@ -12,7 +12,7 @@ from torchscript_build import cmake, log, project, system
 from torchscript_build.cmake import Artifact
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.places import in_conda_build
-from torchscript_build.plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
+from torchscript_build.plan import BuildPlan, CudaFacts, PlannedApp, PlannedOps, PlannedTarget
 from torchscript_build.runner_cache import ensure_runner
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import locate_library
@@ -125,6 +125,12 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
     return state
 
 
+def cuda_library_dirs(cuda: CudaFacts) -> list[Path]:
+    """Where CUDA's libraries and cuDNN lie on this machine."""
+    cudnn = [Path(cuda.cudnn_library).parent] if cuda.cudnn_library else []
+    return [*map(Path, cuda.library_dirs), *cudnn]
+
+
 def cuda_arguments(plan: BuildPlan) -> list[str]:
     """CMake's cache entries for the CUDA language."""
     if plan.cuda is None:
@@ -157,7 +163,7 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
         library_dirs=[
             *(Path(d) for t in plan.targets for d in t.link_dirs),
             *sorted(own),
-            *(Path(d) for d in (plan.cuda.library_dirs if plan.cuda else ())),
+            *(cuda_library_dirs(plan.cuda) if plan.cuda else ()),
         ],
         python_modules={
             installed_file(plan.stage_dir, t) for t in targets if isinstance(t, PlannedOps) and t.python_module

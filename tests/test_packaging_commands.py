@@ -412,9 +412,20 @@ def test_a_source_distribution_holds_what_is_compiled(tmp_path: Path, variables:
 # --- what the build itself needs -----------------------------------------------------------------------------------
 
 
+REQUIRED = """\
+import json, sys
+from pathlib import Path
+from setuptools.build_meta import *
+from torchscript_build.system import PythonTarget
+bare = PythonTarget(Path(sys.executable))  # the wheels cmake and ninja, if this environment has them, are not for it
+PythonTarget.current = classmethod(lambda cls: bare)
+print(json.dumps(get_requires_for_build_wheel()))
+"""
+
+
 def required(folder: Path, variables: Mapping[str, str]) -> list[str]:
-    code = "import json; from setuptools.build_meta import *; print(json.dumps(get_requires_for_build_wheel()))"
-    done = run_python("-c", code, cwd=folder, variables=variables)
+    """What PEP 517's front end is asked for, where nothing but PATH may have programs."""
+    done = run_python("-c", REQUIRED, cwd=folder, variables=variables)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout.splitlines()[-1]))
 

@@ -152,7 +152,7 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "") -> FileSet:
 def render_app_info(app: PlannedApp, version: str) -> bytes:
     """The only source that differs between two runner apps."""
     return render(
-        "apps/app_info.cpp",
+        "apps/app_info.cpp.in",
         name=cxx_quote(app.name),
         version=cxx_quote(version),
         method=cxx_quote(app.method),

@@ -1,4 +1,5 @@
-// smooth_ops::moving_average(Tensor signal, int radius): the mean of each sample and its neighbours within the radius.
+// smooth_ops::moving_average(Tensor signal, int radius): the mean of each sample and its neighbours
+// within the radius.
 #include "smooth.h"
 
 #include <ATen/Parallel.h>
@@ -34,4 +35,6 @@ at::Tensor moving_average_cpu(const at::Tensor& signal, int64_t radius) {
 }  // namespace smooth_ops
 
 TORCH_LIBRARY(smooth_ops, m) { m.def("moving_average(Tensor signal, int radius) -> Tensor"); }
-TORCH_LIBRARY_IMPL(smooth_ops, CPU, m) { m.impl("moving_average", &smooth_ops::moving_average_cpu); }
+TORCH_LIBRARY_IMPL(smooth_ops, CPU, m) {
+  m.impl("moving_average", &smooth_ops::moving_average_cpu);
+}

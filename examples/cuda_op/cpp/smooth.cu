@@ -1,16 +1,17 @@
 // The CUDA implementation: one thread for each sample.
-#include "smooth.h"
-
 #include <ATen/ops/empty_like.h>
 #include <c10/cuda/CUDAException.h>
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 #include <torch/library.h>
 
+#include "smooth.h"
+
 namespace smooth_ops {
 namespace {
 
-__global__ void moving_average_kernel(const float* in, float* out, int64_t count, int64_t length, int64_t radius) {
+__global__ void moving_average_kernel(const float* in, float* out, int64_t count, int64_t length,
+                                      int64_t radius) {
   const int64_t index = static_cast<int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
   if (index >= count) return;
   const int64_t row = index / length * length;
@@ -31,7 +32,8 @@ at::Tensor moving_average_cuda(const at::Tensor& signal, int64_t radius) {
   constexpr int64_t threads = 256;
   const auto blocks = static_cast<unsigned int>((count + threads - 1) / threads);
   moving_average_kernel<<<blocks, threads, 0, c10::cuda::getCurrentCUDAStream()>>>(
-      input.const_data_ptr<float>(), output.mutable_data_ptr<float>(), count, input.size(1), radius);
+      input.const_data_ptr<float>(), output.mutable_data_ptr<float>(), count, input.size(1),
+      radius);
   C10_CUDA_KERNEL_LAUNCH_CHECK();
   return output;
 }
@@ -39,4 +41,6 @@ at::Tensor moving_average_cuda(const at::Tensor& signal, int64_t radius) {
 }  // namespace
 }  // namespace smooth_ops
 
-TORCH_LIBRARY_IMPL(smooth_ops, CUDA, m) { m.impl("moving_average", &smooth_ops::moving_average_cuda); }
+TORCH_LIBRARY_IMPL(smooth_ops, CUDA, m) {
+  m.impl("moving_average", &smooth_ops::moving_average_cuda);
+}

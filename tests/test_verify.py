@@ -53,6 +53,16 @@ def test_a_relative_runpath_is_one_of_this_machine(tmp_path: Path, libtorch: Lib
     assert "folders of this machine: lib" in problem(program(tmp_path, "-Wl,-rpath,lib"), libtorch)
 
 
+def test_a_library_of_link_dirs_is_told_not_refused(tmp_path: Path, libtorch: LibTorch) -> None:
+    (tmp_path / "third").mkdir()
+    compile_library(tmp_path / "third" / "libthird.so", "int third() { return 0; }\n")
+    source = "int third();\nint main() { return third(); }\n"
+    file = program(tmp_path, "-Lthird", "-lthird", source=source)
+    (note,) = verify_artifacts([file], libtorch, link_dirs=[tmp_path / "third"])
+    assert note.startswith("app needs libthird.so from link-dirs, which is not part of the package")
+    assert verify_artifacts([file], libtorch, library_dirs=[tmp_path / "third"]) == ()
+
+
 def test_a_library_that_nobody_has(tmp_path: Path, libtorch: LibTorch) -> None:
     compile_library(tmp_path / "libgone.so", "int gone() { return 0; }\n")
     file = program(tmp_path, "-L.", "-lgone", source="int gone();\nint main() { return gone(); }\n")

@@ -157,19 +157,18 @@ def _install(plan: BuildPlan, environment: Environment, folder: Path, component:
 
 def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Environment) -> None:
     own = {installed_file(plan.stage_dir, t).parent for t in plan.targets if t.install}
-    verify_artifacts(
+    notes = verify_artifacts(
         [installed_file(plan.stage_dir, t) for t in targets],
         plan.libtorch,
-        library_dirs=[
-            *(Path(d) for t in plan.targets for d in t.link_dirs),
-            *sorted(own),
-            *(cuda_library_dirs(plan.cuda) if plan.cuda else ()),
-        ],
+        library_dirs=[*sorted(own), *(cuda_library_dirs(plan.cuda) if plan.cuda else ())],
+        link_dirs=[Path(d) for t in plan.targets for d in t.link_dirs],
         python_modules={
             installed_file(plan.stage_dir, t) for t in targets if isinstance(t, PlannedOps) and t.python_module
         },
         runpath=[*relocated_folders(environment), *(Path(e) for t in targets for e in t.install_rpath)],
     )
+    for note in notes:
+        log.warn(note)
 
 
 def relocated_folders(environment: Environment) -> list[Path]:

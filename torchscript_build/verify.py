@@ -22,26 +22,35 @@ def verify_artifacts(
     libtorch: LibTorch,
     *,
     library_dirs: Sequence[Path] = (),
+    link_dirs: Sequence[Path] = (),
     python_modules: Collection[Path] = (),
     runpath: Collection[Path] = (),
-) -> None:
+) -> tuple[str, ...]:
     """Verify installed programs and libraries, as they will lie in the package.
 
     Binaries of macOS and Windows are passed over: only ELF is read.
 
-    :param library_dirs: the project's own link directories, where NEEDED libraries may lie.
+    :param library_dirs: where the project's own libraries lie that are shipped with it, and CUDA's.
+    :param link_dirs: further folders in which the project links libraries, which are not shipped with it.
     :param python_modules: those of the files that may need libtorch_python.
     :param runpath: folders of this machine that may stand in a RUNPATH.
+    :returns: sentences about libraries that an installation must have by other means.
     :raises VerificationError: with every problem of every file.
     """
-    problems = [
-        f"{path.name}: {problem}"
-        for path in files
-        if elf.is_elf(path)
-        for problem in _problems(path, libtorch, library_dirs, runpath, is_module=path in python_modules)
-    ]
+    shipped = [*libtorch.library_dirs, *library_dirs]
+    problems, notes = [], []
+    for path in filter(elf.is_elf, files):
+        found = _problems(path, libtorch, [*shipped, *link_dirs], runpath, is_module=path in python_modules)
+        problems += [f"{path.name}: {problem}" for problem in found]
+        notes += [
+            f"{path.name} needs {name} from link-dirs, which is not part of the package: where it is installed, the "
+            "loader must find that library by itself"
+            for name, where in elf.resolve_needed(elf.read_elf(path), library_path=shipped).items()
+            if where is None and any((folder / name).is_file() for folder in link_dirs)
+        ]
     if problems:
         raise VerificationError("what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems))
+    return tuple(notes)
 
 
 def verify_linked(linked: Sequence[tuple[str, Path]], libtorch: LibTorch) -> None:
@@ -87,7 +96,7 @@ def _problems(
     python = [name for name in info.needed if name.startswith(PYTHON_LIBRARIES)]
     if python and not is_module:
         problems.append(f"it needs {', '.join(python)}: it would run inside Python only")
-    found = elf.resolve_needed(info, library_path=[*libtorch.library_dirs, *library_dirs])
+    found = elf.resolve_needed(info, library_path=library_dirs)
     missing = [name for name, where in found.items() if where is None and name not in python]
     if missing:
         problems.append(

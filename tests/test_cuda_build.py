@@ -121,6 +121,8 @@ def test_a_target_that_wants_cudnn_gets_the_one_beside_libtorch(
     environment = {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": str(torch)}
     done = run_python("setup.py", "build_ts_ops", cwd=project, variables=environment)
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "nvcc" not in done.stdout
+    assert "Warning" not in done.stdout
     (library,) = project.glob("build/torchscript/*/stage/ops/demo/lib/libdnn.so")
     assert "libcudnn.so.9" in read_elf(library).needed
 

@@ -132,8 +132,8 @@ def cuda_library_dirs(cuda: CudaFacts) -> list[Path]:
 
 
 def cuda_arguments(plan: BuildPlan) -> list[str]:
-    """CMake's cache entries for the CUDA language."""
-    if plan.cuda is None:
+    """CMake's cache entries for the CUDA language, where a target needs it."""
+    if plan.cuda is None or not any(t.with_cuda for t in plan.targets):
         return []
     compiler = plan.toolchain.cxx.command
     return [

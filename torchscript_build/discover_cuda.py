@@ -15,8 +15,8 @@ from torchscript_build.plan import CudaFacts
 from torchscript_build.planning import is_cuda_source
 from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.cuda import find_cuda_toolkit
-from torchscript_build.toolchain.cuda_architectures import plan_architectures
+from torchscript_build.toolchain.cuda import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit
+from torchscript_build.toolchain.cuda_architectures import ArchitecturePlan, plan_architectures
 from torchscript_build.toolchain.cuda_check import check_toolkit
 from torchscript_build.toolchain.cuda_parts import (
     find_headers,
@@ -70,16 +70,23 @@ def find_cuda(
     with_cudnn = any(t.cudnn for t in targets)
     if not with_cuda and not with_cudnn:
         return None
-    toolkit = find_cuda_toolkit(spec.options.cuda_toolkit, environment, series=libtorch.cuda_version)
+    series = libtorch.cuda_version
+    if with_cuda:
+        toolkit = find_cuda_toolkit(spec.options.cuda_toolkit, environment, series=series)
+    else:  # cuDNN's header includes CUDA's, which lie in wheels beside libtorch where there is no toolkit
+        located, _ = locate_cuda_toolkit(spec.options.cuda_toolkit, environment, series=series)
+        toolkit = located or CudaToolkit(libtorch.root, Path("nvcc"), series or "0", found_by="libtorch")
     parts = find_parts(toolkit, libtorch, environment)
     headers = find_headers(toolkit, parts)
     notes = list(check_toolkit(toolkit, libtorch, cxx, headers))
-    architectures = plan_architectures(spec.options.cuda_architectures, environment, libtorch, toolkit)
+    architectures = ArchitecturePlan((), "")
     root, nvcc = toolkit.root, toolkit.nvcc
-    if needs_merging(toolkit):
-        root = build_base / "torchscript" / f"cuda-{toolkit.release}"
-        write_merged_toolkit(plan_merged_toolkit(toolkit, parts), root)
-        nvcc = root / "bin" / toolkit.nvcc.name
+    if with_cuda:
+        architectures = plan_architectures(spec.options.cuda_architectures, environment, libtorch, toolkit)
+        if needs_merging(toolkit):
+            root = build_base / "torchscript" / f"cuda-{toolkit.release}"
+            write_merged_toolkit(plan_merged_toolkit(toolkit, parts), root)
+            nvcc = root / "bin" / toolkit.nvcc.name
     cudnn = find_cudnn(environment, libtorch, headers=True) if with_cudnn else None
     for note in (*notes, *architectures.notes):
         log.say(f"-- CUDA: {note}")

@@ -120,10 +120,15 @@ def example_arguments(torch: Any, specs: "list[str]", root: str) -> "tuple[Any, 
     if len(specs) == 1 and is_function(specs[0]):
         made = locate(specs[0])()
         return made if isinstance(made, tuple) else (made,)
+    if len(specs) == 1 and specs[0].startswith("args:"):
+        return tuple(torch.load(os.path.join(root, specs[0][5:]), map_location="cpu", weights_only=True))
     return tuple(parse_input(torch, spec, root) for spec in specs)
 
 
-PREFIXES = ("ones", "zeros", "rand", "arange", "int", "float", "bool", "str", "ints", "floats", "file")
+FILLS = ("ones", "zeros", "rand", "randn", "arange")
+SCALARS = ("int", "float", "bool", "str")
+LISTS = ("ints", "floats", "bools", "strs")
+PREFIXES = (*FILLS, "full", "randint", *SCALARS, *LISTS, "file", "args")
 
 
 def is_function(spec: str) -> bool:
@@ -134,47 +139,85 @@ def is_function(spec: str) -> bool:
 
 
 def parse_input(torch: Any, spec: str, root: str) -> Any:
-    """One input spec → a tensor or plain value; the same grammar as the runner's."""
+    """One input spec → a tensor or plain value; the grammar of the runner's ``--input`` (its input_spec.cpp).
+
+    :raises ValueError: it means nothing.
+    """
     kind, colon, rest = spec.partition(":")
-    if colon and kind in ("ones", "zeros", "rand", "arange"):
-        shape_text, _, dtype_name = rest.partition(":")
-        dtype = getattr(torch, dtype_name or "float32")
-        shape = [int(n) for n in shape_text.split("x")] if shape_text else []
-        if kind == "arange":
-            count = 1
-            for n in shape:
-                count *= n
-            return torch.arange(count).reshape(shape).to(dtype)
-        if kind == "rand":
-            return torch.rand(shape).to(dtype)
-        return getattr(torch, kind)(shape, dtype=dtype)
-    if spec == "none":
+    if colon and kind in FILLS:
+        return fill(torch, kind, None, rest)
+    if colon and kind in ("full", "randint"):
+        number, _, shape = rest.partition(":")
+        return fill(torch, kind, float(number) if kind == "full" else int(number), shape)
+    if colon and kind in SCALARS:
+        return scalar(kind, rest)
+    if colon and kind in LISTS:
+        return [scalar(kind[:-1], part) for part in split(rest, ",")]
+    if spec.startswith("[") and spec.endswith("]"):
+        return [parse_input(torch, part, root) for part in split(spec[1:-1], ";")]
+    if spec.startswith("(") and spec.endswith(")"):
+        return tuple(parse_input(torch, part, root) for part in split(spec[1:-1], ";"))
+    if spec in ("none", "None"):
         return None
-    if spec in ("true", "false"):
-        return spec == "true"
-    if colon and kind == "bool":
-        return {"true": True, "false": False, "1": True, "0": False}[rest]
-    if colon and kind in ("int", "float", "str"):
-        plain: Any = {"int": int, "float": float, "str": str}[kind]
-        return plain(rest)
-    if colon and kind in ("ints", "floats"):
-        convert: Any = int if kind == "ints" else float
-        return [convert(part) for part in rest.split(",")] if rest else []
     path = os.path.join(root, rest if colon and kind == "file" else spec)
     if path.endswith(".npy"):
         import numpy
 
         return torch.from_numpy(numpy.load(path))
-    if path.endswith(".pt"):
+    if path.endswith((".pt", ".pth")) or (colon and kind == "file"):
         return torch.load(path, map_location="cpu", weights_only=True)
-    for number in (int, float):
+    for name in ("int", "bool", "float"):  # 1 is a number
         try:
-            return number(spec)
+            return scalar(name, spec)
         except ValueError:
             continue
     raise ValueError(
         f"example input {spec!r} is neither a spec (ones:1x3, int:3, file.npy) nor package.module:function"
     )
+
+
+def fill(torch: Any, kind: str, number: Any, text: str) -> Any:
+    """A tensor from ``SHAPE[:DTYPE]``, float32 by default, int64 for randint."""
+    shape_text, _, name = text.partition(":")
+    shape = [int(n) for n in split(shape_text, "x,")]
+    dtype = getattr(torch, name or ("int64" if kind == "randint" else "float32"))
+    if kind == "arange":
+        count = 1
+        for n in shape:
+            count *= n
+        return torch.arange(count).reshape(shape).to(dtype)
+    if kind == "full":
+        return torch.full(shape, number, dtype=dtype)
+    if kind == "randint":
+        return torch.randint(number, shape, dtype=dtype)
+    return getattr(torch, kind)(shape, dtype=dtype)
+
+
+def scalar(kind: str, text: str) -> Any:
+    """A plain value of a kind in ``SCALARS``.
+
+    :raises ValueError: it is none.
+    """
+    if kind == "str":
+        return text
+    if kind == "bool":
+        if text not in ("true", "True", "1", "false", "False", "0"):
+            raise ValueError(f"{text!r} is not true or false")
+        return text in ("true", "True", "1")
+    return int(text) if kind == "int" else float(text)
+
+
+def split(text: str, separators: str) -> "list[str]":
+    """Split at separators outside of brackets; an empty text has no parts."""
+    parts = [""] if text else []
+    depth = 0
+    for character in text:
+        depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(character, 0)
+        if depth == 0 and character in separators:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
 
 
 def project_sources(before: "set[str]", folders: "list[str]") -> "dict[str, str]":

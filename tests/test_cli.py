@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import FAKE_VERSION, clean_variables, copy_torch, run_python, write
+from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_python, write
 
 from torchscript_build.__main__ import main
 
@@ -55,6 +55,21 @@ def test_find_json_has_everything(capsys: pytest.CaptureFixture[str], fake_torch
     assert data["witnesses"]["cxx11_abi"]
     assert data["variant"] == "torch213-cxx11-cpu-x86_64-linux"
     assert data["trace"][-1]["place"] == "TORCHSCRIPT_BUILD_LIBTORCH"
+
+
+def test_find_diagnose_tells_what_is_missing(
+    capsys: pytest.CaptureFixture[str], fake_torch: Path, tmp_path: Path
+) -> None:
+    torch = copy_torch(fake_torch, tmp_path / "torch")
+    compile_library(torch / "lib" / "libgone.so", "int gone() { return 0; }\n")
+    compile_library(torch / "lib" / "libtorch.so", "", "-Wl,--no-as-needed", "-lgone", "-ltorch_cpu")
+    (torch / "lib" / "libgone.so").unlink()
+    code, _, err = run(capsys, "find", "--diagnose", "--libtorch", str(torch))
+    assert code == 1
+    assert "libgone.so" in err
+    code, out, _ = run(capsys, "find", "--diagnose", "--json", "--libtorch", str(torch))
+    assert any("libgone.so" in trouble for trouble in json.loads(out)["troubles"])
+    assert code == 1
 
 
 def test_find_trace_says_where_we_looked(capsys: pytest.CaptureFixture[str]) -> None:

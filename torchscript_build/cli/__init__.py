@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
-from torchscript_build import system
+from torchscript_build import log, system
 from torchscript_build.cli import audit, cache, conda, fetch, matrix, new
 from torchscript_build.libtorch import LibTorch
+from torchscript_build.libtorch.health import diagnose
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import SearchResult, search_libtorch
 from torchscript_build.system import Environment
@@ -37,6 +38,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_libtorch_options(find)
     find.add_argument("--json", action="store_true", help="print JSON, with the witness of each fact")
     find.add_argument("--trace", action="store_true", help="print where we looked")
+    find.add_argument(
+        "--diagnose",
+        action="store_true",
+        help="also tell what will go wrong with it: missing libraries, a second torch, …; exit code 1 if something will",
+    )
     find.set_defaults(command=_find)
 
     cmake_dir = commands.add_parser(
@@ -82,13 +88,24 @@ def _found(result: SearchResult) -> LibTorch:
     return result.libtorch
 
 
-def _find(options: argparse.Namespace) -> None:
+def _find(options: argparse.Namespace) -> int:
     result = _search(options)
     libtorch = _found(result)
+    troubles = diagnose(libtorch, Environment.current()) if options.diagnose else ()
     if options.json:
-        print(json.dumps(describe(libtorch, result), indent=2, ensure_ascii=False))
-        return
-    if options.trace:
+        data = describe(libtorch, result)
+        print(
+            json.dumps({**data, "troubles": list(troubles)} if options.diagnose else data, indent=2, ensure_ascii=False)
+        )
+    else:
+        _print_facts(libtorch, result, trace=options.trace)
+        for trouble in troubles:
+            log.warn(trouble)
+    return 1 if troubles else 0
+
+
+def _print_facts(libtorch: LibTorch, result: SearchResult, *, trace: bool) -> None:
+    if trace:
         width = max(len(f.step) for f in result.findings)
         for finding in result.findings:
             print(f"{finding.step:<{width}}  {finding.text}")

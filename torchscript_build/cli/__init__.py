@@ -41,7 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     find.add_argument(
         "--diagnose",
         action="store_true",
-        help="also tell what will go wrong with it: missing libraries, a second torch, …; exit code 1 if something will",
+        help="also tell what will go wrong with it: missing libraries, a second torch, …; exit code 1 if any",
     )
     find.set_defaults(command=_find)
 

@@ -94,3 +94,14 @@ def test_operators_that_an_apps_own_sources_register(tmp_path: Path) -> None:
 def test_only_the_apps_that_are_built_are_checked(tmp_path: Path) -> None:
     spec = ProjectSpec(models=(make_model(tmp_path, "net", "ops.my.add(x)"),), apps=(app(),))
     check_models({}, make_plan(spec, root=tmp_path), {}, {})
+
+
+def test_a_model_newer_than_libtorch_is_refused(tmp_path: Path) -> None:
+    model = make_model(tmp_path, "net", "")
+    plan = make_plan(
+        ProjectSpec(models=(model,), apps=(app(),)),
+        root=tmp_path,
+        libtorch=linux_torch(version="1.8.1", libraries=(write(tmp_path / "libtorch.so"),)),
+    )
+    with pytest.raises(ModelError, match=r"model 'net' has file format 6; libtorch 1\.8\.1 reads up to 5"):
+        check_models({"app": app()}, plan, {}, {})

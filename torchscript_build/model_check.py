@@ -1,4 +1,4 @@
-"""Does every model find the operators that it names: in libtorch, or in what its app links?"""
+"""Can libtorch read every model, and does each find its operators: in libtorch, or in what its app links?"""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from torchscript_build.errors import ModelError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.libtorch.releases import release_row
+from torchscript_build.libtorch.versions import release_of
 from torchscript_build.models.archive import read_archive
 from torchscript_build.plan import BuildPlan, PlannedApp
 from torchscript_build.registrations import Registrations, read_registrations
@@ -32,14 +34,15 @@ def check_models(
     :param apps: the apps to check, by name.
     :param registrations: what the sources of each operator library register.
     :param schemas: what each library registered when it was loaded, as far as that is known.
-    :raises ModelError: names every operator that nobody provides.
+    :raises ModelError: names every model that is too new, or else every operator that nobody provides.
     """
+    _check_formats(apps, plan)
     problems = []
     for app in (a for a in plan.apps if a.name in apps):
         provided = set(TORCH_NAMESPACES) | set(apps[app.name].external_ops) | _linked(app, plan, registrations, schemas)
         provided |= read_registrations(map(Path, app.sources)).namespaces
         for bundled in app.models:
-            archive = read_archive(Path(plan.model(bundled.name).file))
+            archive = read_archive(Path(plan.model(bundled.name).file), checksums=False)
             for name in (*archive.operators, *archive.classes):
                 if name.split("::")[0] not in provided and not _in_libtorch(name, plan.libtorch):
                     problems.append(f"app {app.name!r}: model {bundled.name!r} needs {name}")
@@ -51,6 +54,23 @@ def check_models(
                 "name the operator library that has it in the app's ops",
                 "name its namespace in the app's external-ops, if it is loaded at run time (--ops FILE)",
             ],
+        )
+
+
+def _check_formats(apps: Mapping[str, TorchScriptApp], plan: BuildPlan) -> None:
+    """Compare the archives' file format with what this libtorch reads (``kMaxSupportedFileFormatVersion``)."""
+    highest = release_row(release_of(plan.libtorch.version)).archive_format
+    problems = []
+    for name in sorted({model for app in apps.values() for model in app.models}):
+        version = read_archive(Path(plan.model(name).file), checksums=False).format_version
+        if highest is not None and version > highest:
+            problems.append(
+                f"model {name!r} has file format {version}; libtorch {plan.libtorch.version} reads up to {highest}"
+            )
+    if problems:
+        raise ModelError(
+            "\n".join(problems),
+            cures=["save the model with an older torch", "use a newer libtorch (--libtorch, libtorch-version)"],
         )
 
 

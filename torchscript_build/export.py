@@ -85,16 +85,13 @@ def _request(
     model: PlannedModel, plan: BuildPlan, environment: Environment, calls: Mapping[str, Reference]
 ) -> dict[str, Any]:
     libtorch = plan.libtorch
-    sites = [str(p) for p in environment.python.site_packages]
-    if (libtorch.root / "__init__.py").is_file():  # the same torch that the app will link
-        sites.insert(0, str(libtorch.root.parent))
     return {
         "root": plan.source_dir,
         "factory": model.factory,
         "method": model.method,
         "example_inputs": list(model.example_inputs),
         "python_path": list(model.python_path),
-        "site_dirs": list(dict.fromkeys(sites)),
+        "site_dirs": torch_site_dirs(libtorch, environment),
         "seed": model.seed,
         "show_code": model.show_code,
         "output": model.file,
@@ -106,6 +103,12 @@ def _request(
         "overlay": str(plan.out_dir) if plan.ops else None,
         "libraries": {o.name: system.stamp(plan.out_dir / o.path) for o in plan.ops},
     }
+
+
+def torch_site_dirs(libtorch: LibTorch, environment: Environment) -> list[str]:
+    """Where a child finds Python's torch: beside this libtorch, if it is a whole torch, else the interpreter's own."""
+    beside = [libtorch.root.parent] if (libtorch.root / "__init__.py").is_file() else []
+    return list(dict.fromkeys(map(str, (*beside, *environment.python.site_packages))))
 
 
 def _run_child(

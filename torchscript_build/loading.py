@@ -10,10 +10,13 @@ from typing import Any
 
 from torchscript_build import log, system
 from torchscript_build.errors import VerificationError
+from torchscript_build.export import torch_site_dirs
 from torchscript_build.plan import BuildPlan, PlannedOps
 from torchscript_build.system import Environment
 
 CHILD = Path(__file__).with_name("load_child.py")
+
+RECORD = "operators.json"
 
 Schemas = Mapping[str, Sequence[str]]
 """Library name → the schemas of its operators, ``"my_ops::add(Tensor a, Tensor b) -> Tensor"``, sorted."""
@@ -27,7 +30,7 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
     :param libraries: library name → its file in the build tree.
     :raises VerificationError: a library cannot be loaded.
     """
-    record_file = Path(plan.build_dir, "operators.json")
+    record_file = Path(plan.build_dir, RECORD)
     stamps = {name: system.stamp(path) for name, path in libraries.items()}
     record = system.read_json(record_file)
     if record.get("stamps") != stamps:
@@ -41,16 +44,19 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
     return schemas
 
 
+def read_schemas(plan: BuildPlan) -> Schemas:
+    """What the libraries registered when they were last loaded; empty where that is not known."""
+    schemas: Schemas = system.read_json(Path(plan.build_dir, RECORD)).get("schemas", {})
+    return schemas
+
+
 def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Environment) -> dict[str, Any]:
     request_file, report_file = Path(plan.build_dir, "load.request.json"), Path(plan.build_dir, "load.report.json")
     report_file.unlink(missing_ok=True)
-    sites = [str(p) for p in environment.python.site_packages]
-    if (plan.libtorch.root / "__init__.py").is_file():
-        sites.insert(0, str(plan.libtorch.root.parent))
     built = [o for o in plan.ops if o.name in libraries]
     request = {
         "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in built],
-        "site_dirs": list(dict.fromkeys(sites)),
+        "site_dirs": torch_site_dirs(plan.libtorch, environment),
         "torch": plan.libtorch.full_version,
         "report": str(report_file),
     }

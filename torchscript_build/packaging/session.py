@@ -14,7 +14,7 @@ from torchscript_build.cmake_project import build_cmake_project
 from torchscript_build.discover import discover_plan
 from torchscript_build.errors import SettingsError
 from torchscript_build.export import Reference, prepare_models
-from torchscript_build.loading import Schemas, load_libraries
+from torchscript_build.loading import load_libraries, read_schemas
 from torchscript_build.model_check import check_models
 from torchscript_build.packaging.loader import MODULE, loader_packages, render_loaders
 from torchscript_build.packaging.staging import Destination, StagedFile, app_files, ops_files, prefix_files, stage
@@ -180,12 +180,6 @@ def _is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: b
 def read_all_registrations(spec: ProjectSpec, root: Path) -> Mapping[str, Registrations]:
     """What the sources of each operator library register."""
     return {o.name: read_registrations(root / source for source in o.sources) for o in spec.ops}
-
-
-def read_schemas(plan: BuildPlan) -> Schemas:
-    """What the operator libraries registered when they were last loaded; empty where that is not known."""
-    schemas: Schemas = system.read_json(Path(plan.build_dir, "operators.json")).get("schemas", {})
-    return schemas
 
 
 def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None:

@@ -84,7 +84,8 @@ def build_targets(
         folder = plan.stage_dir / component
         if installed.get(component) != stamps or not folder.is_dir():
             _install(plan, environment, folder, component)
-            _verify(plan, members, environment)
+            with log.step(f"verify {component}", quiet=True):
+                _verify(plan, members, environment)
             installed[component] = stamps
             system.write_json(state_file, {**state, "installed": installed})
     return result
@@ -144,15 +145,16 @@ def cuda_arguments(plan: BuildPlan) -> list[str]:
 
 
 def _install(plan: BuildPlan, environment: Environment, folder: Path, component: str) -> None:
-    system.remove_tree(folder)
-    cmake.install(
-        plan.tree_dir,
-        folder,
-        plan.toolchain,
-        build_type=plan.build_type,
-        variables=environment.variables,
-        component=component,
-    )
+    with log.step(f"install {component}", quiet=True):
+        system.remove_tree(folder)
+        cmake.install(
+            plan.tree_dir,
+            folder,
+            plan.toolchain,
+            build_type=plan.build_type,
+            variables=environment.variables,
+            component=component,
+        )
 
 
 def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Environment) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import log, system
+from torchscript_build import log, ninja_log, system
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan import Toolchain
 
@@ -89,10 +91,30 @@ def build(
         command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
         command += ["--target", *targets] if targets else []
     log.say_command(command)
-    done = system.run(command, variables=variables)
+    with _edges_kept(tree):
+        done = system.run(command, variables=variables)
     if done.returncode != 0:
         raise BuildError(f"the build failed (exit code {done.returncode})\n{_indent(build_excerpt(done.output))}")
     return "ninja: no work to do." not in done.output
+
+
+@contextmanager
+def _edges_kept(tree: Path) -> Iterator[None]:
+    """Keep what ninja runs in a tree, also if it fails; other build tools have no log of it."""
+    before, began = _read(tree / ninja_log.FILE), time.monotonic()
+    try:
+        yield
+    finally:
+        after = _read(tree / ninja_log.FILE)
+        if after != before:
+            log.edges.extend(ninja_log.edges_of_run(before, after, began=began))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
 
 
 def install(

@@ -75,7 +75,8 @@ def build_cmake_project(
     stamps = {str(a.path): system.stamp(a.path) for a in cmake.read_artifacts(tree, plan.build_type)}
     # The artifacts are compared, too: an earlier build may have been killed before it installed them.
     if project.install and (changed or system.read_json(record) != stamps or not prefix.is_dir()):
-        _install(plan, project, environment, tree, prefix)
+        with log.step(f"install {project.name}", quiet=True):
+            _install(plan, project, environment, tree, prefix)
         system.write_json(record, stamps)
     return {name: prefix / name for name in _installed(prefix, project.include)}
 

@@ -21,8 +21,24 @@ class Step:
     succeeded: bool
 
 
+@dataclass(frozen=True)
+class Edge:
+    """What the build tool ran within a step: a compiler, a linker."""
+
+    name: str
+    kind: str
+    """``compile``, ``link``, ``configure`` or ``make``."""
+    start: float
+    """Seconds on the monotonic clock."""
+    seconds: float
+    outputs: tuple[str, ...]
+    """Relative to the build tree, where they lie in it."""
+
+
 steps: list[Step] = []
 """Every step so far, in the order in which they ended."""
+edges: list[Edge] = []
+"""Every edge so far, as far as the build tool keeps a log of them."""
 
 
 def say(line: str) -> None:
@@ -47,8 +63,11 @@ def progress(line: str) -> None:
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
-    """Print a step's name and seconds when it has succeeded, and keep it in any case."""
+def step(name: str, *, quiet: bool = False) -> Iterator[None]:
+    """Print a step's name and seconds when it has succeeded, and keep it in any case.
+
+    :param quiet: keep it only; for what is seldom worth a line.
+    """
     start = time.monotonic()
     succeeded = False
     try:
@@ -57,4 +76,5 @@ def step(name: str) -> Iterator[None]:
     finally:
         seconds = time.monotonic() - start
         steps.append(Step(name, start, seconds, succeeded))
-    say(f"-- {name}: {seconds:.1f} s")
+    if not quiet:
+        say(f"-- {name}: {seconds:.1f} s")

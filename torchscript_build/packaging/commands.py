@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,15 +17,13 @@ if TYPE_CHECKING:
 
 OPTIONS = ("libtorch", "build_type", "jobs", "generator")
 """Options that stand for settings of the same name."""
+LONG = 10.0
+"""Seconds; a build that takes longer tells what took most of it."""
 
 
 @contextmanager
-def _translated(report: Optional[str] = None) -> Iterator[None]:
-    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1.
-
-    :param report: a file for the steps that were taken, whether or not they succeeded.
-    """
-    from torchscript_build import log, system
+def _translated() -> Iterator[None]:
+    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1."""
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.packaging.distribution import translated
 
@@ -32,10 +31,30 @@ def _translated(report: Optional[str] = None) -> Iterator[None]:
         yield
     except TorchScriptBuildError as error:
         raise translated(error) from error
+
+
+@contextmanager
+def _recorded(command: _Build) -> Iterator[None]:
+    """Write the files of ``--report`` and ``--trace``, also after a failure; tell where the time of a long run went."""
+    from torchscript_build import log, system
+
+    began, earlier = time.monotonic(), (len(log.steps), len(log.edges))
+    try:
+        yield
     finally:
-        if report:
+        if command.report:
             steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in log.steps]
-            system.write_json(Path(report), {"steps": steps})
+            system.write_json(Path(command.report), {"steps": steps})
+        if command.trace:
+            from torchscript_build.timeline import render_trace
+
+            system.write_json(Path(command.trace), render_trace(log.steps, log.edges))
+    seconds = time.monotonic() - began
+    if seconds > LONG and not (command.is_part or command.dry_run):
+        from torchscript_build.timeline import describe_expensive
+
+        for line in describe_expensive(log.steps[earlier[0] :], log.edges[earlier[1] :], seconds):
+            log.say(line)
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]
@@ -54,6 +73,11 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         ),
         ("dry-run", None, "print the plan as JSON and build nothing"),
         ("report=", None, "write what was done, step by step, into this JSON file"),
+        (
+            "trace=",
+            None,
+            "write what ran when into this JSON file, for ui.perfetto.dev; compilers one by one with Ninja only",
+        ),
         ("build-lib=", "b", "the folder to stage into"),
         ("build-base=", None, "the folder that build folders are made in"),
     ]
@@ -68,6 +92,8 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.prefix: Optional[str] = None
         self.dry_run = False
         self.report: Optional[str] = None
+        self.trace: Optional[str] = None
+        self.is_part = False  # of a command of ours, which tells of the whole
         self.build_lib: Optional[str] = None
         self.build_base: Optional[str] = None
         self.editable_mode = False
@@ -172,7 +198,7 @@ class build_ts_ops(_Build):
     def run(self) -> None:
         from torchscript_build.packaging.session import build_ops, print_plan, say_unloaded
 
-        with _translated(self.report):
+        with _translated(), _recorded(self):
             spec = self.read_spec()
             if not spec.ops:
                 return
@@ -224,12 +250,14 @@ class build_ts_app(_Build):
     def _run(self) -> None:
         from torchscript_build.packaging.session import build_apps, print_plan
 
-        with _translated(self.report):
+        with _translated(), _recorded(self):
             spec = self.read_spec()
             if self.dry_run:
                 print_plan(self._session())
                 return
             if spec.ops:
+                ops: Any = self.get_finalized_command("build_ts_ops")
+                ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 build_apps(self._session(), run=self.runs_apps, verify=self.verify)

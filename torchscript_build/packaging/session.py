@@ -43,14 +43,15 @@ class Session:
 
     def plan(self) -> BuildPlan:
         """Find everything, and decide everything."""
-        plan = discover_plan(
-            self.spec,
-            self.environment,
-            project=self.project,
-            version=self.version,
-            root=self.root,
-            build_base=self.build_base,
-        )
+        with log.step("find libtorch and the tools", quiet=True):
+            plan = discover_plan(
+                self.spec,
+                self.environment,
+                project=self.project,
+                version=self.version,
+                root=self.root,
+                build_base=self.build_base,
+            )
         return in_prefix(plan, self.destination.prefix) if self.destination.prefix else plan
 
     def jobs(self) -> int:
@@ -99,7 +100,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     compared = {a.name: (a.models[0], a.method) for a in apps.values() if _is_compared(a, spec, run=run, verify=verify)}
     with build_lock(plan):
         references = prepare_models(plan, environment, names=models, references=set(compared.values()))
-        check_models(apps, plan, read_all_registrations(spec, session.root), read_schemas(plan))
+        with log.step("check the models", quiet=True):
+            check_models(apps, plan, read_all_registrations(spec, session.root), read_schemas(plan))
         targets = [a for a in plan.apps if a.name in apps]
         if targets:
             result = build_targets(plan, environment, jobs=session.jobs(), targets=targets)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
-from torchscript_build import system
+from torchscript_build import log, system
 from torchscript_build.packaging import launcher
 from torchscript_build.plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.prefix_layout import model_path
@@ -73,13 +73,14 @@ def stage(files: Iterable[StagedFile], folder: PackageFolder) -> Sequence[tuple[
     :returns: pairs (path in the package tree, file written).
     """
     written = []
-    for file in files:
-        target = folder(file.target)
-        if isinstance(file.content, bytes):
-            system.write_if_changed(target, file.content)
-        else:
-            system.copy_if_changed(file.content, target)
-        written.append((file.target, target))
+    with log.step("stage", quiet=True):
+        for file in files:
+            target = folder(file.target)
+            if isinstance(file.content, bytes):
+                system.write_if_changed(target, file.content)
+            else:
+                system.copy_if_changed(file.content, target)
+            written.append((file.target, target))
     return written
 
 

@@ -131,13 +131,13 @@ sources = ["answer.cpp"]
 def clean_variables(**changes: str) -> dict[str, str]:
     """The real environment without anything that could steer a build."""
     steering = ("CXX", "CC", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "LDFLAGS", "CPATH", "LIBTORCH", "MAX_JOBS", "CPU_COUNT")
-    prefixes = ("CMAKE", "TORCH", "LIBTORCH", "CONDA", "PYTEST", "PIP_", "CUDA", "NINJA")
+    prefixes = ("CMAKE", "TORCH", "LIBTORCH", "CONDA", "PYTEST", "PIP_", "CUDA", "NINJA", "CCACHE", "SCCACHE", "DISTCC")
     variables = {
         k: v
         for k, v in os.environ.items()
         if k not in (*steering, "VIRTUAL_ENV", "PREFIX", "LD_LIBRARY_PATH", "DESTDIR") and not k.startswith(prefixes)
     }
-    return {**variables, **changes}
+    return {**variables, "TORCHSCRIPT_BUILD_LAUNCHER": "none", **changes}
 
 
 def run_python(

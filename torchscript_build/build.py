@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
         return state
     state_file.unlink(missing_ok=True)
     named = check_link_libraries(plan, environment)
+    link_headers(plan)
     with log.step("configure"):
         system.materialize(project.render_project(plan), plan.project_dir)
         cmake.configure(
@@ -114,6 +116,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
             build_type=plan.build_type,
             arguments=[*cuda_arguments(plan), *plan.cmake_args],
             variables=environment.variables,
+            languages=project.languages(plan),
         )
     verify_linked([*named, *cmake.read_linked_files(plan.tree_dir, plan.build_type)], plan.libtorch)
     artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
@@ -124,6 +127,15 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
     }
     system.write_json(state_file, state)
     return state
+
+
+def link_headers(plan: BuildPlan) -> None:
+    """Make the link of ``plan.header_root`` point at libtorch."""
+    link, root = plan.header_root, plan.libtorch.root
+    if link != root and (not link.is_symlink() or Path(os.readlink(link)) != root):
+        system.remove_tree(link)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(root, target_is_directory=True)
 
 
 def cuda_library_dirs(cuda: CudaFacts) -> list[Path]:

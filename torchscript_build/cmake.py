@@ -15,6 +15,7 @@ from typing import Any, Optional
 from torchscript_build import log, ninja_log, system
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan import Toolchain
+from torchscript_build.toolchain.launchers import Launcher
 
 CLIENT = "client-torchscript-build"
 EXCERPT_LINES = 40
@@ -40,9 +41,11 @@ def configure(
     build_type: str,
     arguments: Sequence[str],
     variables: Mapping[str, str],
+    languages: Sequence[str] = (),
 ) -> None:
     """Configure a project; what the user's arguments already set is not set again.
 
+    :param languages: CMake's languages for which the toolchain's launcher is set.
     :raises ConfigureError: with CMake's own words at its end.
     """
     query = tree / ".cmake/api/v1/query" / CLIENT / "query.json"
@@ -50,11 +53,14 @@ def configure(
     command: list[str] = [str(toolchain.cmake.path), "-S", str(source), "-B", str(tree)]
     if toolchain.generator.name:
         command += ["-G", toolchain.generator.name]
+    if (tree / "CMakeCache.txt").is_file():
+        command.append("-UCMAKE_*_COMPILER_LAUNCHER")  # that of an earlier configure
     defaults = {} if toolchain.generator.multi_config else {"CMAKE_BUILD_TYPE": build_type}
     if toolchain.generator.ninja:
         defaults["CMAKE_MAKE_PROGRAM"] = toolchain.generator.ninja.as_posix()
     if toolchain.cxx.command and not variables.get("CXX"):
         defaults["CMAKE_CXX_COMPILER"] = Path(toolchain.cxx.command[0]).as_posix()
+    defaults.update(launcher_variables(toolchain.launcher, languages))
     command += [f"-D{name}={value}" for name, value in defaults.items() if not is_set(name, arguments)]
     command += arguments
     log.say_command(command)
@@ -64,6 +70,12 @@ def configure(
     if done.returncode != 0:
         words = _indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+
+
+def launcher_variables(launcher: Optional[Launcher], languages: Sequence[str]) -> dict[str, str]:
+    """CMake's variables that start the compilers of some languages through a launcher."""
+    names = [name for name in languages if launcher and name in launcher.languages]
+    return {f"CMAKE_{name}_COMPILER_LAUNCHER": Path(launcher.path).as_posix() for name in names if launcher}
 
 
 def is_set(name: str, arguments: Sequence[str]) -> bool:
@@ -90,9 +102,10 @@ def build(
     else:
         command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
         command += ["--target", *targets] if targets else []
+    launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
     log.say_command(command)
     with _edges_kept(tree):
-        done = system.run(command, variables=variables)
+        done = system.run(command, variables={**launcher_settings, **variables})
     if done.returncode != 0:
         raise BuildError(f"the build failed (exit code {done.returncode})\n{_indent(build_excerpt(done.output))}")
     return "ninja: no work to do." not in done.output

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build import cmake, elf, log, system
-from torchscript_build.build import relocated_folders
+from torchscript_build.build import link_headers, relocated_folders
 from torchscript_build.plan import BuildPlan, PlannedProject
 from torchscript_build.project import cmake_quote, render_torch_package
 from torchscript_build.system import Environment
@@ -31,9 +31,6 @@ def build_cmake_project(
     folder = Path(plan.build_dir, "cmake", project.name)
     tree, prefix, state_file = folder / "tree", folder / ("inplace" if inplace else "install"), folder / "state.json"
     package_dir = folder / "torch"
-    files = dict(render_torch_package(plan.libtorch))
-    files["project_include.cmake"] = _project_include(plan)
-    system.materialize(files, package_dir)
     arguments = [
         *plan.cmake_args,
         f"-DTorch_DIR={package_dir.as_posix()}",
@@ -41,8 +38,13 @@ def build_cmake_project(
         *project.arguments,
         *_policy_arguments(plan, project),
     ]
+    files = dict(render_torch_package(plan.libtorch, header_root=plan.header_root))
+    files["project_include.cmake"] = _project_include(plan, arguments)
+    link_headers(plan)
+    system.materialize(files, package_dir)
     fingerprint = hashlib.sha256(json.dumps([plan.identity(), plan.build_type, arguments]).encode()).hexdigest()
-    wanted = [fingerprint, prefix.name]
+    launcher = plan.toolchain.launcher
+    wanted = [fingerprint, prefix.name, launcher.kind if launcher and launcher.kind else "-"]
     state = _read(state_file).split()
     if state != wanted or not (tree / "CMakeCache.txt").is_file():
         if state[:1] != wanted[:1]:
@@ -127,13 +129,20 @@ def _installed(prefix: Path, include: Sequence[str]) -> list[str]:
     return [n for n in names if not include or any(fnmatch.fnmatch(n, pattern) for pattern in include)]
 
 
-def _project_include(plan: BuildPlan) -> bytes:
-    """Read by CMake after each project(): the ABI flag reaches targets that never heard of Torch, too."""
-    if plan.libtorch.cxx11_abi is None:
-        return b""
-    return (
-        f"add_compile_definitions({cmake_quote(f'_GLIBCXX_USE_CXX11_ABI={int(plan.libtorch.cxx11_abi)}')})\n".encode()
-    )
+def _project_include(plan: BuildPlan, arguments: Sequence[str]) -> bytes:
+    """Read by CMake after each project(): the ABI flag reaches targets that never heard of Torch, too.
+
+    So does the launcher, whatever the project's languages are: cache entries of others would be told of as unused.
+    """
+    lines = []
+    if plan.libtorch.cxx11_abi is not None:
+        definition = f"_GLIBCXX_USE_CXX11_ABI={int(plan.libtorch.cxx11_abi)}"
+        lines.append(f"add_compile_definitions({cmake_quote(definition)})\n")
+    launcher = plan.toolchain.launcher
+    for name, path in cmake.launcher_variables(launcher, launcher.languages if launcher else ()).items():
+        if not cmake.is_set(name, arguments):
+            lines.append(f"set({name} {cmake_quote(path)})\n")
+    return "".join(lines).encode()
 
 
 def _policy_arguments(plan: BuildPlan, project: PlannedProject) -> list[str]:

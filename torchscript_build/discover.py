@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
 from typing import Optional
@@ -17,6 +18,7 @@ from torchscript_build.runner_cache import is_cache_on, with_cached_runner
 from torchscript_build.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cxx import find_cxx
+from torchscript_build.toolchain.launchers import find_launcher
 from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
 
 FLAG_VARIABLES = ("CFLAGS", "CPPFLAGS", "CUDAFLAGS", "CXXFLAGS", "LDFLAGS")
@@ -68,6 +70,17 @@ def discover_plan(
     python = environment.python
     probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
     toolchain = find_toolchain(spec.options, environment, libtorch, probes)
+    # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
+    cmake_args = (*_split_variable("CMAKE_ARGS", environment), *spec.options.cmake_args)
+    launcher = find_launcher(
+        spec.options.launcher,
+        environment,
+        root=root,
+        compiler=toolchain.cxx.command,
+        generator=toolchain.generator,
+        cmake_args=cmake_args,
+        probes=probes,
+    )
     plan = plan_build(
         spec,
         project=project,
@@ -75,10 +88,9 @@ def discover_plan(
         root=root,
         build_base=build_base,
         libtorch=libtorch,
-        toolchain=toolchain,
+        toolchain=dataclasses.replace(toolchain, launcher=launcher),
         cuda=find_cuda(spec, environment, libtorch, toolchain.cxx, build_base),
-        # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
-        cmake_args=(*_split_variable("CMAKE_ARGS", environment), *spec.options.cmake_args),
+        cmake_args=cmake_args,
         flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},
         python=PythonFacts(
             site_packages=str(python.site_packages[0]) if python.site_packages else None,

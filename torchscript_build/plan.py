@@ -13,6 +13,7 @@ from typing import Any, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.toolchain.cxx import CxxCompiler
+from torchscript_build.toolchain.launchers import Launcher
 from torchscript_build.toolchain.programs import Generator, Program
 
 
@@ -23,6 +24,7 @@ class Toolchain:
     cmake: Program
     generator: Generator
     cxx: CxxCompiler
+    launcher: Optional[Launcher] = None
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,17 @@ class BuildPlan:
         """What CMake installed, a folder for each component, laid out as in the package."""
         return Path(self.build_dir, "stage")
 
+    @property
+    def header_root(self) -> Path:
+        """The folder in which compilers find libtorch's headers.
+
+        For a compiler cache it is a link whose name stays the same when libtorch moves, as it does with every isolated
+        pip build.
+        """
+        launcher = self.toolchain.launcher
+        linked = launcher is not None and launcher.caches and self.libtorch.platform != "win32"
+        return Path(self.build_dir, "libtorch") if linked else self.libtorch.root
+
     def model(self, name: str) -> PlannedModel:
         """A model by its name."""
         return next(m for m in self.models if m.name == name)
@@ -221,6 +234,7 @@ class BuildPlan:
         """A digest of what a build tree cannot survive a change of: its place, its tools, its libtorch."""
         data = self.to_json()
         keys = ("source_dir", "build_dir", "libtorch", "toolchain", "flags", "cuda")
+        del data["toolchain"]["launcher"]  # the compiler stays the same
         return _digest({key: data[key] for key in keys}, b"")
 
 

@@ -51,7 +51,7 @@ def templates_digest() -> bytes:
 
 def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
-    files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/"))
+    files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
     files["cmake/TorchScriptBuild.cmake"] = _static("cmake/TorchScriptBuild.cmake")
     calls = []
     if any(app.template == "runner" for app in plan.apps):
@@ -111,8 +111,11 @@ def _runner_call(library: Optional[str]) -> dict[str, Any]:
     return {"function": "ts_add_runner", "arguments": arguments}
 
 
-def render_torch_package(libtorch: LibTorch, *, folder: str = "") -> FileSet:
-    """Our CMake package ``Torch`` for one libtorch."""
+def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: Optional[Path] = None) -> FileSet:
+    """Our CMake package ``Torch`` for one libtorch.
+
+    :param header_root: a link to libtorch, by which compilers shall know its headers.
+    """
     linux = libtorch.platform.startswith("linux")
     kept: Sequence[Path] = ()
     link_options = []
@@ -125,13 +128,21 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "") -> FileSet:
     words = " ".join(shlex.quote(p.as_posix()) for p in kept)
     cuda = [p for p in libtorch.libraries if "cuda" in p.name]
     abi = "" if libtorch.cxx11_abi is None else str(int(libtorch.cxx11_abi))
+    include_dirs = libtorch.include_dirs
+    compile_options = []
+    if header_root not in (None, libtorch.root):
+        include_dirs = tuple(_below(header_root, d, libtorch.root) for d in include_dirs)
+        # Otherwise GCC calls a system header by its real path where that is shorter.
+        compile_options.append("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-canonical-system-headers>")
     config = render(
         "cmake/TorchConfig.cmake",
         prefix=cmake_quote(libtorch.root.as_posix()),
         version=cmake_quote(libtorch.version),
         cxx_standard=cmake_quote(str(libtorch.cxx_standard)),
         abi_flag=cmake_quote(abi),
-        include_dirs=cmake_list(libtorch.include_dirs),
+        include_dirs=cmake_list(include_dirs),
+        header_root=cmake_quote((header_root or libtorch.root).as_posix()),
+        compile_options=cmake_list(compile_options),
         library_dir=cmake_list(libtorch.library_dirs[:1]),
         libraries=cmake_list(p for p in libtorch.libraries if p not in kept),
         kept_libraries=cmake_quote(f"-Wl,--push-state,--no-as-needed {words} -Wl,--pop-state" if kept else ""),
@@ -147,6 +158,11 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "") -> FileSet:
         ),
         f"{folder}TorchScriptBuildTorch.cmake": _static("cmake/TorchScriptBuildTorch.cmake"),
     }
+
+
+def _below(root: Path, path: Path, old_root: Path) -> Path:
+    """A path in one folder as it is called in another; paths elsewhere stay."""
+    return root / path.relative_to(old_root) if old_root in path.parents else path
 
 
 def render_app_info(app: PlannedApp, version: str) -> bytes:

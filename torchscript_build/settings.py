@@ -26,11 +26,13 @@ ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": Tor
 KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
 """setup()'s keywords, and the array that each stands for."""
 
-ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "cmake_args")
+ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher", "cmake_args")
 """What ``TORCHSCRIPT_BUILD_<NAME>`` sets; the search for libtorch reads its own, to name it in its trace."""
 
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
 PINS = ("series", "exact", "none")
+LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
+"""Beside paths."""
 
 
 def read_pyproject(path: Path) -> Mapping[str, Any]:
@@ -180,6 +182,13 @@ def _options(
                 f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
             )
     _check_requirement(values, sources, problems)
+    launcher = values.get("launcher")
+    if isinstance(launcher, str) and launcher not in LAUNCHERS and not _is_launcher_path(launcher):
+        problems.append(
+            f"{sources['launcher']}: launcher must be one of {', '.join(LAUNCHERS)} or a path to one of these, not "
+            f"{launcher!r}{suggestion(launcher, LAUNCHERS)}; another one can be given to CMake: "
+            f"CMAKE_CXX_COMPILER_LAUNCHER"
+        )
     jobs = values.get("jobs")
     if isinstance(jobs, int) and jobs < 1:
         problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
@@ -200,6 +209,10 @@ def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], pr
             )
     if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
         problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
+
+
+def _is_launcher_path(text: str) -> bool:
+    return re.fullmatch(r".*[/\\](ccache|sccache|distcc)(?![a-z])[^/\\]*", text, re.DOTALL) is not None
 
 
 def _set_from_text(

@@ -169,6 +169,10 @@ class BuildOptions:
     jobs: Optional[int] = None
     """How many compilers run at once. By default `MAX_JOBS` or `CMAKE_BUILD_PARALLEL_LEVEL`, else as many as cores and
     memory allow. Environment: `TORCHSCRIPT_BUILD_JOBS`."""
+    launcher: str = "auto"
+    """What compilers are started through: `ccache`, `sccache`, `distcc`, a path to one of them, or `none`. By default
+    what `CMAKE_CXX_COMPILER_LAUNCHER` says, else ccache or sccache where one is found, but not in conda builds.
+    Environment: `TORCHSCRIPT_BUILD_LAUNCHER`."""
     cache: bool = True
     """Keep the compiled runner in the user's cache for other projects. Environment: `TORCHSCRIPT_BUILD_CACHE=off`."""
     cmake_args: tuple[str, ...] = ()

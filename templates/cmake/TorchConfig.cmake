@@ -4,6 +4,9 @@ set(_ts_torch_version {{ version }})
 set(_ts_torch_cxx_standard {{ cxx_standard }})
 set(_ts_torch_abi_flag {{ abi_flag }})
 set(_ts_torch_include_dirs {{ include_dirs }})
+# The folder that they are below: libtorch, or a link to it.
+set(_ts_torch_header_root {{ header_root }})
+set(_ts_torch_compile_options {{ compile_options }})
 set(_ts_torch_library_dir {{ library_dir }})
 # Linked as they are.
 set(_ts_torch_libraries {{ libraries }})

@@ -3,7 +3,7 @@
 # Defines what the stock package defines, without asking for CUDA, cuDNN, MKL, kineto or nvToolsExt: targets    torch,
 # torch_library, torch_cpu, c10, and torch_cuda, c10_cuda, torch_python where they are variables  TORCH_LIBRARIES
 # TORCH_INCLUDE_DIRS TORCH_CXX_FLAGS TORCH_INSTALL_PREFIX TORCH_CUDA_LIBRARIES TORCH_VERSION TORCH_CXX_STANDARD
-# TORCH_LIBRARY_DIR TORCH_PYTHON_LIBRARY
+# TORCH_LIBRARY_DIR TORCH_HEADER_ROOT TORCH_PYTHON_LIBRARY
 
 foreach(_ts_file IN LISTS _ts_torch_include_dirs _ts_torch_libraries)
   if(NOT EXISTS "${_ts_file}")
@@ -30,6 +30,7 @@ if(NOT TARGET torch)
   add_library(torch INTERFACE IMPORTED)
   set_property(TARGET torch PROPERTY INTERFACE_INCLUDE_DIRECTORIES "${_ts_torch_include_dirs}")
   set_property(TARGET torch PROPERTY INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_ts_torch_include_dirs}")
+  set_property(TARGET torch PROPERTY INTERFACE_COMPILE_OPTIONS "${_ts_torch_compile_options}")
   set_property(TARGET torch PROPERTY INTERFACE_COMPILE_FEATURES "cxx_std_${_ts_torch_cxx_standard}")
   if(NOT _ts_torch_abi_flag STREQUAL "")
     set_property(TARGET torch PROPERTY INTERFACE_COMPILE_DEFINITIONS "_GLIBCXX_USE_CXX11_ABI=${_ts_torch_abi_flag}")
@@ -45,6 +46,7 @@ set(TORCH_INSTALL_PREFIX "${_ts_torch_prefix}")
 set(TORCH_VERSION "${_ts_torch_version}")
 set(TORCH_CXX_STANDARD "${_ts_torch_cxx_standard}")
 set(TORCH_INCLUDE_DIRS "${_ts_torch_include_dirs}")
+set(TORCH_HEADER_ROOT "${_ts_torch_header_root}")
 set(TORCH_LIBRARIES torch torch_library)
 set(TORCH_LIBRARY_DIR "${_ts_torch_library_dir}")
 set(TORCH_CUDA_LIBRARIES "${_ts_torch_cuda_libraries}")
@@ -65,6 +67,8 @@ foreach(
         cxx_standard
         abi_flag
         include_dirs
+        header_root
+        compile_options
         library_dir
         libraries
         kept_libraries

@@ -4,6 +4,9 @@ set(_ts_torch_version "2.13.0")
 set(_ts_torch_cxx_standard "20")
 set(_ts_torch_abi_flag "1")
 set(_ts_torch_include_dirs "/venv/lib/python3.11/site-packages/torch/include" "/venv/lib/python3.11/site-packages/torch/include/torch/csrc/api/include")
+# The folder that they are below: libtorch, or a link to it.
+set(_ts_torch_header_root "/venv/lib/python3.11/site-packages/torch")
+set(_ts_torch_compile_options "")
 set(_ts_torch_library_dir "/venv/lib/python3.11/site-packages/torch/lib")
 # Linked as they are.
 set(_ts_torch_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10.so")

@@ -4,6 +4,9 @@ set(_ts_torch_version "2.13.0")
 set(_ts_torch_cxx_standard "20")
 set(_ts_torch_abi_flag "")
 set(_ts_torch_include_dirs "C:/venv/Lib/site-packages/torch/include")
+# The folder that they are below: libtorch, or a link to it.
+set(_ts_torch_header_root "C:/venv/Lib/site-packages/torch")
+set(_ts_torch_compile_options "")
 set(_ts_torch_library_dir "C:/venv/Lib/site-packages/torch/lib")
 # Linked as they are.
 set(_ts_torch_libraries "C:/venv/Lib/site-packages/torch/lib/torch.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cpu.lib" "C:/venv/Lib/site-packages/torch/lib/c10_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/c10.lib")

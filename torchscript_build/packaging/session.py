@@ -24,7 +24,8 @@ from torchscript_build.prefix_layout import in_prefix
 from torchscript_build.registrations import HEAVY_HEADERS, Registrations, find_conflicts, read_registrations
 from torchscript_build.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.jobs import plan_jobs, read_available_memory
+from torchscript_build.toolchain.jobs import asked_jobs, plan_jobs, read_available_memory
+from torchscript_build.toolchain.launchers import count_remote_jobs
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,11 @@ class Session:
             )
         return in_prefix(plan, self.destination.prefix) if self.destination.prefix else plan
 
-    def jobs(self) -> int:
+    def jobs(self, plan: BuildPlan) -> int:
         """How many compilers run at once."""
-        return plan_jobs(self.spec.options.jobs, self.environment, available_bytes=read_available_memory())
+        asked = asked_jobs(self.spec.options.jobs, self.environment)
+        remote = None if asked else count_remote_jobs(plan.toolchain.launcher, self.environment)
+        return plan_jobs(asked, self.environment, available_bytes=read_available_memory(), remote=remote)
 
 
 def print_plan(session: Session) -> None:
@@ -76,7 +79,7 @@ def build_ops(session: Session) -> None:
     say_advice(registrations)
     wanted = [o for o in plan.ops if o.install or not session.packaged_only]
     with build_lock(plan):
-        result = build_targets(plan, environment, jobs=session.jobs(), targets=wanted)
+        result = build_targets(plan, environment, jobs=session.jobs(plan), targets=wanted)
         built = {o.name: result.built(o.name) for o in wanted}
         schemas = load_libraries(plan, built, environment)
         loaders = render_loaders(spec, plan, registrations, schemas)
@@ -104,7 +107,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             check_models(apps, plan, read_all_registrations(spec, session.root), read_schemas(plan))
         targets = [a for a in plan.apps if a.name in apps]
         if targets:
-            result = build_targets(plan, environment, jobs=session.jobs(), targets=targets)
+            result = build_targets(plan, environment, jobs=session.jobs(plan), targets=targets)
             built = {a.name: result.built(a.name) for a in targets}
             pairs = {n: (apps[n], references[key]) for n, key in compared.items()}
             _compare(plan, built, pairs, environment, again=run or verify)
@@ -154,7 +157,7 @@ def _build_projects(session: Session, plan: BuildPlan) -> None:
             if folder is None:
                 continue
             installed = build_cmake_project(
-                plan, project, session.environment, jobs=session.jobs(), inplace=inplace and project.install
+                plan, project, session.environment, jobs=session.jobs(plan), inplace=inplace and project.install
             )
             if project.install:
                 files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
@@ -202,7 +205,9 @@ def say_header(plan: BuildPlan) -> None:
     log.say(f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi}) in {where}")
     compiler = " ".join([*tools.cxx.command[:1], tools.cxx.id, tools.cxx.version])
     generator = tools.generator.name or "CMake's default generator"
-    log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}, {plan.build_type}")
+    launcher = tools.launcher
+    through = f" through {launcher.kind or launcher.path} ({launcher.found_by})" if launcher else ""
+    log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}{through}, {plan.build_type}")
     log.say(f"-- build folder {plan.build_dir}")
 
 

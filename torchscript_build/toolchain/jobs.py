@@ -1,4 +1,4 @@
-"""How many compilers run at once: what the user says, else what cores and memory allow."""
+"""How many compilers run at once: what the user says, else what other machines, or cores and memory allow."""
 
 from __future__ import annotations
 
@@ -10,24 +10,41 @@ from torchscript_build.system import Environment
 BYTES_PER_JOB = 1_500_000_000
 """Peak memory of one compiler on torch's headers: 1 GB seen with GCC 12 at -O2, 2 GB with ``torch/extension.h``."""
 
+BYTES_PER_REMOTE_JOB = 200_000_000
+"""Peak memory here of one that runs elsewhere: the preprocessor and its output, with ``torch/extension.h``."""
+
 USER_VARIABLES = ("MAX_JOBS", "CMAKE_BUILD_PARALLEL_LEVEL", "CPU_COUNT")
 """Honoured in this order: torch's own, CMake's, conda-build's."""
 
 
-def plan_jobs(asked: Optional[int], environment: Environment, *, available_bytes: Optional[int]) -> int:
-    """The number of parallel jobs, at least 1.
-
-    :param asked: the setting; wins over everything.
-    :param available_bytes: memory that can be used now; ``None`` where unknown.
-    """
+def asked_jobs(asked: Optional[int], environment: Environment) -> Optional[int]:
+    """The number that the user wants: the setting, else the first of ``USER_VARIABLES``."""
     if asked is not None:
         return asked
     for name in USER_VARIABLES:
         text = environment.get(name)
         if text and text.isdigit() and int(text) > 0:
             return int(text)
-    by_memory = max(1, available_bytes // BYTES_PER_JOB) if available_bytes is not None else environment.cpu_count
-    return max(1, min(environment.cpu_count, by_memory))
+    return None
+
+
+def plan_jobs(
+    asked: Optional[int], environment: Environment, *, available_bytes: Optional[int], remote: Optional[int] = None
+) -> int:
+    """The number of parallel jobs, at least 1.
+
+    :param asked: the setting; wins over everything.
+    :param available_bytes: memory that can be used now; ``None`` where unknown.
+    :param remote: how many other machines can take, in place of this one's cores. This one only preprocesses then; what
+        comes back because a machine failed, distcc itself compiles few at a time.
+    """
+    wanted = asked_jobs(asked, environment)
+    if wanted is not None:
+        return wanted
+    bytes_per_job = BYTES_PER_JOB if remote is None else BYTES_PER_REMOTE_JOB
+    jobs = environment.cpu_count if remote is None else remote
+    by_memory = available_bytes // bytes_per_job if available_bytes is not None else jobs
+    return max(1, min(jobs, by_memory))
 
 
 def read_available_memory(root: Path = Path("/")) -> Optional[int]:

@@ -1,0 +1,1 @@
+"""Benchmarks of torchscript-build against what people use today; ``python -m tests.benchmarks`` runs them."""

@@ -1,0 +1,5 @@
+"""Operators of the benchmark."""
+
+import torch  # noqa: F401
+
+from . import _C  # noqa: F401

@@ -1,0 +1,100 @@
+"""The projects that are built, ours and the peers': they are copied from files that lie here."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SCRIPTS = HERE / "scripts"
+CHANGED = "cpp/losses.cpp"
+"""The one source of eight that is changed."""
+
+APP_HEAD = """\
+[build-system]
+requires = ["setuptools", "torchscript-build"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "{name}"
+version = "1.0"
+
+[tool.setuptools]
+packages = ["{package}"]
+
+[[tool.torchscript-build.model]]
+name = "small"
+file = "small.pt"
+"""
+APP = """
+[[tool.torchscript-build.app]]
+name = "{name}"
+models = ["small"]
+"""
+
+
+def write_app(folder: Path, name: str, model: Path, *, count: int = 1) -> Path:
+    """A project of ours with ``count`` runner apps, ``<name>-1`` and so on, for an existing model."""
+    package = name.replace("-", "_")
+    apps = "".join(APP.format(name=f"{name}-{number}") for number in range(1, count + 1))
+    write_if_changed(folder / "pyproject.toml", (APP_HEAD.format(name=name, package=package) + apps).encode())
+    write_if_changed(folder / "small.pt", model.read_bytes())
+    write_if_changed(folder / package / "__init__.py", b"")
+    return copy_tree(HERE / "ours/app", folder)
+
+
+def write_ops(folder: Path, settings: Sequence[str] = ()) -> Path:
+    """The eight sources as an operator library of ours; ``settings`` are further lines of its table."""
+    copy_tree(HERE / "ours/ops", folder)
+    if settings:
+        text = (HERE / "ours/ops/pyproject.toml").read_text(encoding="utf-8")
+        write_if_changed(folder / "pyproject.toml", (text + "".join(f"{line}\n" for line in settings)).encode())
+    return copy_tree(HERE / "sources", folder / "cpp")
+
+
+def write_extension(folder: Path) -> Path:
+    """The eight sources with torch.utils.cpp_extension."""
+    copy_tree(HERE / "peers/extension", folder)
+    return copy_tree(HERE / "sources", folder / "cpp")
+
+
+def write_scikit(folder: Path) -> Path:
+    """The eight sources with scikit-build-core."""
+    copy_tree(HERE / "peers/scikit", folder)
+    return copy_tree(HERE / "sources", folder / "cpp")
+
+
+def write_tutorial(folder: Path) -> Path:
+    """The classic tutorial's program."""
+    return copy_tree(HERE / "peers/tutorial", folder)
+
+
+def fresh(folder: Path) -> Path:
+    """The folder, without what was in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def copy_tree(source: Path, target: Path) -> Path:
+    """Copy files; one that is the same already keeps its time. Returns the folder that has the project's files."""
+    for file in sorted(source.rglob("*")):
+        if file.is_file() and "__pycache__" not in file.parts:
+            write_if_changed(target / file.relative_to(source), file.read_bytes())
+    return target.parent if target.name == "cpp" else target
+
+
+def write_if_changed(file: Path, content: bytes) -> None:
+    """Write a file and the folders above it, unless it has this content."""
+    if file.is_file() and file.read_bytes() == content:
+        return
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(content)
+
+
+def change_source(project: Path, number: int) -> None:
+    """Edit one source so that its text is new."""
+    file = project / CHANGED
+    original = (HERE / "sources" / Path(CHANGED).name).read_text(encoding="utf-8")
+    file.write_text(f"{original}// edit {number} of {file.stat().st_mtime_ns}\n", encoding="utf-8")

@@ -57,6 +57,7 @@ function(_ts_hide_paths target source_dir)
       # ccache makes the paths below its base folder relative to the build tree.
       file(RELATIVE_PATH source_dir "${CMAKE_BINARY_DIR}" "${source_dir}")
       file(RELATIVE_PATH header_root "${CMAKE_BINARY_DIR}" "${TORCH_HEADER_ROOT}")
+      string(REGEX REPLACE "/$" "" source_dir "${source_dir}")
       list(APPEND maps "${source_dir}=." "${header_root}=torch")
     endif()
     foreach(map IN LISTS maps)

@@ -87,7 +87,7 @@ def work_folder(named: Optional[Path]) -> Iterator[Path]:
 
 
 def measure(options: argparse.Namespace, work: Path) -> list[str]:
-    """Everything between options and results; returns what went wrong, with the other cases' results written all the same.
+    """Everything between options and results; what went wrong is returned, and the other cases' results are written.
 
     :raises BenchmarkError: there is nothing to measure with.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +147,7 @@ def ops(bench: Bench) -> Outcome:
         return done.sample
 
     samples = alternate(bench.ops_rounds, ours, extension, scikit, label="ops")
+    check_same(bench)
     bench.done.update(("ops", "extension"))
     what = "operator library of eight sources, cold"
     memory = "peak memory of that build"
@@ -159,6 +161,24 @@ def ops(bench: Bench) -> Outcome:
         ],
         [f"settings of our operator library: {', '.join(bench.ops_settings)}"] if bench.ops_settings else [],
     )
+
+
+def check_same(bench: Bench) -> None:
+    """Do the three libraries of eight sources compute the same? Only then they were the same work.
+
+    :raises BenchmarkError: they do not.
+    """
+    check = projects.SCRIPTS / "check_ops.py"
+    unpacked = projects.fresh(bench.work / "scikit-unpacked")
+    with zipfile.ZipFile(next((bench.work / "scikit/wheels").glob("*.whl"))) as wheel:
+        wheel.extractall(unpacked)
+    outputs = {
+        "ours": bench.run_ours([bench.ours.python, check, bench.work / "ops/build/lib"], bench.work).output,
+        EXTENSION: bench.run_theirs([bench.peers.python, check, bench.work / "extension"], bench.work).output,
+        "scikit-build-core": bench.run_theirs([bench.peers.python, check, unpacked], bench.work).output,
+    }
+    if len(set(outputs.values())) > 1:
+        raise BenchmarkError("\n".join(["the eight sources compute:", *(f"{k}: {v}" for k, v in outputs.items())]))
 
 
 def one_source(bench: Bench) -> Outcome:

@@ -11,14 +11,16 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, thread_time
 from typing import IO, Optional
 
 from .figures import Sample
 
 PROC = Path("/proc")
-INTERVAL = 0.3
-"""Seconds between two looks at memory."""
+INTERVAL = 0.5
+"""Least seconds between two looks at memory."""
+IDLE = 50
+"""How many times as long as a look took (the kernel walks through gigabytes of pages) the next one waits."""
 
 
 class BenchmarkError(Exception):
@@ -127,8 +129,9 @@ class MemoryWatch:
 
     def _watch(self) -> None:
         while not self._end.is_set():
+            before = thread_time()
             self._peak = max(self._peak, sum(map(memory_of, descendants(self._pid, read_parents()))))
-            self._end.wait(INTERVAL)
+            self._end.wait(max(INTERVAL, IDLE * (thread_time() - before)))
 
 
 def read_parents(proc: Path = PROC) -> dict[int, int]:

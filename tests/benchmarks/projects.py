@@ -46,10 +46,9 @@ def write_app(folder: Path, name: str, model: Path, *, count: int = 1) -> Path:
 
 def write_ops(folder: Path, settings: Sequence[str] = ()) -> Path:
     """The eight sources as an operator library of ours; ``settings`` are further lines of its table."""
-    copy_tree(HERE / "ours/ops", folder)
-    if settings:
-        text = (HERE / "ours/ops/pyproject.toml").read_text(encoding="utf-8")
-        write_if_changed(folder / "pyproject.toml", (text + "".join(f"{line}\n" for line in settings)).encode())
+    text = (HERE / "ours/ops/pyproject.toml").read_text(encoding="utf-8")
+    write_if_changed(folder / "pyproject.toml", (text + "".join(f"{line}\n" for line in settings)).encode())
+    copy_tree(HERE / "ours/ops", folder, leave=("pyproject.toml",))
     return copy_tree(HERE / "sources", folder / "cpp")
 
 
@@ -77,10 +76,10 @@ def fresh(folder: Path) -> Path:
     return folder
 
 
-def copy_tree(source: Path, target: Path) -> Path:
+def copy_tree(source: Path, target: Path, *, leave: Sequence[str] = ()) -> Path:
     """Copy files; one that is the same already keeps its time. Returns the folder that has the project's files."""
     for file in sorted(source.rglob("*")):
-        if file.is_file() and "__pycache__" not in file.parts:
+        if file.is_file() and "__pycache__" not in file.parts and file.name not in leave:
             write_if_changed(target / file.relative_to(source), file.read_bytes())
     return target.parent if target.name == "cpp" else target
 

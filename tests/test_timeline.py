@@ -181,6 +181,14 @@ def test_a_build_that_fails_has_a_trace(project: Path, run_setup: Any) -> None:
 
 
 @pytest.mark.compile
+def test_a_report_has_the_steps_with_a_line(project: Path, run_setup: Any) -> None:
+    done = run_setup(project, "build_ts_app", "--report", "report.json")
+    steps = json.loads((project / "report.json").read_text())["steps"]
+    assert [(step["name"], step["succeeded"]) for step in steps] == [("configure", True), ("build", True)]
+    assert [f"-- {step['name']}: " in done.stdout for step in steps] == [True, True]
+
+
+@pytest.mark.compile
 def test_other_generators_have_our_own_steps(project: Path, run_setup: Any) -> None:
     events = traced(project, run_setup, "--generator", "Unix Makefiles")
     assert {e["cat"] for e in events} == {"step"}

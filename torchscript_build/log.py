@@ -19,6 +19,8 @@ class Step:
     """Seconds on the monotonic clock."""
     seconds: float
     succeeded: bool
+    quiet: bool = False
+    """It has no line of its own; then it is not in a report either."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def progress(line: str) -> None:
 def step(name: str, *, quiet: bool = False) -> Iterator[None]:
     """Print a step's name and seconds when it has succeeded, and keep it in any case.
 
-    :param quiet: keep it only; for what is seldom worth a line.
+    :param quiet: only keep it; for what is seldom worth a line.
     """
     start = time.monotonic()
     succeeded = False
@@ -75,6 +77,6 @@ def step(name: str, *, quiet: bool = False) -> Iterator[None]:
         succeeded = True
     finally:
         seconds = time.monotonic() - start
-        steps.append(Step(name, start, seconds, succeeded))
+        steps.append(Step(name, start, seconds, succeeded, quiet))
     if not quiet:
         say(f"-- {name}: {seconds:.1f} s")

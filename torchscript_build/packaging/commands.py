@@ -43,7 +43,8 @@ def _recorded(command: _Build) -> Iterator[None]:
         yield
     finally:
         if command.report:
-            steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in log.steps]
+            told = [s for s in log.steps if not s.quiet]
+            steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in told]
             system.write_json(Path(command.report), {"steps": steps})
         if command.trace:
             from torchscript_build.timeline import render_trace

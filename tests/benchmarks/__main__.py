@@ -96,6 +96,7 @@ def measure(options: argparse.Namespace, work: Path) -> list[str]:
         work,
         ours,
         peers,
+        torch_facts(ours, work),
         torch_facts(peers, work),
         quick=options.quick,
         rounds=options.rounds or (2 if options.quick else 5),

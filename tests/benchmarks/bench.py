@@ -25,8 +25,10 @@ class Bench:
     work: Path
     ours: VirtualEnvironment
     peers: VirtualEnvironment
-    torch: Mapping[str, str]
-    """Facts of the peers' torch."""
+    our_torch: Mapping[str, str]
+    """Facts of the torch in our environment; the tutorial's program is built against it, too."""
+    their_torch: Mapping[str, str]
+    """Facts of the one in the peers' environment."""
     quick: bool = False
     rounds: int = 5
     ops_rounds: int = 3
@@ -65,7 +67,7 @@ class Bench:
     def configure_tutorial(self, source: Path, *, release: bool = True) -> Finished:
         """The tutorial's first command, in a build folder that is fresh."""
         build = projects.fresh(source / "build")
-        prefix = f"-DCMAKE_PREFIX_PATH={self.torch['prefix']}"
+        prefix = f"-DCMAKE_PREFIX_PATH={self.our_torch['prefix']}"
         build_type = ["-DCMAKE_BUILD_TYPE=Release"] if release else []
         return self.run_theirs(["cmake", prefix, *build_type, "-G", "Ninja", ".."], build)
 

@@ -137,7 +137,7 @@ def ops(bench: Bench) -> Outcome:
     def scikit() -> Sample:
         project = projects.write_scikit(projects.fresh(bench.work / "scikit"))
         pip = [bench.peers.python, "-m", "pip", "wheel", "--no-build-isolation", "--no-deps", "-w", "wheels", "."]
-        variables = bench.peers.variables(CMAKE_PREFIX_PATH=bench.torch["prefix"])
+        variables = bench.peers.variables(CMAKE_PREFIX_PATH=bench.their_torch["prefix"])
         return build("scikit-build-core", pip, project, variables)
 
     def build(who: str, command: list[Any], project: Path, variables: dict[str, str]) -> Sample:
@@ -172,8 +172,9 @@ def check_same(bench: Bench) -> None:
     unpacked = projects.fresh(bench.work / "scikit-unpacked")
     with zipfile.ZipFile(next((bench.work / "scikit/wheels").glob("*.whl"))) as wheel:
         wheel.extractall(unpacked)
+    staged = next((bench.work / "ops/build").glob("lib*"))
     outputs = {
-        "ours": bench.run_ours([bench.ours.python, check, bench.work / "ops/build/lib"], bench.work).output,
+        "ours": bench.run_ours([bench.ours.python, check, staged], bench.work).output,
         EXTENSION: bench.run_theirs([bench.peers.python, check, bench.work / "extension"], bench.work).output,
         "scikit-build-core": bench.run_theirs([bench.peers.python, check, unpacked], bench.work).output,
     }

@@ -9,35 +9,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+WALL, CPU, TARGET = "#3b6ea5", "#9db8d4", "#c0392b"
+
 
 def main(results: str, picture: str) -> None:
-    """Draw a bar for each row that has a ratio: wall time, CPU time, and the target as a line."""
-    rows = [row for row in json.loads(Path(results).read_text(encoding="utf-8"))["rows"] if row["ratio"]]
+    """Draw bars for each row with a ratio that counts: wall time, CPU time, and the target as a line."""
+    rows = json.loads(Path(results).read_text(encoding="utf-8"))["rows"]
+    rows = [row for row in rows if row["ratio"] and row["target_kind"] != "AtMostAbove"]
     matplotlib = importlib.import_module("matplotlib")
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = "torchscript-build"  # the same results, the same bytes
     pyplot = importlib.import_module("matplotlib.pyplot")
     figure, axes = pyplot.subplots(figsize=(10, 1.2 + 0.45 * len(rows)), layout="constrained")
     for place, row in enumerate(rows):
-        draw(axes, len(rows) - place, row, first=place == 0)
+        draw(axes, len(rows) - place, row)
     axes.axvline(1, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    axes.set_yticks(
-        range(len(rows), 0, -1), [f"{row['what']}\nagainst {row['peer']['name']}" for row in rows], fontsize=7
-    )
+    axes.xaxis.set_major_formatter("{x:g}")
+    names = [f"{row['what']}\nagainst {row['peer']['name']}" for row in rows]
+    axes.set_yticks(range(len(rows), 0, -1), names, fontsize=7)
     axes.set_xlabel("ours / the peer's (less is better)")
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.0 + 1.5 / (len(rows) + 2)), ncols=3, fontsize=8)
+    for color, width, name in ((WALL, 6, "wall time, or size"), (CPU, 6, "CPU time"), (TARGET, 2, "target")):
+        axes.plot([], [], color=color, linewidth=width, label=name)
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8)
     figure.savefig(picture, metadata={"Date": None})
 
 
-def draw(axes: Any, height: float, row: Mapping[str, Any], *, first: bool) -> None:
-    """One row's bars and target; the first row's have the legend's names."""
-    axes.barh(height + 0.18, row["ratio"], 0.34, color="#3b6ea5", label="wall time, or size" if first else None)
+def draw(axes: Any, height: float, row: Mapping[str, Any]) -> None:
+    """One row's bars and target."""
+    axes.barh(height + 0.18, row["ratio"], 0.34, color=WALL)
     if row["cpu_ratio"]:
-        axes.barh(height - 0.18, row["cpu_ratio"], 0.34, color="#9db8d4", label="CPU time" if first else None)
+        axes.barh(height - 0.18, row["cpu_ratio"], 0.34, color=CPU)
     if row["target_kind"] == "AtMostRatio":
-        label = "target" if first else None
-        axes.plot([row["target_limit"]] * 2, [height - 0.42, height + 0.42], color="#c0392b", linewidth=2, label=label)
+        axes.plot([row["target_limit"]] * 2, [height - 0.42, height + 0.42], color=TARGET, linewidth=2)
 
 
 if __name__ == "__main__":

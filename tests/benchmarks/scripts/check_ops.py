@@ -5,7 +5,7 @@ import sys
 import torch
 
 sys.path.insert(0, sys.argv[1])
-import bench_ops._C  # noqa: E402
+import bench_ops._C
 
 x = torch.arange(12, dtype=torch.float32).reshape(3, 4)
 ops = torch.ops.bench_ops

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,6 +182,44 @@ def test_what_is_not_installed_is_built_by_its_own_command_only(project: Path, r
     done = run_setup(project, "build_ts_app", "--run")
     assert "answer 42" in done.stdout.splitlines()
     assert not list(project.glob("build/lib*/demo/bin"))
+
+
+@pytest.mark.compile
+def test_a_second_build_imports_only_what_it_needs(tmp_path: Path, run_setup: Any) -> None:
+    setup = "from setuptools import setup\nsetup()\nimport sys; print(sorted(sys.modules))\n"
+    project = write_project(tmp_path / "project", ANSWER_APP, files=FILES, setup=setup)
+    first, second = run_setup(project, "build_ts_app"), run_setup(project, "build_ts_app")
+    needless = {"jinja2", "elftools", "torch", *(f"torchscript_build.{m}" for m in ("elf", "ninja_log", "verify"))}
+    needless |= {f"torchscript_build.{m}" for m in ("cmake_project", "toolchain.cuda", "toolchain.cudnn")}
+    assert second.returncode == 0, second.stderr
+    assert needless & set(re.findall(r"'([\w.]+)'", first.stdout.splitlines()[-1]))
+    assert not needless & set(re.findall(r"'([\w.]+)'", second.stdout.splitlines()[-1]))
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize("where", ["setup.py", "pyproject.toml"])
+def test_commands_of_the_projects_own(tmp_path: Path, run_setup: Any, where: str) -> None:
+    setup = "from setuptools import setup\nimport mine\nsetup(cmdclass=dict(build=mine.build, build_ts_app=mine.app))\n"
+    settings = '[tool.setuptools.cmdclass]\nbuild = "mine.build"\nbuild_ts_app = "mine.app"\n' + ANSWER_APP
+    commands = """\
+        from setuptools.command.build import build as plain
+        from torchscript_build.packaging.commands import build_ts_app
+        class build(plain):
+            def run(self): print("my build"); super().run()
+        class app(build_ts_app):
+            def finalize_options(self): print("my app"); super().finalize_options()
+        """
+    project = write_project(
+        tmp_path / "project",
+        ANSWER_APP if where == "setup.py" else settings,
+        files={**FILES, "mine.py": textwrap.dedent(commands)},
+        **({"setup": setup} if where == "setup.py" else {}),
+    )
+    done = run_setup(project, "build", PYTHONPATH=str(project))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("my build") == 1
+    assert done.stdout.count("my app") == 1
+    assert list(project.glob("build/lib*/demo/bin/answer"))
 
 
 def test_a_dry_run_prints_the_plan_and_builds_nothing(project: Path, run_setup: Any) -> None:

@@ -17,7 +17,6 @@ from torchscript_build.plan import BuildPlan, CudaFacts, PlannedApp, PlannedOps,
 from torchscript_build.runner_cache import ensure_runner
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import locate_library
-from torchscript_build.verify import verify_artifacts, verify_linked
 
 STATE = "state.json"
 
@@ -104,6 +103,8 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
         state = {}
     if state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file():
         return state
+    from torchscript_build.verify import verify_linked
+
     state_file.unlink(missing_ok=True)
     named = check_link_libraries(plan, environment)
     link_headers(plan)
@@ -170,6 +171,8 @@ def _install(plan: BuildPlan, environment: Environment, folder: Path, component:
 
 
 def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Environment) -> None:
+    from torchscript_build.verify import verify_artifacts  # it reads ELF, which an unchanged build does not
+
     own = {installed_file(plan.stage_dir, t).parent for t in plan.targets if t.install}
     notes = verify_artifacts(
         [installed_file(plan.stage_dir, t) for t in targets],

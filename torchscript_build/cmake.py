@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import log, ninja_log, system
+from torchscript_build import log, system
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
@@ -114,12 +114,15 @@ def build(
 @contextmanager
 def _edges_kept(tree: Path) -> Iterator[None]:
     """Keep what ninja runs in a tree, also if it fails; other build tools have no log of it."""
-    before, began = _read(tree / ninja_log.FILE), time.monotonic()
+    file = tree / ".ninja_log"
+    before, began = _read(file), time.monotonic()
     try:
         yield
     finally:
-        after = _read(tree / ninja_log.FILE)
+        after = _read(file)
         if after != before:
+            from torchscript_build import ninja_log
+
             log.edges.extend(ninja_log.edges_of_run(before, after, began=began))
 
 

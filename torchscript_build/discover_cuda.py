@@ -8,26 +8,16 @@ import re
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from torchscript_build import elf, log
+from torchscript_build import log
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan import CudaFacts
 from torchscript_build.planning import is_cuda_source
 from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.cuda import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit
-from torchscript_build.toolchain.cuda_architectures import ArchitecturePlan, plan_architectures
-from torchscript_build.toolchain.cuda_check import check_toolkit
-from torchscript_build.toolchain.cuda_parts import (
-    find_headers,
-    find_parts,
-    needs_merging,
-    plan_merged_toolkit,
-    write_merged_toolkit,
-)
-from torchscript_build.toolchain.cuda_tables import NVCC_FLAGS
-from torchscript_build.toolchain.cudnn import find_cudnn
 from torchscript_build.toolchain.cxx import CxxCompiler
+
+# What knows CUDA is imported when a target asks for it: every build comes by here, few have such a target.
 
 Compiled = TypeVar("Compiled", OpLibrary, TorchScriptApp)
 
@@ -70,22 +60,29 @@ def find_cuda(
     with_cudnn = any(t.cudnn for t in targets)
     if not with_cuda and not with_cudnn:
         return None
+    from torchscript_build.toolchain import cuda_parts
+    from torchscript_build.toolchain.cuda import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit
+    from torchscript_build.toolchain.cuda_architectures import ArchitecturePlan, plan_architectures
+    from torchscript_build.toolchain.cuda_check import check_toolkit
+    from torchscript_build.toolchain.cuda_tables import NVCC_FLAGS
+    from torchscript_build.toolchain.cudnn import find_cudnn
+
     series = libtorch.cuda_version
     if with_cuda:
         toolkit = find_cuda_toolkit(spec.options.cuda_toolkit, environment, series=series)
     else:  # cuDNN's header includes CUDA's, which lie in wheels beside libtorch where there is no toolkit
         located, _ = locate_cuda_toolkit(spec.options.cuda_toolkit, environment, series=series)
         toolkit = located or CudaToolkit(libtorch.root, Path("nvcc"), series or "0", found_by="libtorch")
-    parts = find_parts(toolkit, libtorch, environment)
-    headers = find_headers(toolkit, parts)
+    parts = cuda_parts.find_parts(toolkit, libtorch, environment)
+    headers = cuda_parts.find_headers(toolkit, parts)
     notes = list(check_toolkit(toolkit, libtorch, cxx, headers))
     architectures = ArchitecturePlan((), "")
     root, nvcc = toolkit.root, toolkit.nvcc
     if with_cuda:
         architectures = plan_architectures(spec.options.cuda_architectures, environment, libtorch, toolkit)
-        if needs_merging(toolkit):
+        if cuda_parts.needs_merging(toolkit):
             root = build_base / "torchscript" / f"cuda-{toolkit.release}"
-            write_merged_toolkit(plan_merged_toolkit(toolkit, parts), root)
+            cuda_parts.write_merged_toolkit(cuda_parts.plan_merged_toolkit(toolkit, parts), root)
             nvcc = root / "bin" / toolkit.nvcc.name
     cudnn = find_cudnn(environment, libtorch, headers=True) if with_cudnn else None
     for note in (*notes, *architectures.notes):
@@ -109,6 +106,8 @@ def cuda_runtime_dirs(libtorch: LibTorch, *, cudnn: bool) -> tuple[str, ...]:
 
     Relative to site-packages: ``nvidia/cu13/lib``; up to CUDA 12 ``nvidia/cuda_runtime/lib``.
     """
+    from torchscript_build import elf
+
     library = next((p for p in libtorch.libraries if p.name.startswith("libtorch_cuda.")), None)
     if library is None or not elf.is_elf(library):
         return ()

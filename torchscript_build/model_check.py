@@ -10,7 +10,7 @@ from torchscript_build.errors import ModelError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.libtorch.versions import release_of
-from torchscript_build.models.archive import read_archive
+from torchscript_build.models.archive import ModelArchive, read_archive
 from torchscript_build.plan import BuildPlan, PlannedApp
 from torchscript_build.registrations import Registrations, read_registrations
 from torchscript_build.specs import TorchScriptApp
@@ -36,13 +36,15 @@ def check_models(
     :param schemas: what each library registered when it was loaded, as far as that is known.
     :raises ModelError: names every model that is too new, or else every operator that nobody provides.
     """
-    _check_formats(apps, plan)
+    names = sorted({model for app in apps.values() for model in app.models})
+    archives = {name: read_archive(Path(plan.model(name).file), checksums=False) for name in names}
+    _check_formats(archives, plan)
     problems = []
     for app in (a for a in plan.apps if a.name in apps):
         provided = set(TORCH_NAMESPACES) | set(apps[app.name].external_ops) | _linked(app, plan, registrations, schemas)
         provided |= read_registrations(map(Path, app.sources)).namespaces
         for bundled in app.models:
-            archive = read_archive(Path(plan.model(bundled.name).file), checksums=False)
+            archive = archives[bundled.name]
             for name in (*archive.operators, *archive.classes):
                 if name.split("::")[0] not in provided and not _in_libtorch(name, plan.libtorch):
                     problems.append(f"app {app.name!r}: model {bundled.name!r} needs {name}")
@@ -57,16 +59,15 @@ def check_models(
         )
 
 
-def _check_formats(apps: Mapping[str, TorchScriptApp], plan: BuildPlan) -> None:
+def _check_formats(archives: Mapping[str, ModelArchive], plan: BuildPlan) -> None:
     """Compare the archives' file format with what this libtorch reads (``kMaxSupportedFileFormatVersion``)."""
     highest = release_row(release_of(plan.libtorch.version)).archive_format
-    problems = []
-    for name in sorted({model for app in apps.values() for model in app.models}):
-        version = read_archive(Path(plan.model(name).file), checksums=False).format_version
-        if highest is not None and version > highest:
-            problems.append(
-                f"model {name!r} has file format {version}; libtorch {plan.libtorch.version} reads up to {highest}"
-            )
+    reads = f"libtorch {plan.libtorch.version} reads up to {highest}"
+    problems = [
+        f"model {name!r} has file format {archive.format_version}; {reads}"
+        for name, archive in archives.items()
+        if highest is not None and archive.format_version > highest
+    ]
     if problems:
         raise ModelError(
             "\n".join(problems),

@@ -10,8 +10,6 @@ from pathlib import PurePosixPath
 
 from torchscript_build.log import Edge
 
-FILE = ".ninja_log"
-
 _HEADER = re.compile(r"# ninja log v(\d+)")
 _OLDEST = 5
 """Since this version a line is start, end, time of the file, output and the command's hash, between tabs."""

@@ -41,6 +41,7 @@ def templates_dir() -> Path:
     return Path(spec.origin).parent
 
 
+@functools.cache
 def templates_digest() -> bytes:
     """A digest of every template, so that an upgraded plugin reconfigures."""
     digest = hashlib.sha256()
@@ -80,6 +81,7 @@ def render_project(plan: BuildPlan) -> FileSet:
     return files
 
 
+@functools.cache
 def runner_sources() -> FileSet:
     """The runner's sources, the same in every app."""
     return {f"runner/{name}": _static(f"apps/runner/{name}") for name in _sources("apps/runner")}

@@ -6,7 +6,6 @@ Every problem is collected and all are raised at once, whichever source it came 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import re
 import shlex
 import sys
@@ -176,6 +175,8 @@ def _options(
     for name, allowed in (("build_type", BUILD_TYPES), ("pin", PINS)):
         value = values.get(name)
         if value is not None and value not in allowed:
+            import difflib
+
             hint = difflib.get_close_matches(str(value).lower(), [a.lower() for a in allowed], n=1)
             extra = f"; did you mean {next(a for a in allowed if a.lower() == hint[0])!r}?" if hint else ""
             problems.append(

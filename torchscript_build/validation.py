@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import collections.abc
 import dataclasses
-import difflib
+import functools
 import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
@@ -30,7 +30,7 @@ def read_spec(cls: type, value: Any, where: str, problems: list[str], *, toml: b
 
 def read_fields(cls: type, value: Mapping[str, Any], where: str, problems: list[str], *, toml: bool) -> dict[str, Any]:
     """A table's values, checked by the dataclass's types."""
-    hints = typing.get_type_hints(cls)
+    hints = _type_hints(cls)
     result: dict[str, Any] = {}
     for key, given in value.items():
         if not isinstance(key, str):
@@ -46,6 +46,11 @@ def read_fields(cls: type, value: Mapping[str, Any], where: str, problems: list[
         except TypeError as error:
             problems.append(f"{where}: {key} must be {error}, not {kind_of(given)}")
     return result
+
+
+@functools.cache
+def _type_hints(cls: type) -> Mapping[str, Any]:
+    return typing.get_type_hints(cls)
 
 
 def _coerce(value: Any, hint: Any) -> Any:
@@ -103,5 +108,7 @@ def kind_of(value: Any) -> str:
 
 
 def suggestion(word: str, known: Sequence[str]) -> str:
+    import difflib  # for mistakes only
+
     close = difflib.get_close_matches(word.replace("_", "-"), known, n=1) or difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
@@ -13,6 +13,7 @@ from setuptools import Command
 # setuptools imports this module in builds of projects that never heard of us (it validates [tool.setuptools] against
 # every command there is), so everything else is imported when a command runs.
 if TYPE_CHECKING:
+    from torchscript_build.packaging.session import Session
     from torchscript_build.specs import ProjectSpec
 
 OPTIONS = ("libtorch", "build_type", "jobs", "generator")
@@ -99,6 +100,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.build_base: Optional[str] = None
         self.editable_mode = False
         self._spec: Optional[ProjectSpec] = None
+        self._made_session: Optional[Session] = None
 
     def finalize_options(self) -> None:
         self.set_undefined_options("build", ("build_lib", "build_lib"), ("build_base", "build_base"))
@@ -114,7 +116,12 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
 
-    def _session(self) -> Any:
+    def _session(self) -> Session:
+        if self._made_session is None:
+            self._made_session = self._make_session()
+        return self._made_session
+
+    def _make_session(self) -> Session:
         from torchscript_build.errors import SettingsError
         from torchscript_build.packaging.distribution import project_root
         from torchscript_build.packaging.session import Session
@@ -192,9 +199,23 @@ class build_ts_ops(_Build):
     def finalize_options(self) -> None:
         super().finalize_options()
         self.set_undefined_options("build_ts_app", *((name, name) for name in (*OPTIONS, "prefix")))
-        app: Any = self.get_finalized_command("build_ts_app")
+        app = self._app()
         self.inplace = self.inplace or app.inplace
         self.editable_mode = self.editable_mode or app.editable_mode
+
+    def read_spec(self) -> ProjectSpec:
+        return self._app().read_spec() if self._is_like_app(OPTIONS) else super().read_spec()
+
+    def _session(self) -> Session:
+        """With the same options, the app's: then everything is looked for once."""
+        places = ("prefix", "inplace", "editable_mode", "build_lib", "build_base")
+        return self._app()._session() if self._is_like_app((*OPTIONS, *places)) else super()._session()
+
+    def _app(self) -> Any:
+        return self.get_finalized_command("build_ts_app")
+
+    def _is_like_app(self, names: Sequence[str]) -> bool:
+        return all(getattr(self, name) == getattr(self._app(), name) for name in names)
 
     def run(self) -> None:
         from torchscript_build.packaging.session import build_ops, print_plan, say_unloaded

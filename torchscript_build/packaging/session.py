@@ -6,11 +6,11 @@ import json
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.build import build_lock, build_targets
-from torchscript_build.cmake_project import build_cmake_project
 from torchscript_build.discover import discover_plan
 from torchscript_build.errors import SettingsError
 from torchscript_build.export import Reference, prepare_models
@@ -42,8 +42,9 @@ class Session:
     packaged_only: bool = False
     """Leave out what has ``install = false``."""
 
+    @cached_property
     def plan(self) -> BuildPlan:
-        """Find everything, and decide everything."""
+        """Find everything, and decide everything; once."""
         with log.step("find libtorch and the tools", quiet=True):
             plan = discover_plan(
                 self.spec,
@@ -64,7 +65,7 @@ class Session:
 
 def print_plan(session: Session) -> None:
     """Print the plan as JSON; build nothing."""
-    log.say(json.dumps(session.plan().to_json(), indent=2, ensure_ascii=False))
+    log.say(json.dumps(session.plan.to_json(), indent=2, ensure_ascii=False))
 
 
 def build_ops(session: Session) -> None:
@@ -74,7 +75,7 @@ def build_ops(session: Session) -> None:
     problems = find_conflicts(registrations, {o.name: o.namespaces for o in spec.ops})
     if problems:
         raise SettingsError(problems)
-    plan = session.plan()
+    plan = session.plan
     say_header(plan)
     say_advice(registrations)
     wanted = [o for o in plan.ops if o.install or not session.packaged_only]
@@ -96,7 +97,7 @@ def build_ops(session: Session) -> None:
 def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> None:
     """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked."""
     spec, environment = session.spec, session.environment
-    plan = session.plan()
+    plan = session.plan
     say_header(plan)
     apps = {a.name: a for a in (spec.packaged_apps if session.packaged_only else spec.apps)}
     models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
@@ -148,6 +149,10 @@ def _compare(
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> None:
+    if not plan.cmake:
+        return
+    from torchscript_build.cmake_project import build_cmake_project
+
     for project in plan.cmake:
         if not project.install and session.packaged_only:
             continue

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from setuptools import Distribution
-from setuptools.errors import ModuleError
 
 from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.packaging import commands
 from torchscript_build.packaging.distribution import is_collecting_requirements, is_packaged, read_spec, translated
 from torchscript_build.packaging.wheel import make_bdist_wheel
 from torchscript_build.system import Environment
 
+OWN = ("build_ts_app", "build_ts_ops")
 _MARK = "_torchscript_build_wired"
 
 
 def wire(dist: Any) -> None:
-    """Extend ``build``, ``egg_info`` and ``bdist_wheel`` of this one distribution; a second call changes nothing."""
+    """Extend ``build``, ``egg_info`` and ``bdist_wheel`` of this one distribution; a second call changes nothing.
+
+    Each is extended when it is first asked for, and our own need no search: setuptools looks through every installed
+    package to find a command.
+    """
     if getattr(dist, _MARK, False):
         return
     setattr(dist, _MARK, True)
     if is_collecting_requirements(dist):
         _request_tools(dist)
-    dist.cmdclass["build"] = _make_build(dist.get_command_class("build"))
-    dist.cmdclass["egg_info"] = _make_egg_info(dist.get_command_class("egg_info"))
-    with contextlib.suppress(ModuleError):  # setuptools before 70.1 without the package wheel
-        dist.cmdclass["bdist_wheel"] = make_bdist_wheel(dist.get_command_class("bdist_wheel"))
+    plain_class: Callable[[str], Any] = dist.get_command_class
+    extensions = {"build": _make_build, "egg_info": _make_egg_info, "bdist_wheel": make_bdist_wheel}
+
+    def get_command_class(command: str) -> Any:
+        if command in OWN:
+            dist.cmdclass.setdefault(command, getattr(commands, command))
+        found = plain_class(command)
+        if command in extensions and not getattr(found, _MARK, False):
+            found = dist.cmdclass[command] = extensions[command](found)
+            setattr(found, _MARK, True)
+        return found
+
+    dist.get_command_class = get_command_class
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
 

@@ -27,7 +27,8 @@ def build_environment() -> dict[str, str]:
     The user's cache is the test session's own, so the runner is compiled for the first example only.
     """
     variables = {name: value for name, value in os.environ.items() if not name.startswith(_BUILD_SETTINGS)}
-    return {**variables, "TORCHSCRIPT_BUILD_CACHE_DIR": os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"]}
+    cache = os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"]
+    return {**variables, "TORCHSCRIPT_BUILD_CACHE_DIR": cache, "TORCHSCRIPT_BUILD_LAUNCHER": "none"}
 
 
 def run(

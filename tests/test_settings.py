@@ -244,6 +244,24 @@ def test_an_empty_variable_is_none(tmp_path: Path) -> None:
     assert options(tmp_path, "jobs = 3\n", variables={"TORCHSCRIPT_BUILD_JOBS": ""}).jobs == 3
 
 
+@pytest.mark.parametrize("value", ["none", "ccache", "/opt/bin/sccache", "tools/ccache-4.8", "C:\\\\bin\\\\distcc.exe"])
+def test_launchers(tmp_path: Path, value: str) -> None:
+    assert options(tmp_path, f'launcher = "{value}"\n').launcher == value.replace("\\\\", "\\")
+    assert options(tmp_path, variables={"TORCHSCRIPT_BUILD_LAUNCHER": "off"}).launcher == "off"
+
+
+@pytest.mark.parametrize(
+    ("value", "hint"),
+    [("cache", "; did you mean 'ccache'?"), ("/opt/icecc", " (known: auto, none, off, ccache, sccache, distcc)")],
+)
+def test_a_launcher_that_we_do_not_know(tmp_path: Path, value: str, hint: str) -> None:
+    [problem] = problems_of(tmp_path, variables={"TORCHSCRIPT_BUILD_LAUNCHER": value})
+    assert problem == (
+        f"TORCHSCRIPT_BUILD_LAUNCHER: launcher: {value!r} is none that we know, nor a path to one{hint}; "
+        f"CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
+    )
+
+
 def test_cmake_args_of_the_environment_come_after_pyprojects(tmp_path: Path) -> None:
     found = options(tmp_path, 'cmake-args = ["-DA=1"]\n', variables={"TORCHSCRIPT_BUILD_CMAKE_ARGS": "-DB='x y' -DC=2"})
     assert found.cmake_args == ("-DA=1", "-DB=x y", "-DC=2")

@@ -186,9 +186,8 @@ def _options(
     launcher = values.get("launcher")
     if isinstance(launcher, str) and launcher not in LAUNCHERS and not _is_launcher_path(launcher):
         problems.append(
-            f"{sources['launcher']}: launcher must be one of {', '.join(LAUNCHERS)} or a path to one of these, not "
-            f"{launcher!r}{suggestion(launcher, LAUNCHERS)}; another one can be given to CMake: "
-            f"CMAKE_CXX_COMPILER_LAUNCHER"
+            f"{sources['launcher']}: launcher: {launcher!r} is none that we know, nor a path to one"
+            f"{suggestion(launcher, LAUNCHERS)}; CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
         )
     jobs = values.get("jobs")
     if isinstance(jobs, int) and jobs < 1:

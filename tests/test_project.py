@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 from pathlib import Path
 from typing import Callable
@@ -118,7 +119,9 @@ def test_only_what_is_used_is_written() -> None:
 def test_two_runners_compile_the_runner_once() -> None:
     apps = tuple(TorchScriptApp(name=n, package="demo") for n in ("one", "two"))
     files = render_project(make_plan(ProjectSpec(apps=apps)))
-    assert text(files, "CMakeLists.txt").count("ts_add_runner(") == 1
+    assert text(files, "CMakeLists.txt").count("add_subdirectory(runner)") == 1
+    listed = re.findall(r"\w+\.cpp", text(files, "runner/CMakeLists.txt"))
+    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/\w+\.cpp", n))
     assert "apps/one/app_info.cpp" in files
     assert "apps/two/app_info.cpp" in files
 

@@ -87,16 +87,27 @@ def test_the_least_used_entries_go_first(tmp_path: Path) -> None:
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_the_first(tmp_path: Path) -> None:
-    variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"])
-    logs = []
-    for name in ("first", "second"):
-        project = write_project(tmp_path / name, APP)
-        done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables)
+    cache = tmp_path / "cache"
+    variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(cache))
+
+    def build(name: str) -> str:
+        done = run_python("setup.py", "build_ts_app", cwd=tmp_path / name, variables=variables)
         assert done.returncode == 0, done.stdout + done.stderr
-        logs.append(done.stdout)
-    assert "runtime.cpp" not in logs[1]
-    libraries = list(Path(variables["TORCHSCRIPT_BUILD_CACHE_DIR"]).glob("runner/*/libts_runner.a"))
-    assert libraries
-    assert not any(os.fsencode(tmp_path) in library.read_bytes() for library in libraries)
+        return done.stdout
+
+    for name in ("first", "second"):
+        write_project(tmp_path / name, APP)
+    assert "runtime.cpp" in build("first")
+    assert "runtime.cpp" not in build("second")
+    (library,) = cache.glob("runner/*/libts_runner.a")
+    assert os.fsencode(tmp_path) not in library.read_bytes()
     info = run_python("-m", "torchscript_build", "cache", "info", cwd=tmp_path, variables=variables)
-    assert f"{len(libraries)} compiled runners" in info.stdout
+    assert "1 compiled runners" in info.stdout
+
+    # Without the cache's: a tree that has its own gives it again; one that has none configures and compiles.
+    run_python("-m", "torchscript_build", "cache", "clean", cwd=tmp_path, variables=variables)
+    assert "runtime.cpp" not in build("first")
+    assert library.is_file()
+    library.unlink()
+    assert "runtime.cpp" in build("second")
+    assert library.is_file()

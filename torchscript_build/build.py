@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from torchscript_build import cmake, log, project, system
 from torchscript_build.cmake import Artifact
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.places import in_conda_build
 from torchscript_build.plan import BuildPlan, CudaFacts, PlannedApp, PlannedOps, PlannedTarget
-from torchscript_build.runner_cache import ensure_runner
+from torchscript_build.runner_cache import claim_runner, keep_runner
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import locate_library
 
@@ -62,20 +62,22 @@ def build_targets(
     With nothing changed, neither CMake nor a compiler is started. A tree that was made for another libtorch, compiler,
     generator or place is thrown away, not trusted.
     """
-    if any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets):
-        ensure_runner(plan, environment, jobs=jobs)
     state_file = Path(plan.build_dir, STATE)
-    state = _configured(plan, environment, state_file)
-    artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
-    with log.step("build"):
-        cmake.build(
-            plan.tree_dir,
-            plan.toolchain,
-            build_type=plan.build_type,
-            jobs=jobs,
-            variables=environment.variables,
-            targets=[target.name for target in targets],
-        )
+    with_runner = any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
+    with claim_runner(plan) if with_runner else nullcontext():
+        state = _configured(plan, environment, state_file, with_runner=with_runner)
+        artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
+        with log.step("build"):
+            cmake.build(
+                plan.tree_dir,
+                plan.toolchain,
+                build_type=plan.build_type,
+                jobs=jobs,
+                variables=environment.variables,
+                targets=[target.name for target in targets],
+            )
+        if with_runner:
+            keep_runner(plan, _compiled_runner(state))
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
     for component in sorted({component_of(t) for t in targets if t.install}):
@@ -91,7 +93,7 @@ def build_targets(
     return result
 
 
-def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> dict[str, Any]:
+def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
     state = system.read_json(state_file)
     identity, fingerprint = plan.identity(), plan.fingerprint(project.templates_digest())
@@ -101,7 +103,8 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
         system.remove_tree(plan.tree_dir)
         system.remove_tree(plan.stage_dir)
         state = {}
-    if state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file():
+    is_configured = state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file()
+    if is_configured and not (with_runner and _is_runner_elsewhere(plan, state)):
         return state
     from torchscript_build.verify import verify_linked
 
@@ -128,6 +131,19 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path) -> 
     }
     system.write_json(state_file, state)
     return state
+
+
+def _compiled_runner(state: Mapping[str, Any]) -> Optional[Path]:
+    """The runner's library that the tree itself makes; ``None`` where it takes the cache's."""
+    return next((Path(path) for target, _, path in state["artifacts"] if target == "ts_runner"), None)
+
+
+def _is_runner_elsewhere(plan: BuildPlan, state: Mapping[str, Any]) -> bool:
+    """Has the cache lost the runner that a configured tree takes from it, or gained the one that it would compile?"""
+    if plan.runner_library is None:
+        return False
+    made, is_cached = _compiled_runner(state), Path(plan.runner_library).is_file()
+    return not is_cached if made is None else is_cached and not made.exists()
 
 
 def link_headers(plan: BuildPlan) -> None:

@@ -23,9 +23,6 @@ Arguments = list[tuple[str, list[str]]]
 FileSet = Mapping[str, bytes]
 """Relative path with forward slashes → content."""
 
-TORCH_SOURCES = ("runtime.cpp",)
-"""The runner's only sources that include torch's headers."""
-
 KEPT_LIBRARIES = re.compile(r"(lib)?torch(_cuda(_cu|_cpp|_linalg)?|_hip|_xpu)?\.")
 """Libraries that register kernels when they are loaded, and which nothing refers to by a symbol."""
 
@@ -55,9 +52,9 @@ def render_project(plan: BuildPlan) -> FileSet:
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
     files["cmake/TorchScriptBuild.cmake"] = _static("cmake/TorchScriptBuild.cmake")
     calls = []
-    if any(app.template == "runner" for app in plan.apps):
+    with_runner = any(app.template == "runner" for app in plan.apps)
+    if with_runner:
         files.update(runner_sources())
-        calls.append(_runner_call(plan.runner_library))
     if any(app.template == "minimal" for app in plan.apps):
         files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
     for target in plan.targets:
@@ -74,6 +71,8 @@ def render_project(plan: BuildPlan) -> FileSet:
         project=cmake_quote(_target_name(plan.project)),
         source_dir=cmake_quote(Path(plan.source_dir).as_posix()),
         languages=languages(plan),
+        with_runner=with_runner,
+        runner_library=cmake_quote(Path(plan.runner_library).as_posix() if plan.runner_library else ""),
         find_packages=[quoted(_find_package_words(p)) for p in packages],
         calls=calls,
     )
@@ -84,33 +83,9 @@ def render_project(plan: BuildPlan) -> FileSet:
 @functools.cache
 def runner_sources() -> FileSet:
     """The runner's sources, the same in every app."""
-    return {f"runner/{name}": _static(f"apps/runner/{name}") for name in _sources("apps/runner")}
-
-
-def render_runner_project(plan: BuildPlan) -> FileSet:
-    """A project that compiles the runner alone."""
-    return {
-        **render_torch_package(plan.libtorch, folder="cmake/"),
-        **runner_sources(),
-        "cmake/TorchScriptBuild.cmake": _static("cmake/TorchScriptBuild.cmake"),
-        "CMakeLists.txt": render(
-            "project/CMakeLists.txt",
-            project=cmake_quote("runner"),
-            source_dir=cmake_quote(""),
-            languages=["CXX"],
-            find_packages=[],
-            calls=[_runner_call(None)],
-        ),
-    }
-
-
-def _runner_call(library: Optional[str]) -> dict[str, Any]:
-    sources = [name for name in runner_sources() if name.endswith(".cpp")]
-    heavy = [f"runner/{name}" for name in TORCH_SOURCES]
-    arguments = [("SOURCES", quoted(s for s in sources if s not in heavy)), ("TORCH_SOURCES", quoted(heavy))]
-    if library is not None:
-        arguments.append(("LIBRARY", quoted([Path(library).as_posix()])))
-    return {"function": "ts_add_runner", "arguments": arguments}
+    folder = templates_dir() / "apps" / "runner"
+    files = sorted(p for p in folder.rglob("*") if p.suffix in (".cpp", ".h", ".txt"))
+    return {f"runner/{p.relative_to(folder).as_posix()}": p.read_bytes() for p in files}
 
 
 def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: Optional[Path] = None) -> FileSet:
@@ -380,10 +355,6 @@ def render_module(name: str, values: Mapping[str, object], lines: Sequence[str] 
 
 def _static(name: str) -> bytes:
     return (templates_dir() / name).read_bytes()
-
-
-def _sources(folder: str) -> list[str]:
-    return sorted(p.name for p in (templates_dir() / folder).iterdir() if p.suffix in (".cpp", ".h"))
 
 
 def _json(data: Any) -> bytes:

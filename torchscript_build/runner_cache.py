@@ -11,12 +11,12 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
-from torchscript_build import cmake, log, project, system
+from torchscript_build import project, system
 from torchscript_build.plan import BuildPlan
 from torchscript_build.system import Environment
 
@@ -89,50 +89,30 @@ def digest_of(inputs: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def ensure_runner(plan: BuildPlan, environment: Environment, *, jobs: int) -> None:
-    """Compile the plan's runner, unless the cache has it; only one process does at a time.
+@contextlib.contextmanager
+def claim_runner(plan: BuildPlan) -> Iterator[None]:
+    """While the cache lacks the plan's runner, only one process compiles it; the others wait here, and find it."""
+    if plan.runner_library is None or Path(plan.runner_library).is_file():
+        yield
+        return
+    with system.locked(Path(plan.runner_library).parent.parent / ".lock"):
+        yield
 
-    :raises ConfigureError: CMake failed.
-    :raises BuildError: the compiler failed.
+
+def keep_runner(plan: BuildPlan, made: Optional[Path]) -> None:
+    """Put the runner that the build tree has made into the cache, unless it is there; note that it was used.
+
+    :param made: ``None`` where the tree took it from the cache.
     """
     if plan.runner_library is None:
         return
     library = Path(plan.runner_library)
-    if not library.is_file():
-        with system.locked(library.parent.parent / ".lock"):
-            if not library.is_file():
-                _compile(plan, environment, library, jobs=jobs)
-                prune(library.parent.parent)
+    if made is not None and not library.is_file():
+        system.write_json(library.parent / KEY, key_inputs(plan))
+        system.copy_if_changed(made, library)  # last and atomically: an entry with a library is whole
+        prune(library.parent.parent)
     with contextlib.suppress(OSError):
         os.utime(library.parent / KEY)  # used just now
-
-
-def _compile(plan: BuildPlan, environment: Environment, library: Path, *, jobs: int) -> None:
-    folder = Path(plan.build_dir, "runner")
-    source, tree = folder / "project", folder / "tree"
-    system.remove_tree(folder)
-    system.materialize(project.render_runner_project(plan), source)
-    with log.step("compile the runner, once for this libtorch, compiler and flags"):
-        cmake.configure(
-            source,
-            tree,
-            plan.toolchain,
-            build_type=plan.build_type,
-            arguments=plan.cmake_args,
-            variables=environment.variables,
-        )
-        cmake.build(
-            tree,
-            plan.toolchain,
-            build_type=plan.build_type,
-            jobs=jobs,
-            variables=environment.variables,
-            targets=["ts_runner"],
-        )
-    made = next(a.path for a in cmake.read_artifacts(tree, plan.build_type) if a.target == "ts_runner")
-    system.write_json(library.parent / KEY, key_inputs(plan))
-    system.copy_if_changed(made, library)  # last and atomically: an entry with a library is whole
-    system.remove_tree(folder)
 
 
 def list_entries(folder: Path) -> list[Entry]:

@@ -10,7 +10,7 @@
 namespace runner {
 namespace {
 
-using Kind = InputSpec::Kind;
+using InputKind = InputSpec::Kind;
 
 const char* const kDtypes[] = {
     "float16",   "bfloat16",      "float32",     "float64",         "complex32",
@@ -29,8 +29,8 @@ const char* const kAliases[][2] = {
     {"long", "int64"},    {"u2", "uint16"},      {"u4", "uint32"},          {"u8", "uint64"},
 };
 
-[[noreturn]] void fail(const std::string& source, const std::string& what,
-                       const std::string& hint = std::string()) {
+[[noreturn]] void reject(const std::string& source, const std::string& what,
+                         const std::string& hint = std::string()) {
   throw Error(kUsage, "--input " + source + ": " + what, hint);
 }
 
@@ -88,7 +88,7 @@ std::vector<std::int64_t> parse_shape(const std::string& source, const std::stri
   for (const std::string& part : split(text, "x,")) {
     std::int64_t size = 0;
     if (!read_integer(part, &size) || size < 0) {
-      fail(source, "'" + text + "' is not a shape", "a shape is 1x3x224x224, or nothing for 0-d");
+      reject(source, "'" + text + "' is not a shape", "a shape is 1x3x224x224, or nothing for 0-d");
     }
     shape.push_back(size);
   }
@@ -103,7 +103,7 @@ void parse_fill(const std::string& source, const std::string& text, InputSpec* s
   try {
     spec->dtype = canonical_dtype(text.substr(colon + 1));
   } catch (const Error& error) {
-    fail(source, error.what(), error.hint);
+    reject(source, error.what(), error.hint);
   }
 }
 
@@ -128,9 +128,9 @@ bool parse_prefixed(const std::string& source, const std::string& text, InputSpe
   const std::string prefix = text.substr(0, colon);
   const std::string rest = text.substr(colon + 1);
 
-  static const std::pair<const char*, Kind> kFills[] = {
-      {"ones", Kind::kOnes},   {"zeros", Kind::kZeros},   {"rand", Kind::kRand},
-      {"randn", Kind::kRandn}, {"arange", Kind::kArange},
+  static const std::pair<const char*, InputKind> kFills[] = {
+      {"ones", InputKind::kOnes},   {"zeros", InputKind::kZeros},   {"rand", InputKind::kRand},
+      {"randn", InputKind::kRandn}, {"arange", InputKind::kArange},
   };
   for (const auto& fill : kFills) {
     if (prefix == fill.first) {
@@ -140,35 +140,35 @@ bool parse_prefixed(const std::string& source, const std::string& text, InputSpe
     }
   }
   if (prefix == "randint") {
-    spec->kind = Kind::kRandint;
+    spec->kind = InputKind::kRandint;
     if (!read_integer(parse_number_and_fill(source, rest, spec), &spec->integer) ||
         spec->integer < 1) {
-      fail(source, "no upper bound", "randint:1000:1x16 gives numbers from 0 to 999");
+      reject(source, "no upper bound", "randint:1000:1x16 gives numbers from 0 to 999");
     }
   } else if (prefix == "full") {
-    spec->kind = Kind::kFull;
+    spec->kind = InputKind::kFull;
     if (!read_real(parse_number_and_fill(source, rest, spec), &spec->real)) {
-      fail(source, "no value", "full:0.5:1x16 is filled with 0.5");
+      reject(source, "no value", "full:0.5:1x16 is filled with 0.5");
     }
   } else if (prefix == "file" || prefix == "args") {
     spec->text = rest;
-    spec->kind = prefix == "args"          ? Kind::kArgsFile
-                 : ends_with(rest, ".npy") ? Kind::kNpyFile
-                                           : Kind::kPtFile;
+    spec->kind = prefix == "args"          ? InputKind::kArgsFile
+                 : ends_with(rest, ".npy") ? InputKind::kNpyFile
+                                           : InputKind::kPtFile;
   } else if (prefix == "str") {
-    spec->kind = Kind::kString;
+    spec->kind = InputKind::kString;
     spec->text = rest;
   } else if (prefix == "int") {
-    spec->kind = Kind::kInt;
-    if (!read_integer(rest, &spec->integer)) fail(source, "'" + rest + "' is not an integer");
+    spec->kind = InputKind::kInt;
+    if (!read_integer(rest, &spec->integer)) reject(source, "'" + rest + "' is not an integer");
   } else if (prefix == "float") {
-    spec->kind = Kind::kFloat;
-    if (!read_real(rest, &spec->real)) fail(source, "'" + rest + "' is not a number");
+    spec->kind = InputKind::kFloat;
+    if (!read_real(rest, &spec->real)) reject(source, "'" + rest + "' is not a number");
   } else if (prefix == "bool") {
-    spec->kind = Kind::kBool;
-    if (!read_bool(rest, &spec->integer)) fail(source, "'" + rest + "' is not true or false");
+    spec->kind = InputKind::kBool;
+    if (!read_bool(rest, &spec->integer)) reject(source, "'" + rest + "' is not true or false");
   } else if (prefix == "ints" || prefix == "floats" || prefix == "bools" || prefix == "strs") {
-    spec->kind = Kind::kList;
+    spec->kind = InputKind::kList;
     parse_items(source, rest, prefix.substr(0, prefix.size() - 1) + ":", ",", spec);
   } else {
     return false;
@@ -181,29 +181,29 @@ InputSpec parse_spec(const std::string& source, const std::string& text) {
   spec.source = source;
   if (parse_prefixed(source, text, &spec)) return spec;
   if (ends_with(text, ".npy")) {
-    spec.kind = Kind::kNpyFile;
+    spec.kind = InputKind::kNpyFile;
     spec.text = text;
   } else if (ends_with(text, ".pt") || ends_with(text, ".pth")) {
-    spec.kind = Kind::kPtFile;
+    spec.kind = InputKind::kPtFile;
     spec.text = text;
   } else if (starts_with(text, "[") && ends_with(text, "]")) {
-    spec.kind = Kind::kList;
+    spec.kind = InputKind::kList;
     parse_items(source, text.substr(1, text.size() - 2), "", ";", &spec);
   } else if (starts_with(text, "(") && ends_with(text, ")")) {
-    spec.kind = Kind::kTuple;
+    spec.kind = InputKind::kTuple;
     parse_items(source, text.substr(1, text.size() - 2), "", ";", &spec);
   } else if (text == "none" || text == "None") {
-    spec.kind = Kind::kNone;
+    spec.kind = InputKind::kNone;
   } else if (read_integer(text, &spec.integer)) {  // before bool: 1 is a number
-    spec.kind = Kind::kInt;
+    spec.kind = InputKind::kInt;
   } else if (read_bool(text, &spec.integer)) {
-    spec.kind = Kind::kBool;
+    spec.kind = InputKind::kBool;
   } else if (read_real(text, &spec.real)) {
-    spec.kind = Kind::kFloat;
+    spec.kind = InputKind::kFloat;
   } else {
-    fail(source, "not understood",
-         "for example ones:1x3x224x224, rand:1x3:float16, x.npy, x.pt, args:all.pt, 3, true, "
-         "str:text, name=SPEC (see --help)");
+    reject(source, "not understood",
+           "for example ones:1x3x224x224, rand:1x3:float16, x.npy, x.pt, args:all.pt, 3, true, "
+           "str:text, name=SPEC (see --help)");
   }
   return spec;
 }
@@ -233,7 +233,8 @@ InputSpec parse_input(const std::string& source) {
   InputSpec spec = parse_spec(source, named ? source.substr(end + 1) : source);
   if (named) {
     spec.name = source.substr(0, end);
-    if (spec.kind == Kind::kArgsFile) fail(source, "args: supplies all positional arguments");
+    if (spec.kind == InputKind::kArgsFile)
+      reject(source, "args: supplies all positional arguments");
   }
   return spec;
 }

@@ -65,7 +65,7 @@ Element parse_descr(const std::string& path, const std::string& text) {
   fail(path, "dtype '" + descr + "' cannot be read (only numbers and bool)");
 }
 
-std::vector<std::int64_t> parse_shape(const std::string& path, const std::string& text) {
+std::vector<std::int64_t> header_shape(const std::string& path, const std::string& text) {
   const std::size_t end = text.find(')');
   if (text.empty() || text[0] != '(' || end == std::string::npos) {
     fail(path, "damaged .npy header: no shape");
@@ -121,7 +121,7 @@ Header read_header(const std::string& path, std::FILE* file, std::uint64_t file_
   Header header;
   header.element = parse_descr(path, entry(path, text, "descr"));
   header.fortran = entry(path, text, "fortran_order").compare(0, 4, "True") == 0;
-  header.shape = parse_shape(path, entry(path, text, "shape"));
+  header.shape = header_shape(path, entry(path, text, "shape"));
   return header;
 }
 

@@ -14,7 +14,6 @@
 #include <torch/csrc/jit/frontend/error_report.h>
 #include <torch/csrc/jit/runtime/print_handler.h>
 #include <torch/csrc/jit/serialization/import.h>
-#include <torch/csrc/jit/serialization/pickle.h>
 #include <torch/version.h>
 
 #ifdef AT_PER_OPERATOR_HEADERS
@@ -42,6 +41,13 @@
 #include "npy.h"
 #include "pickle.h"
 #include "platform.h"
+
+namespace torch {
+namespace jit {
+// From torch/csrc/jit/serialization/pickle.h, which brings the compiler of TorchScript along.
+TORCH_API c10::IValue pickle_load(const std::vector<char>& data);
+}  // namespace jit
+}  // namespace torch
 
 #define TORCH_AT_LEAST(major, minor) \
   (TORCH_VERSION_MAJOR > (major) ||  \
@@ -533,7 +539,10 @@ IValue to_device(const IValue& value, const at::Device& device) {
   if (value.isGenericDict()) {
     const auto entries = value.toGenericDict();
     c10::impl::GenericDict dict(entries.keyType(), entries.valueType());
-    for (const auto& entry : entries) dict.insert(entry.key(), to_device(entry.value(), device));
+    for (const auto& entry : entries) {
+      const IValue item = to_device(entry.value(), device);
+      dict.insert(entry.key(), item);
+    }
     return IValue(std::move(dict));
   }
   return value;
@@ -675,13 +684,26 @@ torch::jit::Module prepare(torch::jit::Module module, const LoadOptions& options
   return module;
 }
 
-TensorTotals& operator+=(TensorTotals& totals, const at::Tensor& tensor) {
-  if (tensor.defined()) {
-    totals.tensors += 1;
-    totals.elements += tensor.numel();
-    totals.bytes += tensor.numel() * static_cast<std::int64_t>(tensor.element_size());
+void add_tensor(const at::Tensor& tensor, TensorTotals* totals) {
+  if (!tensor.defined()) return;
+  totals->tensors += 1;
+  totals->elements += tensor.numel();
+  totals->bytes += tensor.numel() * static_cast<std::int64_t>(tensor.element_size());
+}
+
+// What Module::parameters() and buffers() list, without their iterators, which compile slowly.
+void add_tensors(const c10::ivalue::Object& object, ModelInfo* info) {
+  const auto type = object.type();
+  for (std::size_t i = 0; i < type->numAttributes(); ++i) {
+    const IValue& value = object.getSlot(i);
+    if (type->getAttribute(i)->is_module()) {
+      add_tensors(*value.toObject(), info);
+    } else if (value.isTensor() && type->is_parameter(i)) {
+      add_tensor(value.toTensor(), &info->parameters);
+    } else if (type->is_buffer(i) && type->getAttribute(i)->isSubtypeOf(c10::TensorType::get())) {
+      add_tensor(value.toTensor(), &info->buffers);
+    }
   }
-  return totals;
 }
 
 }  // namespace
@@ -739,16 +761,16 @@ struct Model::Impl {
 Model::Model(const std::string& path, const LoadOptions& options) : impl_(new Impl) {
   impl_->device = parse_device(options.device);
   impl_->module = load(path, impl_->device);
-  if (!impl_->module.find_method(options.method)) {
+  if (impl_->module.type()->findMethod(options.method) == nullptr) {
     std::string known;
-    for (const auto& method : impl_->module.get_methods()) {
-      known += (known.empty() ? "" : ", ") + method.name();
+    for (const torch::jit::Function* method : impl_->module.type()->methods()) {
+      known += (known.empty() ? "" : ", ") + method->name();
     }
     throw Error(kUsage, path + ": the model has no method " + options.method,
                 known.empty() ? "" : "its methods: " + known);
   }
   impl_->module = prepare(std::move(impl_->module), options);
-  impl_->function = &impl_->module.get_method(options.method).function();
+  impl_->function = impl_->module.type()->findMethod(options.method);
   impl_->arguments = {impl_->module._ivalue()};
 }
 
@@ -903,11 +925,10 @@ BenchmarkResult Model::benchmark(const BenchmarkOptions& options) {
 ModelInfo Model::info() const {
   ModelInfo info;
   info.type = impl_->module.type()->annotation_str();
-  for (const auto& method : impl_->module.get_methods()) {
-    info.methods.push_back(schema_text(method.function()));
+  for (const torch::jit::Function* method : impl_->module.type()->methods()) {
+    info.methods.push_back(schema_text(*method));
   }
-  for (const at::Tensor& tensor : impl_->module.parameters()) info.parameters += tensor;
-  for (const at::Tensor& tensor : impl_->module.buffers()) info.buffers += tensor;
+  add_tensors(*impl_->module._ivalue(), &info);
   return info;
 }
 

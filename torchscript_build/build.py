@@ -152,7 +152,11 @@ def link_headers(plan: BuildPlan) -> None:
     if link != root and (not link.is_symlink() or Path(os.readlink(link)) != root):
         system.remove_tree(link)
         link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(root, target_is_directory=True)
+        try:
+            link.symlink_to(root, target_is_directory=True)
+        except OSError as error:  # a shared folder of a virtual machine, a memory stick
+            problem = f"launcher: {link.parent} can hold no link, which a compiler cache needs ({error.strerror})"
+            raise SettingsError([f"{problem}; set launcher to none"]) from error
 
 
 def cuda_library_dirs(cuda: CudaFacts) -> list[Path]:

@@ -672,9 +672,13 @@ torch::jit::Module prepare(torch::jit::Module module, const LoadOptions& options
     }
 #if TORCH_AT_LEAST(1, 10)
     if (options.optimize) {
+#if TORCH_AT_LEAST(1, 11)
       std::vector<std::string> others;
       if (options.method != "forward") others.push_back(options.method);
       module = torch::jit::optimize_for_inference(module, others);
+#else
+      module = torch::jit::optimize_for_inference(module);
+#endif
     }
 #endif
   } catch (const std::exception& exception) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
 import shutil
@@ -520,3 +521,34 @@ def test_a_plan_is_not_touched_by_building(project: Path, machine: Environment) 
     before = dataclasses.replace(plan)
     build_targets(plan, machine, jobs=1, targets=plan.targets)
     assert plan == before == plan_of(project, machine)
+
+
+# --- precompiled headers -------------------------------------------------------------------------------------------
+
+PRECOMPILED = """\
+[[tool.torchscript-build.ops]]
+name = "many"
+sources = ["src/*.cpp"]
+precompiled-header = true
+"""
+
+
+def test_a_precompiled_header_is_made_once_and_used_by_those_that_begin_with_it(
+    tmp_path: Path, machine: Environment
+) -> None:
+    files = {f"src/f{i}.cpp": f"#include <torch/library.h>\nint f{i}() {{ return {i}; }}\n" for i in range(3)}
+    files["src/apart.cpp"] = "int apart() { return 9; }\n"
+    project = write_project(tmp_path, PRECOMPILED, files=files)
+    environment = machine.with_variables(TORCHSCRIPT_BUILD_LAUNCHER="none")
+    plan = plan_of(project, environment)
+    assert plan.ops[0].headers.precompiled == "torch/library.h"
+    result = build_targets(plan, environment, jobs=2, targets=plan.targets)
+    assert len(list(plan.tree_dir.rglob("cmake_pch.hxx.*ch"))) == 1
+    commands = subprocess.run(
+        ["ninja", "-C", plan.tree_dir, "-t", "commands", "many"], capture_output=True, encoding="utf-8", check=True
+    ).stdout.splitlines()
+    using = {name for name in files for c in commands if f"/{name}.o " in c and "-include" in c and "cmake_pch" in c}
+    assert using == {"src/f0.cpp", "src/f1.cpp", "src/f2.cpp"}
+    library = ctypes.CDLL(str(result.built("many")))
+    assert [getattr(library, f"_Z2f{i}v")() for i in range(3)] == [0, 1, 2]
+    assert library._Z5apartv() == 9

@@ -107,7 +107,8 @@ def build(
     with _edges_kept(tree):
         done = system.run(command, variables={**launcher_settings, **variables})
     if done.returncode != 0:
-        raise BuildError(f"the build failed (exit code {done.returncode})\n{_indent(build_excerpt(done.output))}")
+        words = _indent(build_excerpt(done.output))
+        raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=done.output)
     return "ninja: no work to do." not in done.output
 
 

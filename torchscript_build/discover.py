@@ -9,6 +9,7 @@ from typing import Optional
 
 from torchscript_build.discover_cuda import find_cuda, without_cuda_sources
 from torchscript_build.errors import SettingsError
+from torchscript_build.headers import with_headers
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
@@ -98,4 +99,5 @@ def discover_plan(
             ext_suffix=python.ext_suffix,
         ),
     )
+    plan = with_headers(plan, spec.ops, processors=environment.cpu_count)
     return with_cached_runner(plan, environment) if is_cache_on(spec.options.cache, environment) else plan

@@ -69,7 +69,14 @@ class ConfigureError(TorchScriptBuildError):
 
 
 class BuildError(TorchScriptBuildError):
-    """The compiler or linker failed."""
+    """The compiler or linker failed.
+
+    :param output: all that the build tool printed.
+    """
+
+    def __init__(self, problem: str, *, output: str = "") -> None:
+        super().__init__(problem)
+        self.output = output
 
 
 class ModelError(TorchScriptBuildError):

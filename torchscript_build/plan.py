@@ -88,11 +88,26 @@ class PlannedTarget:
 
 
 @dataclass(frozen=True)
+class PlannedHeaders:
+    """What the sources of a library get in the place of torch's heavy headers."""
+
+    lean: tuple[str, ...] = ()
+    """Sources that get the lean ``torch/extension.h``."""
+    python: tuple[str, ...] = ()
+    """Those of them that get Python's part of it."""
+    precompiled: Optional[str] = None
+    """The header that is compiled once for all sources that begin with it."""
+    without_precompiled: tuple[str, ...] = ()
+    """The other sources, where there is one."""
+
+
+@dataclass(frozen=True)
 class PlannedOps(PlannedTarget):
     """An operator library."""
 
     python_module: bool
     limited_api: Optional[str]
+    headers: PlannedHeaders = PlannedHeaders()
 
 
 @dataclass(frozen=True)

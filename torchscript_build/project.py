@@ -59,6 +59,8 @@ def render_project(plan: BuildPlan) -> FileSet:
         files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
     for target in plan.targets:
         files.update(_awkward_files(target))
+    if any(ops.headers.lean for ops in plan.ops):
+        files.update({f"lean/{name}": _static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")})
     for ops in plan.ops:
         calls.append({"function": "ts_add_ops", "arguments": _ops_arguments(ops, plan)})
     for app in plan.apps:
@@ -173,6 +175,11 @@ def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
     arguments = _target_arguments(ops, ops.sources) + _cuda_arguments(ops, plan)
     if ops.python_module:
         arguments += [("PYTHON_MODULE", []), ("PYTHON_INCLUDE", quoted([plan.python.include or ""]))]
+    headers = ops.headers
+    if headers.lean:
+        arguments += [("LEAN", quoted(headers.lean)), ("LEAN_PYTHON", quoted(headers.python))]
+    if headers.precompiled:
+        arguments += [("PRECOMPILE", quoted([headers.precompiled])), ("APART", quoted(headers.without_precompiled))]
     if ops.limited_api:
         major, minor = (int(part) for part in ops.limited_api.split("."))
         arguments.append(("LIMITED_API", quoted([f"0x{major:02x}{minor:02x}0000"])))

@@ -153,6 +153,8 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
     where = where_of(ops)
     if not ops.sources and not any(p.startswith(f"{where}: sources: ") for p in problems):  # nothing matched
         problems.append(f"{where}: sources is missing")
+    if isinstance(ops.precompiled_header, str) and ops.precompiled_header != "auto":
+        problems.append(f'{where}: precompiled-header must be "auto", true or false, not {ops.precompiled_header!r}')
     if ops.python_binding not in BINDINGS:
         problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
     _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)

@@ -23,7 +23,8 @@ set(_ts_single
     CXX_OPTIONS
     CUDA_OPTIONS
     PYTHON_INCLUDE
-    LIMITED_API)
+    LIMITED_API
+    PRECOMPILE)
 set(_ts_multi
     SOURCES
     OPS
@@ -34,7 +35,10 @@ set(_ts_multi
     LINK_DIRS
     CUDA_FLAGS
     CUDA_INCLUDE_DIRS
-    CUDNN)
+    CUDNN
+    LEAN
+    LEAN_PYTHON
+    APART)
 
 # Compiler options in one argument, for all languages or (LANGUAGE) for one.
 function(_ts_add_options options language)
@@ -70,8 +74,7 @@ endfunction()
 # GCC's garbage collection takes up to a fifth of the time that torch's headers take; without it they need 2 GB.
 function(_ts_collect_less target)
   target_compile_options(
-    "${target}"
-    PRIVATE "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:--param=ggc-min-heapsize=4000000>")
+    "${target}" PRIVATE "$<$<AND:$<COMPILE_LANGUAGE:CXX>,$<CXX_COMPILER_ID:GNU>>:--param=ggc-min-heapsize=4000000>")
 endfunction()
 
 # Stop at a misspelled keyword.
@@ -206,8 +209,7 @@ function(ts_add_runner)
     _ts_hide_paths(${target} "${CMAKE_CURRENT_SOURCE_DIR}")
     _ts_collect_less(${target})
     # The runner calls libtorch and prints: optimizing it further takes a third more time and gains nothing.
-    target_compile_options(
-      ${target} PRIVATE "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU,Clang,AppleClang>>:-O1>")
+    target_compile_options(${target} PRIVATE "$<$<AND:$<CONFIG:Release>,$<CXX_COMPILER_ID:GNU,Clang,AppleClang>>:-O1>")
   endforeach()
 endfunction()
 
@@ -223,8 +225,32 @@ function(ts_add_app)
   _ts_finish_target()
 endfunction()
 
-# ts_add_ops(… [PYTHON_MODULE PYTHON_INCLUDE dir [LIMITED_API 3.9]]): an operator library. PYTHON_MODULE makes it a
-# Python extension module as well, which links libtorch_python.
+# The heavy headers of torch in arg_NAME: the lean form for the sources in arg_LEAN, a precompiled one for all but arg_APART.
+function(_ts_lighten)
+  if(arg_PRECOMPILE)
+    target_precompile_headers("${arg_NAME}" PRIVATE "<${arg_PRECOMPILE}>")
+    set_source_files_properties(${arg_APART} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
+    if(arg_LEAN)
+      target_include_directories("${arg_NAME}" BEFORE PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean")
+    endif()
+    if(arg_LEAN_PYTHON)
+      target_compile_definitions("${arg_NAME}" PRIVATE TORCHSCRIPT_BUILD_WITH_PYTHON)
+    endif()
+  else()
+    set_property(
+      SOURCE ${arg_LEAN}
+      APPEND
+      PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean")
+    set_property(
+      SOURCE ${arg_LEAN_PYTHON}
+      APPEND
+      PROPERTY COMPILE_DEFINITIONS TORCHSCRIPT_BUILD_WITH_PYTHON)
+  endif()
+endfunction()
+
+# ts_add_ops(… [PYTHON_MODULE PYTHON_INCLUDE dir [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…]]
+# [PRECOMPILE header [APART file…]]): an operator library. PYTHON_MODULE makes it a Python extension module as well, which
+# links libtorch_python.
 function(ts_add_ops)
   cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")
   _ts_reject_unparsed(ts_add_ops)
@@ -251,4 +277,5 @@ function(ts_add_ops)
   endif()
   set(arg_COMPONENT ops)
   _ts_finish_target()
+  _ts_lighten()
 endfunction()

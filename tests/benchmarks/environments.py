@@ -52,6 +52,7 @@ class VirtualEnvironment:
             VIRTUAL_ENV=str(self.folder),
             LANG="C.UTF-8",
             CCACHE_DISABLE="1",
+            TORCHSCRIPT_BUILD_LAUNCHER="none",
             SCCACHE_RECACHE="1",
         )
         return {**clean, **more}

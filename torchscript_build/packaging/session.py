@@ -10,10 +10,11 @@ from functools import cached_property
 from pathlib import Path
 
 from torchscript_build import log, system
-from torchscript_build.build import build_lock, build_targets
+from torchscript_build.build import BuildResult, build_lock, build_targets
 from torchscript_build.discover import discover_plan
-from torchscript_build.errors import SettingsError
+from torchscript_build.errors import BuildError, SettingsError
 from torchscript_build.export import Reference, prepare_models
+from torchscript_build.headers import remember_whole_headers, with_whole_headers
 from torchscript_build.loading import load_libraries, read_schemas
 from torchscript_build.model_check import check_models
 from torchscript_build.packaging.loader import MODULE, loader_packages, render_loaders
@@ -77,10 +78,10 @@ def build_ops(session: Session) -> None:
         raise SettingsError(problems)
     plan = session.plan
     say_header(plan)
-    say_advice(registrations)
+    say_advice(plan, registrations)
     wanted = [o for o in plan.ops if o.install or not session.packaged_only]
     with build_lock(plan):
-        result = build_targets(plan, environment, jobs=session.jobs(plan), targets=wanted)
+        plan, result = _build_with_headers(session, wanted)
         built = {o.name: result.built(o.name) for o in wanted}
         schemas = load_libraries(plan, built, environment)
         loaders = render_loaders(spec, plan, registrations, schemas)
@@ -92,6 +93,25 @@ def build_ops(session: Session) -> None:
         if session.destination.source:
             stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
     say_built(built)
+
+
+def _build_with_headers(session: Session, targets: Sequence[PlannedTarget]) -> tuple[BuildPlan, BuildResult]:
+    """Build; sources that fail for want of a name are compiled again with torch's whole headers."""
+    plan, jobs = session.plan, session.jobs(session.plan)
+    while True:
+        try:
+            result = build_targets(plan, session.environment, jobs=jobs, targets=targets)
+        except BuildError as error:
+            whole = with_whole_headers(plan, error.output)
+            if whole is None:
+                raise
+            log.say("-- the lean form of torch's headers may lack something: compiling again with the whole")
+            plan = whole
+        else:
+            if plan is not session.plan:
+                remember_whole_headers(session.plan, plan)
+                vars(session).pop("plan")  # made anew, it is this one
+            return plan, result
 
 
 def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> None:
@@ -216,11 +236,21 @@ def say_header(plan: BuildPlan) -> None:
     log.say(f"-- build folder {plan.build_dir}")
 
 
-def say_advice(registrations: Mapping[str, Registrations]) -> None:
-    """One line for each source with a header that costs much."""
-    for registered in registrations.values():
-        for source, header in registered.heavy:
-            log.say(f"-- advice: {source} includes {header}: {HEAVY_HEADERS[header]}")
+def say_advice(plan: BuildPlan, registrations: Mapping[str, Registrations]) -> None:
+    """What happens to sources with a header that costs much, or one line of advice for each."""
+    for ops in plan.ops:
+        headers = ops.headers
+        lean = {Path(s).name for s in headers.lean}
+        if lean:
+            log.say(
+                f"-- {ops.name}: lean torch headers for {len(lean)} sources, {len(headers.python)} of them with Python"
+            )
+        if headers.precompiled:
+            log.say(f"-- {ops.name}: {headers.precompiled} is compiled once for all sources that begin with it")
+            continue
+        for source, header in registrations[ops.name].heavy:
+            if source not in lean:
+                log.say(f"-- advice: {source} includes {header}: {HEAVY_HEADERS[header]}")
 
 
 def say_built(built: Mapping[str, Path]) -> None:

@@ -1,0 +1,224 @@
+"""What sources need of torch's heavy headers, what a plan makes of it, and that the lean ones really do."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+from support import clean_variables, make_plan, run_python, write, write_project
+
+from torchscript_build.headers import (
+    HeaderUse,
+    plan_headers,
+    read_header_use,
+    remember_whole_headers,
+    with_headers,
+    with_whole_headers,
+)
+from torchscript_build.plan import BuildPlan, PlannedHeaders
+from torchscript_build.specs import OpLibrary, ProjectSpec
+from torchscript_build.toolchain.launchers import Launcher
+
+EXTENSION = "#include <torch/extension.h>\n"
+PLAIN = EXTENSION + "torch::Tensor twice(const torch::Tensor& x) { return x + torch::relu(x); }\n"
+PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (PLAIN, HeaderUse("torch/extension.h", lean=True)),
+        ("// first\n#include <vector>\n" + PLAIN, HeaderUse("torch/extension.h", lean=True)),
+        ('#include "torch/torch.h"\n', HeaderUse("torch/torch.h", lean=True)),
+        (PYTHON, HeaderUse("torch/extension.h", lean=True, python=True)),
+        (EXTENSION + "namespace py = pybind11;", HeaderUse("torch/extension.h", lean=True, python=True)),
+        (EXTENSION + "PyObject* o;", HeaderUse("torch/extension.h", lean=True, python=True)),
+        (EXTENSION + "// torch::nn, pybind11\n", HeaderUse("torch/extension.h", lean=True)),
+        (EXTENSION + "torch::nn::Linear l(1, 1);", HeaderUse("torch/extension.h")),
+        (EXTENSION + "auto m = torch::jit::load(f);", HeaderUse("torch/extension.h")),
+        (EXTENSION + "torch :: save(x, f);", HeaderUse("torch/extension.h")),
+        (EXTENSION + "using namespace torch;", HeaderUse("torch/extension.h")),
+        (EXTENSION + "using namespace torch::indexing;", HeaderUse("torch/extension.h")),
+        (EXTENSION + "namespace t = torch;", HeaderUse("torch/extension.h")),
+        (EXTENSION + "TORCH_MODULE(Net);", HeaderUse("torch/extension.h")),
+        ("#define X 1\n" + PLAIN, HeaderUse(None, lean=True)),  # could change what the header means
+        ('#include "own.h"\n' + PLAIN, HeaderUse(None, python=True)),  # own.h is not there
+        ("#include <torch/script.h>\n", HeaderUse("torch/script.h")),
+        ("#include <ATen/core/Tensor.h>\n", HeaderUse()),
+        ("", HeaderUse()),
+    ],
+)
+def test_what_a_source_needs(tmp_path: Path, text: str, expected: HeaderUse) -> None:
+    assert read_header_use(write(tmp_path / "a.cpp", text)) == expected
+
+
+def test_what_a_source_needs_through_its_own_headers(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.cpp", PLAIN + '#include "own.h"\n')
+    write(tmp_path / "include/own.h", '#pragma once\n#include "deep.h"\n#include "own.h"\n')
+    deep = write(tmp_path / "include/deep.h", "int f();\n")
+    folders = [str(tmp_path / "include")]
+    assert read_header_use(source, folders) == HeaderUse("torch/extension.h", lean=True)
+    deep.write_text("torch::optim::SGD* f();")
+    assert not read_header_use(source, folders).lean
+    deep.write_text("PyObject* f();")
+    assert read_header_use(source, folders).python
+
+
+def test_without_a_precompiled_header_each_source_gets_its_own() -> None:
+    uses = {
+        "a.cpp": HeaderUse("torch/extension.h", lean=True),
+        "b.cpp": HeaderUse("torch/extension.h", lean=True, python=True),
+        "c.cpp": HeaderUse("torch/extension.h", python=True),
+        "d.cpp": HeaderUse(),
+    }
+    assert plan_headers(uses, [*uses, "k.cu"], precompile=False) == PlannedHeaders(("a.cpp", "b.cpp"), ("b.cpp",))
+
+
+def test_a_precompiled_header_is_the_same_for_all_that_share_it() -> None:
+    lean = HeaderUse("torch/extension.h", lean=True)
+    uses = {"a.cpp": lean, "b.cpp": dataclasses.replace(lean, python=True), "d.cpp": HeaderUse("torch/torch.h")}
+    both = ("a.cpp", "b.cpp")
+    assert plan_headers(uses, [*uses, "k.cu"], precompile=True) == PlannedHeaders(
+        both, both, "torch/extension.h", ("d.cpp", "k.cu")
+    )
+    uses["b.cpp"] = HeaderUse("torch/extension.h")
+    planned = plan_headers(uses, list(uses), precompile=True)
+    assert planned == PlannedHeaders((), (), "torch/extension.h", ("d.cpp",))
+    assert plan_headers({"d.cpp": HeaderUse()}, ["d.cpp"], precompile=True) == PlannedHeaders()
+
+
+def planned(folder: Path, count: int, processors: int, **changes: object) -> BuildPlan:
+    """The plan of a library of some sources with ``torch/extension.h``."""
+    sources = tuple(str(write(folder / f"s{i}.cpp", PLAIN)) for i in range(count))
+    ops = OpLibrary(name="ops", package="demo", sources=sources, **changes)  # type: ignore[arg-type]
+    plan = make_plan(ProjectSpec(ops=(ops,)))
+    plan = dataclasses.replace(plan, build_dir=str(folder / "build"))
+    return with_headers(plan, [ops], processors=processors)
+
+
+@pytest.mark.parametrize(
+    ("count", "processors", "setting", "precompiled"),
+    [(9, 2, "auto", False), (10, 2, "auto", True), (10, 4, "auto", False), (1, 8, True, True), (50, 1, False, False)],
+)
+def test_when_a_header_is_precompiled(
+    tmp_path: Path, count: int, processors: int, setting: object, precompiled: bool
+) -> None:
+    (ops,) = planned(tmp_path, count, processors, precompiled_header=setting).ops
+    assert (ops.headers.precompiled == "torch/extension.h") is precompiled
+    assert len(ops.headers.lean) == count
+
+
+def test_a_launcher_that_cannot_use_a_precompiled_header_gets_none(tmp_path: Path) -> None:
+    plan = planned(tmp_path, 10, 2)
+    spec = OpLibrary(name="ops", package="demo", sources=plan.ops[0].sources)
+    for precompiles in (False, True):
+        launcher = Launcher("sccache", "/usr/bin/sccache", "1", "PATH", precompiles=precompiles)
+        through = dataclasses.replace(plan, toolchain=dataclasses.replace(plan.toolchain, launcher=launcher))
+        (ops,) = with_headers(through, [spec], processors=2).ops
+        assert (ops.headers.precompiled is not None) is precompiles
+
+
+@pytest.mark.parametrize(("version", "lean"), [("2.0.1", False), ("2.1.0", True), ("2.15.1", True), ("2.16.0", False)])
+def test_lean_headers_are_for_releases_that_they_are_known_to_fit(tmp_path: Path, version: str, lean: bool) -> None:
+    plan = planned(tmp_path, 1, 1)
+    spec = OpLibrary(name="ops", package="demo", sources=plan.ops[0].sources)
+    other = dataclasses.replace(plan, libtorch=dataclasses.replace(plan.libtorch, version=version))
+    assert bool(with_headers(other, [spec], processors=1).ops[0].headers.lean) is lean
+    off = dataclasses.replace(spec, lean_headers=False)
+    assert not with_headers(plan, [off], processors=1).ops[0].headers.lean
+
+
+NINJA = """\
+[1/3] Building CXX object CMakeFiles/ops.dir/s0.cpp.o
+FAILED: CMakeFiles/ops.dir/src/s1.cpp.o
+c++ -c s1.cpp
+s1.cpp:2:8: error: {}
+"""
+
+
+def test_what_failed_for_want_of_a_name_gets_the_whole_headers_and_keeps_them(tmp_path: Path) -> None:
+    plan = planned(tmp_path, 3, 3)
+    whole = with_whole_headers(plan, NINJA.format("'nn' is not a member of 'torch'"))
+    assert whole is not None
+    names = [Path(s).name for s in whole.ops[0].headers.lean]
+    assert names == ["s0.cpp", "s2.cpp"]
+    assert with_whole_headers(whole, NINJA.format("'nn' is not a member of 'torch'")) is None  # it was not that
+    remember_whole_headers(plan, whole)
+    assert planned(tmp_path, 3, 3).ops == whole.ops
+
+
+@pytest.mark.parametrize("words", ["expected ';' before '}' token", "static assertion failed"])
+def test_another_mistake_is_not_compiled_again(tmp_path: Path, words: str) -> None:
+    assert with_whole_headers(planned(tmp_path, 3, 3), NINJA.format(words)) is None
+
+
+def test_make_says_it_otherwise(tmp_path: Path) -> None:
+    output = "s1.cpp:1:1: error: unknown type name 'SGD'\nmake[2]: *** [CMakeFiles/x.make:9: a/src/s1.cpp.o] Error 1\n"
+    whole = with_whole_headers(planned(tmp_path, 3, 3), output)
+    assert whole is not None
+    assert len(whole.ops[0].headers.lean) == 2
+
+
+OPS = """\
+[[tool.torchscript-build.ops]]
+name = "lean"
+sources = ["plain.cpp", "hidden.cpp", "bindings.cpp"]
+python-module = true
+precompiled-header = {precompiled}
+"""
+SOURCES = {
+    "plain.cpp": """\
+#include <torch/extension.h>
+struct Twice : torch::autograd::Function<Twice> {
+  static at::Tensor forward(torch::autograd::AutogradContext*, const at::Tensor& x) { return x * 2; }
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext*, torch::autograd::variable_list g) {
+    return {g[0] * 2};
+  }
+};
+torch::Tensor twice(const torch::Tensor& x) {
+  TORCH_CHECK(x.dim() > 0, "no scalar");
+  return Twice::apply(x) + torch::zeros({1}, torch::kFloat32);
+}
+""",
+    # A macro hides from a reader of names what the compiler then misses.
+    "hidden.cpp": """\
+#include <torch/extension.h>
+#define FROM(space, name) space::name
+using Layer = FROM(torch, nn)::Linear;
+torch::Tensor linear(const torch::Tensor& x) {
+  Layer layer(FROM(torch, nn)::LinearOptions(2, 1).bias(false));
+  torch::NoGradGuard guard;
+  layer->weight.fill_(3);
+  return layer->forward(x);
+}
+""",
+    "bindings.cpp": """\
+#include <torch/extension.h>
+torch::Tensor twice(const torch::Tensor& x);
+torch::Tensor linear(const torch::Tensor& x);
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("twice", &twice);
+  m.def("linear", &linear);
+}
+""",
+}
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+def test_lean_headers_compile_and_what_needs_more_is_compiled_with_the_whole(tmp_path: Path) -> None:
+    project = write_project(tmp_path, OPS.format(precompiled="false"), files=SOURCES)
+    done = run_python("setup.py", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "lean torch headers for 3 sources, 1 of them with Python" in done.stdout
+    assert done.stdout.count("compiling again with the whole") == 1
+    code = (
+        "import torch; from demo import lean; x = torch.ones(1, 2, requires_grad=True); y = lean.twice(x);"
+        "y.sum().backward(); print(y.tolist(), x.grad.tolist(), lean.linear(x).tolist())"
+    )
+    printed = run_python("-c", code, cwd=project, variables=clean_variables())
+    assert printed.stdout.strip() == "[[2.0, 2.0]] [[2.0, 2.0]] [[6.0]]", printed.stderr
+    again = run_python("setup.py", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
+    assert "lean torch headers for 2 sources" in again.stdout
+    assert "no work to do" in again.stdout

@@ -11,7 +11,8 @@ from typing import Any, Optional
 
 from torchscript_build import cmake, log, project, system
 from torchscript_build.cmake import Artifact
-from torchscript_build.errors import SettingsError
+from torchscript_build.compiler_cache import forget_compiler, keep_compiler, seed_tree
+from torchscript_build.errors import ConfigureError, SettingsError
 from torchscript_build.libtorch.places import in_conda_build
 from torchscript_build.plan import BuildPlan, CudaFacts, PlannedApp, PlannedOps, PlannedTarget
 from torchscript_build.runner_cache import claim_runner, keep_runner
@@ -113,15 +114,19 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     link_headers(plan)
     with log.step("configure"):
         system.materialize(project.render_project(plan), plan.project_dir)
-        cmake.configure(
-            plan.project_dir,
-            plan.tree_dir,
-            plan.toolchain,
-            build_type=plan.build_type,
-            arguments=[*cuda_arguments(plan), *plan.cmake_args],
-            variables=environment.variables,
-            languages=project.languages(plan),
-        )
+        known = seed_tree(plan)
+        try:
+            _configure(plan, environment, known)
+        except ConfigureError:
+            if not known:
+                raise
+            log.say("-- configuring again, without what was known of the compiler")
+            forget_compiler(plan)
+            system.remove_tree(plan.tree_dir)
+            known = []
+            _configure(plan, environment, known)
+        if not known:
+            keep_compiler(plan)
     verify_linked([*named, *cmake.read_linked_files(plan.tree_dir, plan.build_type)], plan.libtorch)
     artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
     state = {
@@ -131,6 +136,18 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     }
     system.write_json(state_file, state)
     return state
+
+
+def _configure(plan: BuildPlan, environment: Environment, known: Sequence[str]) -> None:
+    cmake.configure(
+        plan.project_dir,
+        plan.tree_dir,
+        plan.toolchain,
+        build_type=plan.build_type,
+        arguments=[*known, *cuda_arguments(plan), *plan.cmake_args],
+        variables=environment.variables,
+        languages=project.languages(plan),
+    )
 
 
 def _compiled_runner(state: Mapping[str, Any]) -> Optional[Path]:

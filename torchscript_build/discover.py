@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build.compiler_cache import with_known_compiler
 from torchscript_build.discover_cuda import find_cuda, without_cuda_sources
 from torchscript_build.errors import SettingsError
 from torchscript_build.headers import with_headers
@@ -100,4 +101,6 @@ def discover_plan(
         ),
     )
     plan = with_headers(plan, spec.ops, processors=environment.cpu_count)
-    return with_cached_runner(plan, environment) if is_cache_on(spec.options.cache, environment) else plan
+    if not is_cache_on(spec.options.cache, environment):
+        return plan
+    return with_known_compiler(with_cached_runner(plan, environment), environment)

@@ -192,6 +192,8 @@ class BuildPlan:
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
     cmake: tuple[PlannedProject, ...]
+    known_compiler: Optional[str] = None
+    """Where what CMake found out about the compiler is, or will be, kept; ``None``: nowhere."""
 
     @property
     def targets(self) -> tuple[PlannedTarget, ...]:
@@ -242,7 +244,7 @@ class BuildPlan:
     def fingerprint(self, extra: bytes = b"") -> str:
         """A digest of everything that configure depends on; models are made apart from CMake and do not count."""
         data = self.to_json()
-        del data["models"], data["cmake"]
+        del data["models"], data["cmake"], data["known_compiler"]
         return _digest(data, extra)
 
     def identity(self) -> str:

@@ -68,14 +68,14 @@ def key_inputs(plan: BuildPlan) -> dict[str, Any]:
         "definitions": list(libtorch.definitions),
         "cxx_standard": libtorch.cxx_standard,
         "platform": [libtorch.platform, libtorch.machine],
-        "compiler": [*tools.cxx.command, tools.cxx.id, tools.cxx.version, *_stamps(tools.cxx.command)],
+        "compiler": [*tools.cxx.command, tools.cxx.id, tools.cxx.version, *compiler_stamps(tools.cxx.command)],
         "build_type": plan.build_type,
         "flags": dict(plan.flags),
         "cmake_args": list(plan.cmake_args),
     }
 
 
-def _stamps(command: tuple[str, ...]) -> list[str]:
+def compiler_stamps(command: tuple[str, ...]) -> list[str]:
     """Size and time of the compiler itself, behind its links: a patched one of the same version is another one."""
     found = []
     for word in command:

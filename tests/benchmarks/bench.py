@@ -147,13 +147,17 @@ class Bench:
         return project
 
 
-def configure_command(output: str) -> list[str]:
+def configure_command(output: str, *, known: bool = True) -> list[str]:
     """The words of the last CMake configure that our build printed.
 
+    :param known: keep what makes CMake take what it found out about the compiler in another tree.
     :raises BenchmarkError: it printed none.
     """
     for line in reversed(output.splitlines()):
         words = shlex.split(line[2:]) if line.startswith("+ ") else []
         if "-S" in words and "-B" in words:
+            if "-C" in words and not known:
+                at = words.index("-C")
+                words = [w for w in (*words[:at], *words[at + 2 :]) if "PLATFORM_INFO" not in w]
             return words
     raise BenchmarkError("our build printed no command that configures")

@@ -179,11 +179,15 @@ function(_ts_finish_target)
 endfunction()
 
 # ts_add_runner(SOURCES file… TORCH_SOURCES file… [LIBRARY file]): the runner, main() included, once for all apps of the
-# project. LIBRARY is the same, compiled before; where it is gone, the sources serve.
+# project. LIBRARY is the same, compiled before; where it is gone, and in a tree that has compiled it once, the sources
+# serve.
 function(ts_add_runner)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "LIBRARY" "SOURCES;TORCH_SOURCES")
   _ts_reject_unparsed(ts_add_runner)
-  if(arg_LIBRARY AND EXISTS "${arg_LIBRARY}")
+  set(own "${CMAKE_CURRENT_BINARY_DIR}/${CMAKE_STATIC_LIBRARY_PREFIX}ts_runner${CMAKE_STATIC_LIBRARY_SUFFIX}")
+  if(arg_LIBRARY
+     AND EXISTS "${arg_LIBRARY}"
+     AND NOT EXISTS "${own}")
     add_library(ts_runner STATIC IMPORTED GLOBAL)
     set_target_properties(ts_runner PROPERTIES IMPORTED_LOCATION "${arg_LIBRARY}")
     target_include_directories(ts_runner INTERFACE "${CMAKE_CURRENT_SOURCE_DIR}")

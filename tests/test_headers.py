@@ -72,20 +72,21 @@ def test_without_a_precompiled_header_each_source_gets_its_own() -> None:
         "c.cpp": HeaderUse("torch/extension.h", python=True),
         "d.cpp": HeaderUse(),
     }
-    assert plan_headers(uses, [*uses, "k.cu"], precompile=False) == PlannedHeaders(("a.cpp", "b.cpp"), ("b.cpp",))
+    assert plan_headers(uses, [*uses, "k.cu"], precompile=None) == PlannedHeaders(("a.cpp", "b.cpp"), ("b.cpp",))
 
 
 def test_a_precompiled_header_is_the_same_for_all_that_share_it() -> None:
     lean = HeaderUse("torch/extension.h", lean=True)
     uses = {"a.cpp": lean, "b.cpp": dataclasses.replace(lean, python=True), "d.cpp": HeaderUse("torch/torch.h")}
     both = ("a.cpp", "b.cpp")
-    assert plan_headers(uses, [*uses, "k.cu"], precompile=True) == PlannedHeaders(
+    assert plan_headers(uses, [*uses, "k.cu"], precompile=2) == PlannedHeaders(
         both, both, "torch/extension.h", ("d.cpp", "k.cu")
     )
+    assert plan_headers(uses, list(uses), precompile=3).precompiled is None
     uses["b.cpp"] = HeaderUse("torch/extension.h")
-    planned = plan_headers(uses, list(uses), precompile=True)
+    planned = plan_headers(uses, list(uses), precompile=1)
     assert planned == PlannedHeaders((), (), "torch/extension.h", ("d.cpp",))
-    assert plan_headers({"d.cpp": HeaderUse()}, ["d.cpp"], precompile=True) == PlannedHeaders()
+    assert plan_headers({"d.cpp": HeaderUse()}, ["d.cpp"], precompile=1) == PlannedHeaders()
 
 
 def planned(folder: Path, count: int, processors: int, **changes: object) -> BuildPlan:

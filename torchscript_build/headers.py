@@ -76,22 +76,25 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
     def decide(ops: PlannedOps) -> PlannedOps:
         spec = asked[ops.name]
         uses = {s: read_header_use(Path(s), ops.include_dirs) for s in ops.sources if not s.endswith((".cu", ".c"))}
-        if spec.lean_headers and can_be_lean:
-            uses = {s: dataclasses.replace(u, lean=u.lean and s not in whole) for s, u in uses.items()}
+        lean = spec.lean_headers and can_be_lean
+        uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
+        if spec.precompiled_header == "auto":
+            at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
         else:
-            uses = {s: dataclasses.replace(u, lean=False) for s, u in uses.items()}
-        pays = can_precompile and len(uses) >= FILES_PER_PROCESSOR * processors
-        wanted = pays if spec.precompiled_header == "auto" else bool(spec.precompiled_header)
-        return dataclasses.replace(ops, headers=plan_headers(uses, ops.sources, precompile=wanted))
+            at_least = 1 if spec.precompiled_header else None
+        return dataclasses.replace(ops, headers=plan_headers(uses, ops.sources, precompile=at_least))
 
     return dataclasses.replace(plan, ops=tuple(map(decide, plan.ops)))
 
 
-def plan_headers(uses: Mapping[str, HeaderUse], sources: Sequence[str], *, precompile: bool) -> PlannedHeaders:
-    """The decision for one library; a precompiled header means the same in all sources that share it."""
+def plan_headers(uses: Mapping[str, HeaderUse], sources: Sequence[str], *, precompile: Optional[int]) -> PlannedHeaders:
+    """The decision for one library; a precompiled header means the same in all sources that share it.
+
+    :param precompile: how many sources must share a header for it to be precompiled; ``None``: never.
+    """
     counts = Counter(use.header for use in uses.values() if use.header)
-    header = min(counts, key=lambda h: (-counts[h], h)) if precompile and counts else None
-    if header is None:
+    header = min(counts, key=lambda h: (-counts[h], h)) if counts else None
+    if header is None or precompile is None or counts[header] < precompile:
         lean = tuple(s for s, use in uses.items() if use.lean)
         return PlannedHeaders(lean=lean, python=tuple(s for s in lean if uses[s].python))
     sharing = tuple(s for s, use in uses.items() if use.header == header)

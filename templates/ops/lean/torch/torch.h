@@ -26,3 +26,8 @@
 #if __has_include(<torch/xpu.h>)
 #include <torch/xpu.h>
 #endif
+
+// As torch's own does in a Python module.
+#if defined(TORCH_API_INCLUDE_EXTENSION_H) && defined(TORCHSCRIPT_BUILD_WITH_PYTHON)
+#include <torch/extension.h>
+#endif

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from benchmarks import environments, ninja_log, projects
+from benchmarks import environments, projects
 from benchmarks.bench import configure_command
 from benchmarks.case_programs import weigh
 from benchmarks.cases import CASES
@@ -200,31 +200,6 @@ def test_markdown_file_begins_with_the_machine(tmp_path: Path) -> None:
     assert file.read_text(encoding="utf-8") == (
         f"{BEGIN}\nCPU: one, 2 cores; Python: 3.11.\n\n{TABLE}\n\n```\nnote\n```\n{END}\n"
     )
-
-
-LOG = "# ninja log v7\n0\t900\t1700000000\tlosses.cpp.o\taa11\n0\t800\t1700000001\tboxes.cpp.o\tbb22\n"
-LINKED = "900\t950\t1700000002\t_C.cpython-311-x86_64-linux-gnu.so\tcc33\n"
-
-
-def test_entries_of_a_ninja_log() -> None:
-    first, second = ninja_log.parse_log(LOG)
-    assert first == ninja_log.Ran("losses.cpp.o", 0, 900, 1700000000, "aa11")
-    assert second.output == "boxes.cpp.o"
-
-
-def test_outputs_made_between_two_logs() -> None:
-    after = LOG + LINKED + "0\t700\t1700000009\tlosses.cpp.o\taa11\n"
-    assert ninja_log.new_outputs(LOG, after) == ["_C.cpython-311-x86_64-linux-gnu.so", "losses.cpp.o"]
-
-
-def test_a_log_that_ninja_rewrote_has_nothing_new_but_what_ran() -> None:
-    reordered = "".join([LOG.splitlines(True)[0], *reversed(LOG.splitlines(True)[1:])])
-    assert ninja_log.new_outputs(LOG, reordered) == []
-
-
-def test_kinds_of_outputs() -> None:
-    outputs = ["a/losses.cpp.o", "_C.cpython-311-x86_64-linux-gnu.so", "cmake_pch.hxx.gch", "build.ninja"]
-    assert ninja_log.count_kinds(outputs) == {"compiled": 1, "linked": 1, "other": 2}
 
 
 IMPORT_TIME = """\

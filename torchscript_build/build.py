@@ -114,19 +114,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     link_headers(plan)
     with log.step("configure"):
         system.materialize(project.render_project(plan), plan.project_dir)
-        known = seed_tree(plan)
-        try:
-            _configure(plan, environment, known)
-        except ConfigureError:
-            if not known:
-                raise
-            log.say("-- configuring again, without what was known of the compiler")
-            forget_compiler(plan)
-            system.remove_tree(plan.tree_dir)
-            known = []
-            _configure(plan, environment, known)
-        if not known:
-            keep_compiler(plan)
+        _configure(plan, environment)
     verify_linked([*named, *cmake.read_linked_files(plan.tree_dir, plan.build_type)], plan.libtorch)
     artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
     state = {
@@ -138,16 +126,29 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     return state
 
 
-def _configure(plan: BuildPlan, environment: Environment, known: Sequence[str]) -> None:
-    cmake.configure(
-        plan.project_dir,
-        plan.tree_dir,
-        plan.toolchain,
-        build_type=plan.build_type,
-        arguments=[*known, *cuda_arguments(plan), *plan.cmake_args],
-        variables=environment.variables,
-        languages=project.languages(plan),
-    )
+def _configure(plan: BuildPlan, environment: Environment) -> None:
+    """Configure with what is known of the compiler; where that fails, without, and keep what CMake finds out."""
+    known = seed_tree(plan)
+    try:
+        cmake.configure(
+            plan.project_dir,
+            plan.tree_dir,
+            plan.toolchain,
+            build_type=plan.build_type,
+            arguments=[*known, *cuda_arguments(plan), *plan.cmake_args],
+            variables=environment.variables,
+            languages=project.languages(plan),
+        )
+    except ConfigureError:
+        if not known:
+            raise
+        log.say("-- configuring again, without what was known of the compiler")
+        forget_compiler(plan)
+        system.remove_tree(plan.tree_dir)
+        _configure(plan, environment)
+        return
+    if not known:
+        keep_compiler(plan)
 
 
 def _compiled_runner(state: Mapping[str, Any]) -> Optional[Path]:

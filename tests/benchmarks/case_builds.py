@@ -8,11 +8,13 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from torchscript_build.log import Edge
+from torchscript_build.ninja_log import edges_of_run
+
 from . import projects
 from .bench import Bench, configure_command
 from .figures import AtMost, AtMostRatio, Holds, Outcome, Row, Sample, fit_line, median_cpu, quantity
 from .measure import BenchmarkError, Finished, alternate, read_available, run, say
-from .ninja_log import count_kinds, new_outputs
 
 CLASSIC = "the tutorial, Release"
 EXTENSION = "BuildExtension"
@@ -193,23 +195,23 @@ def check_same(bench: Bench) -> None:
 def one_source(bench: Bench) -> Outcome:
     """One edited source of eight."""
     library, extension = bench.ops(), bench.extension()
-    made: list[list[str]] = []
+    edges: list[list[Edge]] = []
 
     def ours() -> Sample:
-        projects.change_source(library, len(made))
+        projects.change_source(library, len(edges))
         before = read_logs(library)
         done = bench.run_ours(bench.setup_ours("build_ts_ops"), library)
-        made.append(new_outputs(before, read_logs(library)))
+        edges.append(edges_of_run(before, read_logs(library), began=0.0))
         return done.sample
 
     def theirs() -> Sample:
-        projects.change_source(extension, len(made))
+        projects.change_source(extension, len(edges))
         return bench.run_theirs(bench.setup_theirs, extension).sample
 
     samples, peer = alternate(bench.rounds, ours, theirs, label="one-source")
     what = "one changed source of eight"
-    kinds = [count_kinds(outputs) for outputs in made]
-    only = all(k == {"compiled": 1, "linked": 1, "other": 0} for k in kinds)
+    only = all(sorted(edge.kind for edge in run) == ["compile", "link"] for run in edges)
+    made = [[output for edge in run for output in edge.outputs] for run in edges]
     return Outcome(
         [
             Row("one-source", what, samples, EXTENSION, peer),

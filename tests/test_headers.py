@@ -50,7 +50,8 @@ PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
     ],
 )
 def test_what_a_source_needs(tmp_path: Path, text: str, expected: HeaderUse) -> None:
-    assert read_header_use(write(tmp_path / "a.cpp", text)) == expected
+    found = read_header_use(write(tmp_path / "a.cpp", text))
+    assert dataclasses.replace(found, umbrella=None) == expected
 
 
 def test_what_a_source_needs_through_its_own_headers(tmp_path: Path) -> None:
@@ -58,11 +59,26 @@ def test_what_a_source_needs_through_its_own_headers(tmp_path: Path) -> None:
     write(tmp_path / "include/own.h", '#pragma once\n#include "deep.h"\n#include "own.h"\n')
     deep = write(tmp_path / "include/deep.h", "int f();\n")
     folders = [str(tmp_path / "include")]
-    assert read_header_use(source, folders) == HeaderUse("torch/extension.h", lean=True)
+    assert read_header_use(source, folders) == HeaderUse("torch/extension.h", "torch/extension.h", lean=True)
     deep.write_text("torch::optim::SGD* f();")
     assert not read_header_use(source, folders).lean
     deep.write_text("PyObject* f();")
     assert read_header_use(source, folders).python
+
+
+def test_sources_that_keep_a_heavy_header_are_told(tmp_path: Path) -> None:
+    texts = {
+        "one.cpp": "#include <torch/extension.h>\n# include <torch/extension.h>\nusing namespace torch;\n",
+        "two.cpp": '// #include <torch/torch.h>\n#include "torch/library.h"\n',
+        "three.cpp": "#include <torch/torch.h>\ntorch::nn::Linear l(1, 1);\n",
+        "lean.cpp": "#include <torch/torch.h>\n",
+    }
+    uses = {name: read_header_use(write(tmp_path / name, text)) for name, text in texts.items()}
+    headers = plan_headers(uses, list(uses), precompile=None)
+    assert [pair for pair in headers.heavy if pair[0] not in headers.lean] == [
+        ("one.cpp", "torch/extension.h"),
+        ("three.cpp", "torch/torch.h"),
+    ]
 
 
 def test_without_a_precompiled_header_each_source_gets_its_own() -> None:

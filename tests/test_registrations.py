@@ -107,16 +107,6 @@ def test_an_unfinished_file_is_left_to_the_compiler() -> None:
     assert parse_registrations("TORCH_LIBRARY(a, m").owners == ("a",)
 
 
-def test_heavy_headers(tmp_path: Path) -> None:
-    one = write(tmp_path / "one.cpp", "#include <torch/extension.h>\n# include <torch/extension.h>\n")
-    two = write(tmp_path / "two.cpp", '// #include <torch/torch.h>\n#include "torch/library.h"\n')
-    three = write(tmp_path / "three.cpp", "#include <torch/torch.h>\n")
-    assert read_registrations([one, two, three]).heavy == (
-        ("one.cpp", "torch/extension.h"),
-        ("three.cpp", "torch/torch.h"),
-    )
-
-
 def test_sources_add_up_and_missing_ones_are_left_to_the_compiler(tmp_path: Path) -> None:
     one = write(tmp_path / "one.cpp", BASIC)
     two = write(tmp_path / "two.cpp", 'TORCH_LIBRARY_FRAGMENT(my_ops, m) { m.def("div", f); }')

@@ -99,6 +99,8 @@ class PlannedHeaders:
     """The header that is compiled once for all sources that begin with it."""
     without_precompiled: tuple[str, ...] = ()
     """The other sources, where there is one."""
+    heavy: tuple[tuple[str, str], ...] = ()
+    """Pairs (source, header) of those that include a heavy header, lean or not."""
 
 
 @dataclass(frozen=True)

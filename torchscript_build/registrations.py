@@ -1,4 +1,4 @@
-"""What C++ sources register and include, read from their text: problems are told before anything is compiled."""
+"""What C++ sources register, read from their text: problems are told before anything is compiled."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-HEAVY_HEADERS: Mapping[str, str] = {
-    "torch/extension.h": "28 s and 1.6 GB a file; torch/library.h and the ATen/ops headers that are used take 8 s",
-    "torch/torch.h": "22 s and 1.4 GB a file; torch/library.h and the ATen/ops headers that are used take 8 s",
-}
-"""Headers that cost much and are seldom needed; CPU time and memory of one operator (GCC 12, -O2, torch 2.13)."""
 
 _TOKEN = re.compile(
     r"""//[^\n]* | /\*.*?\*/
@@ -26,7 +20,6 @@ _LIBRARY = re.compile(
 _DEFINITION = re.compile(r"\.\s*def\s*\(\s*(?:TORCH_SELECTIVE_SCHEMA\s*\(\s*)?(?=\")")
 _NAME = re.compile(r'"\s*(?:(?P<ns>\w+)::)?(?P<name>\w+(?:\.\w+)?)')
 _CONDITION = re.compile(r"^[ \t]*#[ \t]*(if|el|endif)", re.MULTILINE)
-_INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -39,8 +32,6 @@ class Registrations:
     """Namespaces of ``TORCH_LIBRARY_FRAGMENT``."""
     operators: tuple[str, ...] = ()
     """``"my_ops::add"``, with the overload name where there is one."""
-    heavy: tuple[tuple[str, str], ...] = ()
-    """Pairs (file name, heavy header that it includes)."""
 
     @property
     def namespaces(self) -> frozenset[str]:
@@ -53,7 +44,6 @@ def read_registrations(sources: Iterable[Path]) -> Registrations:
     owners: list[str] = []
     fragments: list[str] = []
     operators: list[str] = []
-    heavy: list[tuple[str, str]] = []
     for source in sources:
         try:
             text = source.read_text(encoding="utf-8", errors="replace")
@@ -63,8 +53,7 @@ def read_registrations(sources: Iterable[Path]) -> Registrations:
         owners += found.owners
         fragments += found.fragments
         operators += found.operators
-        heavy += [(source.name, header) for _, header in found.heavy]
-    return Registrations(tuple(owners), tuple(fragments), tuple(operators), tuple(heavy))
+    return Registrations(tuple(owners), tuple(fragments), tuple(operators))
 
 
 def parse_registrations(text: str) -> Registrations:
@@ -84,8 +73,7 @@ def parse_registrations(text: str) -> Registrations:
             name = _NAME.match(code, found.end())
             if name and _is_of_library(bare, found.start(), match["variable"]):
                 operators.append(f"{name['ns'] or namespace}::{name['name']}")
-    heavy = [("", header) for header in dict.fromkeys(_INCLUDE.findall(code)) if header in HEAVY_HEADERS]
-    return Registrations(tuple(owners), tuple(fragments), tuple(operators), tuple(heavy))
+    return Registrations(tuple(owners), tuple(fragments), tuple(operators))
 
 
 def find_conflicts(libraries: Mapping[str, Registrations], promised: Mapping[str, Sequence[str]]) -> list[str]:

@@ -14,7 +14,7 @@ from torchscript_build.build import BuildResult, build_lock, build_targets
 from torchscript_build.discover import discover_plan
 from torchscript_build.errors import BuildError, SettingsError
 from torchscript_build.export import Reference, prepare_models
-from torchscript_build.headers import remember_whole_headers, with_whole_headers
+from torchscript_build.headers import UMBRELLAS, remember_whole_headers, with_whole_headers
 from torchscript_build.loading import load_libraries, read_schemas
 from torchscript_build.model_check import check_models
 from torchscript_build.packaging.loader import MODULE, loader_packages, render_loaders
@@ -22,7 +22,7 @@ from torchscript_build.packaging.staging import Destination, StagedFile, app_fil
 from torchscript_build.parity import compare_app, run_app, runs_against_python
 from torchscript_build.plan import BuildPlan, PlannedTarget
 from torchscript_build.prefix_layout import in_prefix
-from torchscript_build.registrations import HEAVY_HEADERS, Registrations, find_conflicts, read_registrations
+from torchscript_build.registrations import Registrations, find_conflicts, read_registrations
 from torchscript_build.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.jobs import asked_jobs, plan_jobs, read_available_memory
@@ -78,7 +78,7 @@ def build_ops(session: Session) -> None:
         raise SettingsError(problems)
     plan = session.plan
     say_header(plan)
-    say_advice(plan, registrations)
+    say_advice(plan)
     wanted = [o for o in plan.ops if o.install or not session.packaged_only]
     with build_lock(plan):
         plan, result = _build_with_headers(session, wanted)
@@ -236,21 +236,18 @@ def say_header(plan: BuildPlan) -> None:
     log.say(f"-- build folder {plan.build_dir}")
 
 
-def say_advice(plan: BuildPlan, registrations: Mapping[str, Registrations]) -> None:
+def say_advice(plan: BuildPlan) -> None:
     """What happens to sources with a header that costs much, or one line of advice for each."""
     for ops in plan.ops:
         headers = ops.headers
-        lean = {Path(s).name for s in headers.lean}
-        if lean:
-            log.say(
-                f"-- {ops.name}: lean torch headers for {len(lean)} sources, {len(headers.python)} of them with Python"
-            )
+        if headers.lean:
+            lean, python = len(headers.lean), len(headers.python)
+            log.say(f"-- {ops.name}: lean torch headers for {lean} sources, {python} of them with Python")
         if headers.precompiled:
             log.say(f"-- {ops.name}: {headers.precompiled} is compiled once for all sources that begin with it")
-            continue
-        for source, header in registrations[ops.name].heavy:
-            if source not in lean:
-                log.say(f"-- advice: {source} includes {header}: {HEAVY_HEADERS[header]}")
+        for source, header in headers.heavy:
+            if source not in headers.lean:
+                log.say(f"-- advice: {Path(source).name} includes {header}: {UMBRELLAS[header]}")
 
 
 def say_built(built: Mapping[str, Path]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,6 +52,33 @@ def damage(path: Path, needle: bytes) -> None:
 
 def test_format_version_is_read(good: Path) -> None:
     assert read_archive(good).format_version == 6
+
+
+def test_format_version_from_6_on_is_a_record_of_the_folder_data(tmp_path: Path) -> None:
+    entries = {name.replace("net/version", "net/.data/version"): text for name, text in ENTRIES.items()}
+    assert read_archive(make_zip(tmp_path / "net.pt", entries)).format_version == 6
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("call", "version"),
+    [
+        (lambda torch, x: x + 1, 3),
+        (lambda torch, x: torch.linspace(0, 1, 5) + x, 8),
+        (lambda torch, x: torch.logspace(0, 1, 5) + x, 9),
+        (lambda torch, x: torch.nn.functional.gelu(x), 10),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*torch.jit")
+def test_every_format_that_this_torch_writes_is_read(tmp_path: Path, call: Callable[..., Any], version: int) -> None:
+    import torch
+
+    class Net(torch.nn.Module):
+        def forward(self, x: Any) -> Any:
+            return call(torch, x)
+
+    torch.jit.trace(Net(), torch.ones(5)).save(tmp_path / "net.pt")
+    assert read_archive(tmp_path / "net.pt").format_version == version
 
 
 def test_operators_outside_of_aten_and_prim_are_found_once_and_sorted(good: Path) -> None:
@@ -132,7 +160,19 @@ def test_version_that_is_no_number_is_told(tmp_path: Path) -> None:
 
 def test_state_dict_is_told_from_a_model(tmp_path: Path) -> None:
     file = make_zip(tmp_path / "weights.pt", {"w/version": "3", "w/data.pkl": "d", "w/data/0": "0"})
-    with pytest.raises(ModelError, match=r"torch\.save wrote it \(weights"):
+    with pytest.raises(ModelError, match=r"a pickled object without code, as torch\.save writes weights"):
+        read_archive(file)
+
+
+def test_archive_of_the_first_torch_is_told(tmp_path: Path) -> None:
+    file = make_zip(tmp_path / "old.pt", {"old/version": "1", "old/model.json": "{}", "old/code/old.py": ""})
+    with pytest.raises(ModelError, match=r"torch 1\.0 to 1\.3 \(model\.json\)"):
+        read_archive(file)
+
+
+def test_records_without_a_folder_are_told(tmp_path: Path) -> None:
+    file = make_zip(tmp_path / "flat.pt", {name.partition("/")[2]: text for name, text in ENTRIES.items()})
+    with pytest.raises(ModelError, match="its records lie in no folder"):
         read_archive(file)
 
 

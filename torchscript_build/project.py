@@ -101,7 +101,9 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
     if linux and libtorch.backend != "cpu":
         kept = [p for p in libtorch.libraries if KEPT_LIBRARIES.match(p.name)]
         # What libtorch's own libraries need (cudart, cublas, …) is found by their own RPATH when the program starts.
-        link_options.append("LINKER:--unresolved-symbols=ignore-in-shared-libs")
+        # Not --unresolved-symbols=ignore-in-shared-libs: with that, GNU ld reports the undefined symbols of a shared
+        # library's own objects, too, and Python's are undefined in every extension module.
+        link_options.append("LINKER:--allow-shlib-undefined")
     elif libtorch.platform == "win32" and libtorch.backend == "cuda":
         link_options.append("LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
     words = " ".join(shlex.quote(p.as_posix()) for p in kept)

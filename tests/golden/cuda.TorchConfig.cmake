@@ -15,5 +15,5 @@ set(_ts_torch_kept_libraries "-Wl,--push-state,--no-as-needed /venv/lib/python3.
 set(_ts_torch_cuda_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cuda.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so")
 set(_ts_torch_python_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.so")
 set(_ts_torch_cuda_version "13.0")
-set(_ts_torch_link_options "LINKER:--unresolved-symbols=ignore-in-shared-libs")
+set(_ts_torch_link_options "LINKER:--allow-shlib-undefined")
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

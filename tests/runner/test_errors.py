@@ -57,7 +57,7 @@ def test_truncated_model(runner):
 def test_state_dict(runner, save):
     save("m.pt", torch.nn.Linear(1, 1).state_dict())
     error = runner.error(model="m.pt", code=3)
-    assert "was written by torch.save (a state_dict or another Python object)" in error
+    assert "a pickled Python object without code, as torch.save writes weights" in error
     assert "hint: in Python: torch.jit.script(model).save" in error
 
 

@@ -1,7 +1,8 @@
 """Looks into TorchScript archives without torch.
 
-An archive is a zip whose entries lie under one folder: ``<folder>/version``, ``constants.pkl``, ``data.pkl`` and the
-TorchScript code as text in ``code/**.py``. Source: ``caffe2/serialize/inline_container.h`` and real files.
+An archive is a zip whose entries lie under one folder: ``<folder>/version`` (from file format 6 on
+``<folder>/.data/version``), ``constants.pkl``, ``data.pkl`` and the TorchScript code as text in ``code/**.py``. Source:
+``caffe2/serialize/inline_container.cc`` and real files.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Optional
 from torchscript_build.errors import ModelError
 
 _OPERATOR = re.compile(r"\bops\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
+_VERSION = re.compile(r"[^/]+/(\.data/)?version")
 _CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 
 
@@ -57,8 +59,8 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
 
 def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
     names = archive.namelist()
-    version = next((n for n in names if n.count("/") == 1 and n.endswith("/version")), None)
-    folder = version.rpartition("/")[0] if version else ""
+    version = next((n for n in names if _VERSION.fullmatch(n)), None)
+    folder = version.partition("/")[0] if version else ""
     if version is None or f"{folder}/constants.pkl" not in names:
         raise ModelError(_another_kind(path, names), cures=[_EXPORT_AGAIN])
     operators: set[str] = set()
@@ -86,10 +88,18 @@ def _not_a_zip(path: Path, error: Exception) -> str:
 
 
 def _another_kind(path: Path, names: list[str]) -> str:
-    if any(n.endswith("/data.pkl") for n in names):
-        return f"{path} is not a TorchScript archive: torch.save wrote it (weights or a pickled object, without code)"
+    if any(n.endswith("/model.json") and n.count("/") == 1 for n in names):
+        return (
+            f"{path} is a TorchScript archive of torch 1.0 to 1.3 (model.json), which libtorch does not read any more"
+        )
     if any("/aotinductor/" in n or n.endswith(("archive_format", "/models/model.json")) for n in names):
         return f"{path} is not a TorchScript archive: it is a .pt2 package of torch.export"
+    if {"data.pkl", "constants.pkl"} <= set(names):
+        return (
+            f"{path} cannot be loaded by libtorch: its records lie in no folder, so that somebody has packed it again"
+        )
+    if any(n.endswith("/data.pkl") and n.count("/") == 1 for n in names):
+        return f"{path} is not a TorchScript archive: a pickled object without code, as torch.save writes weights"
     return f"{path} is not a TorchScript archive: the zip has neither version nor constants.pkl"
 
 

@@ -101,7 +101,8 @@ Archive read_archive(const std::string& path) {
     const std::size_t rest = number(directory, at + 30, 2) + number(directory, at + 32, 2);
     std::string name = directory.substr(at + kEntrySize, name_size);
     name = name.substr(name.find('/') + 1);
-    if (name == "version" && number(directory, at + 10, 2) == 0) {
+    // From file format 6 on it is a record of the folder .data.
+    if ((name == "version" || name == ".data/version") && number(directory, at + 10, 2) == 0) {
       archive.format_version =
           stored_text(file.get(), number(directory, at + 42, 4), number(directory, at + 24, 4));
     }
@@ -136,7 +137,7 @@ Diagnosis why_not_torchscript(const Archive& archive) {
     return {"the file is a .pt2 archive (torch.export or AOTInductor)", save};
   }
   if (archive.has("data.pkl")) {
-    return {"the file was written by torch.save (a state_dict or another Python object)", save};
+    return {"a pickled Python object without code, as torch.save writes weights", save};
   }
   return {"the file is a zip archive of something else", save};
 }

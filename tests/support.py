@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan import BuildPlan, PythonFacts, Toolchain
-from torchscript_build.planning import plan_build
-from torchscript_build.settings import collect_settings
-from torchscript_build.specs import ProjectSpec
+from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
+from torchscript_build.plan.decide import plan_build
+from torchscript_build.settings.read import collect_settings
+from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment, PythonTarget
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import Generator, Program
@@ -158,7 +158,7 @@ def run_python(
 
 def read_project(folder: Path, **more: Any) -> ProjectSpec:
     """The spec of a written project."""
-    from torchscript_build.settings import read_pyproject
+    from torchscript_build.settings.read import read_pyproject
 
     arguments: dict[str, Any] = {
         "root": folder,

@@ -10,9 +10,9 @@ import pytest
 from support import compile_library
 
 from torchscript_build.__main__ import main
-from torchscript_build.auditing import auditwheel_arguments, excluded_libraries, needed_by_wheel
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch import LibTorch, find_libtorch
+from torchscript_build.packaging.auditwheel import auditwheel_arguments, excluded_libraries, needed_by_wheel
 
 pytestmark = pytest.mark.compile
 

@@ -206,7 +206,7 @@ IMPORT_TIME = """\
 import time: self [us] | cumulative | imported package
 import time:       120 |        120 |   torchscript_build.errors
 a warning between them
-import time:      2000 |       2120 | torchscript_build.specs
+import time:      2000 |       2120 | torchscript_build.settings.specs
 import time:       300 |        300 |     jinja2.utils
 import time:      1700 |       2000 |   jinja2
 """
@@ -214,14 +214,14 @@ import time:      1700 |       2000 |   jinja2
 
 def test_import_times_by_package() -> None:
     modules = parse_import_times(IMPORT_TIME)
-    assert [(m.name, m.own, m.cumulative) for m in modules][1] == ("torchscript_build.specs", 2000, 2120)
+    assert [(m.name, m.own, m.cumulative) for m in modules][1] == ("torchscript_build.settings.specs", 2000, 2120)
     assert package_times(modules) == {"torchscript_build": 2120, "jinja2": 2000}
 
 
 def test_import_times_in_words() -> None:
     assert describe("no-op", parse_import_times(IMPORT_TIME), count=1) == [
         "no-op: 4.1 ms of imports, 2.1 ms of them our own 2 modules; heavy: jinja2 2.0 ms",
-        "     2.0 ms  torchscript_build.specs",
+        "     2.0 ms  torchscript_build.settings.specs",
     ]
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from support import ANSWER_APP, ANSWER_CPP, copy_torch, read_project, words, write, write_project
 
-from torchscript_build.build import BuildResult, build_targets, installed_file
-from torchscript_build.cmake_project import build_cmake_project
-from torchscript_build.discover import discover_plan
+from torchscript_build.build.cmake_project import build_cmake_project
+from torchscript_build.build.discover import discover_plan
+from torchscript_build.build.pipeline import BuildResult, build_targets, installed_file
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import BuildError, ConfigureError, SettingsError, VerificationError
-from torchscript_build.plan import BuildPlan
+from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment, materialize
 
 pytestmark = pytest.mark.compile

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from support import write
 
-from torchscript_build import cmake
-from torchscript_build.cmake import build_excerpt, configure_excerpt
+from torchscript_build.build import cmake
+from torchscript_build.build.cmake import build_excerpt, configure_excerpt
 from torchscript_build.errors import BuildError, ConfigureError
-from torchscript_build.plan import Toolchain
+from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import Generator, find_cmake, locate_ninja

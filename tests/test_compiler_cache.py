@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, write_project
 
-from torchscript_build.build import build_targets
-from torchscript_build.compiler_cache import compilers_dir, with_known_compiler
-from torchscript_build.discover import discover_plan
-from torchscript_build.plan import BuildPlan
-from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.build.compiler_cache import compilers_dir, with_known_compiler
+from torchscript_build.build.discover import discover_plan
+from torchscript_build.build.pipeline import build_targets
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.programs import Generator
 

@@ -12,7 +12,7 @@ import pytest
 from support import clean_variables, compile_library, copy_torch, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
-from torchscript_build.toolchain.cuda_tables import TORCH_HEADERS
+from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "cuda_op"
 OPS = """\

@@ -14,11 +14,10 @@ from support import clean_variables, write
 from torchscript_build.errors import SettingsError, ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.system import Environment, PythonTarget
-from torchscript_build.toolchain import cuda
-from torchscript_build.toolchain.cuda import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit, read_toolkit
-from torchscript_build.toolchain.cuda_architectures import plan_architectures
-from torchscript_build.toolchain.cuda_check import check_toolkit
-from torchscript_build.toolchain.cuda_parts import (
+from torchscript_build.toolchain.cuda import search as cuda
+from torchscript_build.toolchain.cuda.architectures import plan_architectures
+from torchscript_build.toolchain.cuda.check import check_toolkit
+from torchscript_build.toolchain.cuda.parts import (
     Headers,
     Link,
     find_headers,
@@ -27,8 +26,9 @@ from torchscript_build.toolchain.cuda_parts import (
     plan_merged_toolkit,
     write_merged_toolkit,
 )
-from torchscript_build.toolchain.cuda_read import parse_dryrun, parse_host_config
-from torchscript_build.toolchain.cuda_tables import HOST_COMPILERS, NVCC_FLAGS, TORCH_HEADERS, host_compilers
+from torchscript_build.toolchain.cuda.read import parse_dryrun, parse_host_config
+from torchscript_build.toolchain.cuda.search import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit, read_toolkit
+from torchscript_build.toolchain.cuda.tables import HOST_COMPILERS, NVCC_FLAGS, TORCH_HEADERS, host_compilers
 from torchscript_build.toolchain.cxx import CxxCompiler
 
 LIBTORCH = LibTorch(

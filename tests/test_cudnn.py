@@ -11,8 +11,8 @@ from support import write
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.system import Environment, PythonTarget
-from torchscript_build.toolchain import cudnn
-from torchscript_build.toolchain.cudnn import find_cudnn, locate_cudnn, parse_header, version_of_file
+from torchscript_build.toolchain.cuda import cudnn
+from torchscript_build.toolchain.cuda.cudnn import find_cudnn, locate_cudnn, parse_header, version_of_file
 
 HEADER = "#define CUDNN_MAJOR 9\n#define CUDNN_MINOR 20\n#define CUDNN_PATCHLEVEL 0\n"
 

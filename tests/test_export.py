@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from support import linux_torch, made_up, make_plan, stub, write
 
-from torchscript_build import export
 from torchscript_build.errors import ModelError
-from torchscript_build.export import locate_package_file, prepare_models
+from torchscript_build.models import export
 from torchscript_build.models.archive import read_archive
-from torchscript_build.plan import BuildPlan
-from torchscript_build.specs import OpLibrary, ProjectSpec, ScriptModel
+from torchscript_build.models.export import locate_package_file, prepare_models
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, ScriptModel
 from torchscript_build.system import Environment, PythonTarget
 
 STAND_IN = """\
@@ -400,7 +400,7 @@ def test_scripted_traced_and_taken_as_it_is(
 def test_plain_example_inputs(spec: str, expected: object) -> None:
     import torch
 
-    from torchscript_build.export_child import parse_input
+    from torchscript_build.models.child import parse_input
 
     found = parse_input(torch, spec, "")
     assert found == expected
@@ -412,7 +412,7 @@ def test_tensors_as_example_inputs(tmp_path: Path) -> None:
     import numpy
     import torch
 
-    from torchscript_build.export_child import parse_input
+    from torchscript_build.models.child import parse_input
 
     assert torch.equal(parse_input(torch, "ones:2x3", ""), torch.ones(2, 3))
     assert parse_input(torch, "zeros:2:int64", "").dtype == torch.int64
@@ -425,7 +425,7 @@ def test_tensors_as_example_inputs(tmp_path: Path) -> None:
 
 
 def test_an_example_input_that_means_nothing() -> None:
-    from torchscript_build.export_child import parse_input
+    from torchscript_build.models.child import parse_input
 
     with pytest.raises(ValueError, match="'lamp' is neither a spec"):
         parse_input(None, "lamp", "")
@@ -436,7 +436,7 @@ def test_an_example_input_that_means_nothing() -> None:
     [("a.b:c", True), ("a:b.c", True), ("ones:2", False), ("int:x", False), ("a.npy", False), ("file:x", False)],
 )
 def test_functions_among_example_inputs(spec: str, expected: bool) -> None:
-    from torchscript_build.export_child import is_function
+    from torchscript_build.models.child import is_function
 
     assert is_function(spec) is expected
 

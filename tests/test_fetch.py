@@ -21,10 +21,12 @@ import pytest
 from libtorch.trees import FakeTorch, make_archive, make_wheel, write
 from support import clean_variables
 
-from torchscript_build import fetch, find_libtorch
+from torchscript_build import find_libtorch
 from torchscript_build.cli import fetch as cli_fetch
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, SettingsError, ToolNotFoundError
-from torchscript_build.fetch import (
+from torchscript_build.libtorch.fetch import obtain as fetch
+from torchscript_build.libtorch.fetch import unpack
+from torchscript_build.libtorch.fetch.obtain import (
     Fetched,
     PipOptions,
     fetch_archive,
@@ -32,9 +34,8 @@ from torchscript_build.fetch import (
     list_fetched,
     remove_fetched,
 )
-from torchscript_build.libtorch import unpack
-from torchscript_build.libtorch.pip_wheels import is_no_such_build, parse_versions_offered
-from torchscript_build.libtorch.wheel_tags import parse_wanted, plan_tries, tag_options
+from torchscript_build.libtorch.fetch.pip_wheels import is_no_such_build, parse_versions_offered
+from torchscript_build.libtorch.fetch.wheel_tags import parse_wanted, plan_tries, tag_options
 from torchscript_build.system import Environment, PythonTarget
 
 CU124 = FakeTorch("2.6.0", "cu124", cuda="12.4", architectures=("80", "90"))
@@ -574,7 +575,7 @@ def test_calls_at_the_same_time_make_one_copy(machine: Environment, index: Path,
 
 CHILD = """\
 import sys, time
-from torchscript_build import fetch
+from torchscript_build.libtorch.fetch import obtain as fetch
 from torchscript_build.system import Environment
 real = fetch.unpack_libtorch
 def slow(archive, label, target):

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from support import clean_variables, make_plan, run_python, write, write_project
 
-from torchscript_build.headers import (
+from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders
+from torchscript_build.plan.headers import (
     HeaderUse,
     plan_headers,
     read_header_use,
@@ -16,8 +17,7 @@ from torchscript_build.headers import (
     with_headers,
     with_whole_headers,
 )
-from torchscript_build.plan import BuildPlan, PlannedHeaders
-from torchscript_build.specs import OpLibrary, ProjectSpec
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 from torchscript_build.toolchain.launchers import Launcher
 
 EXTENSION = "#include <torch/extension.h>\n"

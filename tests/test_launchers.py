@@ -26,13 +26,13 @@ from support import (
     write_project,
 )
 
-from torchscript_build.build import link_headers
-from torchscript_build.cmake import launcher_variables
+from torchscript_build.build.cmake import launcher_variables
+from torchscript_build.build.pipeline import link_headers
+from torchscript_build.build.runner_cache import with_cached_runner
 from torchscript_build.errors import SettingsError, ToolNotFoundError
-from torchscript_build.plan import BuildPlan
-from torchscript_build.project import render_project
-from torchscript_build.runner_cache import with_cached_runner
-from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.generate.project import render_project
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.jobs import BYTES_PER_REMOTE_JOB, plan_jobs
 from torchscript_build.toolchain.launchers import (

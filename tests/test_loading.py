@@ -13,9 +13,9 @@ import pytest
 from support import linux_torch, made_up, make_plan, stub, write
 
 from torchscript_build.errors import VerificationError
-from torchscript_build.loading import CHILD, load_libraries
-from torchscript_build.plan import BuildPlan
-from torchscript_build.specs import OpLibrary, ProjectSpec
+from torchscript_build.operators.loading import CHILD, load_libraries
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 from torchscript_build.system import Environment, PythonTarget
 
 STAND_IN = """\

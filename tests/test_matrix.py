@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import copy_torch, run_python, write_project
 
-from torchscript_build.matrix import Row, column_of, format_table, github_matrix
+from torchscript_build.packaging.matrix import Row, column_of, format_table, github_matrix
 from torchscript_build.system import Environment
 
 MAIN = "#include <torch/script.h>\nint main() { return 0; }\n"

@@ -9,9 +9,9 @@ import pytest
 from support import linux_torch, make_plan, write
 
 from torchscript_build.errors import ModelError
-from torchscript_build.model_check import check_models
-from torchscript_build.registrations import Registrations
-from torchscript_build.specs import OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.models.check import check_models
+from torchscript_build.operators.registrations import Registrations
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 
 def make_model(root: Path, name: str, code: str) -> ScriptModel:

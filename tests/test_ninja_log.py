@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchscript_build.ninja_log import edges_of_run, new_entries, parse_log
+from torchscript_build.build.ninja_log import edges_of_run, new_entries, parse_log
 
 A_O, B_O = "CMakeFiles/app.dir/src/a.cpp.o", "CMakeFiles/app.dir/src/b.cpp.o"
 

@@ -11,14 +11,14 @@ from typing import Optional
 import pytest
 from support import cuda_torch, linux_torch, made_up, make_plan, run_python, stub, write
 
+from torchscript_build.generate.launcher import console_scripts, function_name, render_launchers
+from torchscript_build.generate.loader import render_loaders
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.packaging.launcher import console_scripts, function_name, render_launchers
-from torchscript_build.packaging.loader import render_loaders
+from torchscript_build.operators.registrations import Registrations
 from torchscript_build.packaging.outputs import app_targets, ops_targets, package_of, source_files
 from torchscript_build.packaging.staging import StagedFile, app_files, stage
 from torchscript_build.packaging.wheel import add_requirement, pin, wheel_tag
-from torchscript_build.registrations import Registrations
-from torchscript_build.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 APP = TorchScriptApp(name="my-app", package="demo", models=("net",))
 OPS = OpLibrary(name="my_ops", package="demo", sources=("ops.cpp",))

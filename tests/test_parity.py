@@ -8,9 +8,9 @@ import pytest
 from support import stub
 
 from torchscript_build.errors import ParityError, TorchScriptBuildError
-from torchscript_build.export import Reference
-from torchscript_build.parity import compare_app, run_app, runs_against_python
-from torchscript_build.specs import TorchScriptApp
+from torchscript_build.models.compare import compare_app, run_app, runs_against_python
+from torchscript_build.models.export import Reference
+from torchscript_build.settings.specs import TorchScriptApp
 
 RUNNER = TorchScriptApp(name="app", rtol=1e-3, atol=0.0)
 OWN = TorchScriptApp(name="app", sources=("main.cpp",))

@@ -13,8 +13,15 @@ import pytest
 from support import ROOT, TOOLCHAIN, cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, words
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.plan import BuildPlan, PythonFacts
-from torchscript_build.specs import BuildOptions, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.plan.build_plan import BuildPlan, PythonFacts
+from torchscript_build.settings.specs import (
+    BuildOptions,
+    CMakeProject,
+    OpLibrary,
+    ProjectSpec,
+    ScriptModel,
+    TorchScriptApp,
+)
 from torchscript_build.toolchain.programs import Generator
 
 MODEL = ScriptModel(name="net", factory="demo.model:make")

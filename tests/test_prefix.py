@@ -13,7 +13,7 @@ from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, write, writ
 
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import SettingsError
-from torchscript_build.prefix_layout import in_prefix
+from torchscript_build.plan.prefix import in_prefix
 
 RunSetup = Callable[..., "CompletedProcess[str]"]
 

@@ -12,11 +12,18 @@ from typing import Callable
 import pytest
 from support import cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, write
 
-from torchscript_build import project
+from torchscript_build.generate import project
+from torchscript_build.generate.project import (
+    cmake_quote,
+    cxx_quote,
+    languages,
+    literal,
+    render_project,
+    render_torch_package,
+)
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan import BuildPlan
-from torchscript_build.project import cmake_quote, cxx_quote, languages, literal, render_project, render_torch_package
-from torchscript_build.specs import OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 from torchscript_build.toolchain.programs import Generator
 
 Golden = Callable[[str, str], None]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from torchscript_build.packaging.commands import build_ts_app
-from torchscript_build.settings_docs import markdown_tables
+from torchscript_build.settings.docs import markdown_tables
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- options:begin -->\n", "<!-- options:end -->"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support import write
 
-from torchscript_build.registrations import (
+from torchscript_build.operators.registrations import (
     Registrations,
     find_conflicts,
     parse_registrations,

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from support import clean_variables, made_up, make_plan, run_python, write, write_project
 
-from torchscript_build.runner_cache import KEY, digest_of, is_cache_on, key_inputs, list_entries, prune
-from torchscript_build.runner_cache import with_cached_runner as with_runner
-from torchscript_build.specs import ProjectSpec, TorchScriptApp
+from torchscript_build.build.runner_cache import KEY, digest_of, is_cache_on, key_inputs, list_entries, prune
+from torchscript_build.build.runner_cache import with_cached_runner as with_runner
+from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 
 RUNNER = ProjectSpec(apps=(TorchScriptApp(name="app", install=False),))
 APP = """\

@@ -12,9 +12,16 @@ import pytest
 from support import read_project, words, write, write_project
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings import collect_settings, is_opted_in, read_pyproject
-from torchscript_build.settings_docs import json_schema, markdown_tables
-from torchscript_build.specs import BuildOptions, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.docs import json_schema, markdown_tables
+from torchscript_build.settings.read import collect_settings, is_opted_in, read_pyproject
+from torchscript_build.settings.specs import (
+    BuildOptions,
+    CMakeProject,
+    OpLibrary,
+    ProjectSpec,
+    ScriptModel,
+    TorchScriptApp,
+)
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 ROOT_PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"

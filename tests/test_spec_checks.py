@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from support import write
 
-from torchscript_build.spec_checks import check_spec, is_library_file, is_package_file
-from torchscript_build.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.rules import check_spec, is_library_file, is_package_file
+from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 
 @pytest.fixture

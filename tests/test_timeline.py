@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from support import ANSWER_CPP, run_python, write_project
 
+from torchscript_build.build.timeline import assign_lanes, describe_expensive, most_expensive, render_trace
 from torchscript_build.log import Edge, Step
-from torchscript_build.timeline import assign_lanes, describe_expensive, most_expensive, render_trace
 
 
 def compiled(name: str, start: float, seconds: float) -> Edge:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support import compile_library, linux_torch, write
 
+from torchscript_build.build.verify import verify_artifacts, verify_linked
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.verify import verify_artifacts, verify_linked
 
 pytestmark = pytest.mark.compile
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.libtorch import LibTorch, find_libtorch
-    from torchscript_build.specs import CMakeProject, OpLibrary, ScriptModel, TorchScriptApp
+    from torchscript_build.settings.specs import CMakeProject, OpLibrary, ScriptModel, TorchScriptApp
 
     __version__: str
 
@@ -23,11 +23,11 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CMakeProject": "torchscript_build.specs",
-    "OpLibrary": "torchscript_build.specs",
+    "CMakeProject": "torchscript_build.settings.specs",
+    "OpLibrary": "torchscript_build.settings.specs",
     "LibTorch": "torchscript_build.libtorch",
-    "ScriptModel": "torchscript_build.specs",
-    "TorchScriptApp": "torchscript_build.specs",
+    "ScriptModel": "torchscript_build.settings.specs",
+    "TorchScriptApp": "torchscript_build.settings.specs",
     "TorchScriptBuildError": "torchscript_build.errors",
     "find_libtorch": "torchscript_build.libtorch",
 }

@@ -8,8 +8,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from torchscript_build.build.ninja_log import edges_of_run
 from torchscript_build.log import Edge
-from torchscript_build.ninja_log import edges_of_run
 
 from . import projects
 from .bench import Bench, configure_command

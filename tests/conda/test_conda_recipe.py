@@ -11,9 +11,9 @@ from conda_support import ask_rattler
 from support import write_project
 
 from torchscript_build.cli import run_command
-from torchscript_build.conda_recipe import CudaVariant, RecipeFacts, recipe_facts, render_recipe
+from torchscript_build.conda.recipe import CudaVariant, RecipeFacts, recipe_facts, render_recipe
 from torchscript_build.errors import ScaffoldError, SettingsError
-from torchscript_build.specs import BuildOptions, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import BuildOptions, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 OPS = OpLibrary(name="fast", sources=("fast.cpp",), package="demo")
 APP = TorchScriptApp(name="demo-app", models=("m",), package="demo")

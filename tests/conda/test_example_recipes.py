@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from torchscript_build.cli.conda import make_recipe
-from torchscript_build.settings import read_pyproject
+from torchscript_build.settings.read import read_pyproject
 
 meta_yaml = pytest.importorskip("meta_yaml", reason="PyYAML is not installed")
 

@@ -10,7 +10,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from torchscript_build.settings import read_pyproject
+from torchscript_build.settings.read import read_pyproject
 
 meta_yaml = pytest.importorskip("meta_yaml", reason="PyYAML is not installed")
 

@@ -148,7 +148,7 @@ def write_cmake_dir(libtorch: LibTorch, environment: Environment) -> Path:
     """Write the package Torch for a libtorch into the user's cache: one folder per libtorch and content."""
     import hashlib
 
-    from torchscript_build.project import render_torch_package
+    from torchscript_build.generate.project import render_torch_package
 
     files = render_torch_package(libtorch)
     digest = hashlib.sha256()
@@ -161,6 +161,6 @@ def write_cmake_dir(libtorch: LibTorch, environment: Environment) -> Path:
 
 
 def _schema(_options: argparse.Namespace) -> None:
-    from torchscript_build.settings_docs import json_schema
+    from torchscript_build.settings.docs import json_schema
 
     print(json.dumps(json_schema(), indent=2))

@@ -28,8 +28,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _print_arguments(options: argparse.Namespace) -> None:
-    from torchscript_build.auditing import auditwheel_arguments, excluded_libraries, needed_by_wheel
     from torchscript_build.libtorch.search import search_libtorch
+    from torchscript_build.packaging.auditwheel import auditwheel_arguments, excluded_libraries, needed_by_wheel
 
     result = search_libtorch(options.libtorch, environment=Environment.current())
     if result.error is not None:

@@ -6,8 +6,8 @@ import argparse
 from typing import Any
 
 from torchscript_build import system
-from torchscript_build.compiler_cache import compilers_dir
-from torchscript_build.runner_cache import describe, list_entries, runners_dir
+from torchscript_build.build.compiler_cache import compilers_dir
+from torchscript_build.build.runner_cache import describe, list_entries, runners_dir
 from torchscript_build.system import Environment
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build import system
-from torchscript_build.conda_recipe import find_drift, recipe_facts, render_recipe
+from torchscript_build.conda.recipe import find_drift, recipe_facts, render_recipe
 from torchscript_build.errors import ScaffoldError
-from torchscript_build.project import FileSet
-from torchscript_build.settings import read_pyproject
+from torchscript_build.generate.project import FileSet
+from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment
 
 

@@ -9,7 +9,7 @@ from torchscript_build.errors import SettingsError
 from torchscript_build.system import Environment
 
 if TYPE_CHECKING:
-    from torchscript_build.fetch import Fetched
+    from torchscript_build.libtorch.fetch.obtain import Fetched
 
 EPILOG = """\
 examples:
@@ -55,7 +55,7 @@ def run_fetch(options: argparse.Namespace) -> None:
 
     :raises TorchScriptBuildError: it cannot be done.
     """
-    from torchscript_build import fetch
+    from torchscript_build.libtorch.fetch import obtain as fetch
 
     environment = Environment.current()
     _check(options)

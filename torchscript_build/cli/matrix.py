@@ -6,10 +6,11 @@ import argparse
 import json
 from typing import Any
 
-from torchscript_build import log, matrix
+from torchscript_build import log
 from torchscript_build.errors import SettingsError, TorchScriptBuildError
 from torchscript_build.libtorch.places import fetched_names
-from torchscript_build.settings import TABLE, read_pyproject
+from torchscript_build.packaging import matrix
+from torchscript_build.settings.read import TABLE, read_pyproject
 from torchscript_build.system import Environment
 
 

@@ -29,7 +29,7 @@ def add_parser(commands: Any) -> None:
 
 
 def _new(options: argparse.Namespace) -> None:
-    from torchscript_build.scaffold import render_scaffold, write_scaffold
+    from torchscript_build.scaffold.projects import render_scaffold, write_scaffold
 
     files = render_scaffold(options.kind, options.name)
     folder = Path(options.directory or options.name)

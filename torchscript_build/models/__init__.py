@@ -1,1 +1,1 @@
-"""TorchScript archives, looked at without torch."""
+"""TorchScript models: looked into, exported, checked against libtorch, compared with Python."""

@@ -1,1 +1,1 @@
-"""The setuptools side: hooks, commands, wheels."""
+"""The setuptools side: hooks, commands, staging, wheels."""

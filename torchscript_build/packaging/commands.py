@@ -14,7 +14,7 @@ from setuptools import Command
 # every command there is), so everything else is imported when a command runs.
 if TYPE_CHECKING:
     from torchscript_build.packaging.session import Session
-    from torchscript_build.specs import ProjectSpec
+    from torchscript_build.settings.specs import ProjectSpec
 
 OPTIONS = ("libtorch", "build_type", "jobs", "generator")
 """Options that stand for settings of the same name."""
@@ -48,12 +48,12 @@ def _recorded(command: _Build) -> Iterator[None]:
             steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in told]
             system.write_json(Path(command.report), {"steps": steps})
         if command.trace:
-            from torchscript_build.timeline import render_trace
+            from torchscript_build.build.timeline import render_trace
 
             system.write_json(Path(command.trace), render_trace(log.steps, log.edges))
     seconds = time.monotonic() - began
     if seconds > LONG and not (command.is_part or command.dry_run):
-        from torchscript_build.timeline import describe_expensive
+        from torchscript_build.build.timeline import describe_expensive
 
         for line in describe_expensive(log.steps[earlier[0] :], log.edges[earlier[1] :], seconds):
             log.say(line)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from setuptools.errors import BaseError
 
     from torchscript_build.errors import TorchScriptBuildError
-    from torchscript_build.specs import ProjectSpec
+    from torchscript_build.settings.specs import ProjectSpec
 
 KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
 """setup()'s keywords that are ours."""
@@ -28,7 +28,7 @@ def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpe
     :param command: options from the command line, by field name.
     :raises SettingsError: with every problem.
     """
-    from torchscript_build import settings
+    from torchscript_build.settings import read as settings
     from torchscript_build.system import Environment
 
     root = project_root(dist)

@@ -41,6 +41,6 @@ def _opted_in(dist: Distribution) -> bool:
         return False
     if TABLE_HINT not in text:
         return False
-    from torchscript_build.settings import is_opted_in
+    from torchscript_build.settings.read import is_opted_in
 
     return is_opted_in(text.decode("utf-8", errors="replace"))

@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 from typing import Optional, Union
 
-from torchscript_build.packaging.launcher import MODULE as LAUNCHER
-from torchscript_build.packaging.loader import MODULE as LOADER
-from torchscript_build.planning import app_path, ops_path
-from torchscript_build.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.generate.launcher import MODULE as LAUNCHER
+from torchscript_build.generate.loader import MODULE as LOADER
+from torchscript_build.plan.decide import app_path, ops_path
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 
 HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".cuh", ".inl", ".inc", ".ipp")

@@ -10,20 +10,20 @@ from functools import cached_property
 from pathlib import Path
 
 from torchscript_build import log, system
-from torchscript_build.build import BuildResult, build_lock, build_targets
-from torchscript_build.discover import discover_plan
+from torchscript_build.build.discover import discover_plan
+from torchscript_build.build.pipeline import BuildResult, build_lock, build_targets
 from torchscript_build.errors import BuildError, SettingsError
-from torchscript_build.export import Reference, prepare_models
-from torchscript_build.headers import UMBRELLAS, remember_whole_headers, with_whole_headers
-from torchscript_build.loading import load_libraries, read_schemas
-from torchscript_build.model_check import check_models
-from torchscript_build.packaging.loader import MODULE, loader_packages, render_loaders
+from torchscript_build.generate.loader import MODULE, loader_packages, render_loaders
+from torchscript_build.models.check import check_models
+from torchscript_build.models.compare import compare_app, run_app, runs_against_python
+from torchscript_build.models.export import Reference, prepare_models
+from torchscript_build.operators.loading import load_libraries, read_schemas
+from torchscript_build.operators.registrations import Registrations, find_conflicts, read_registrations
 from torchscript_build.packaging.staging import Destination, StagedFile, app_files, ops_files, prefix_files, stage
-from torchscript_build.parity import compare_app, run_app, runs_against_python
-from torchscript_build.plan import BuildPlan, PlannedTarget
-from torchscript_build.prefix_layout import in_prefix
-from torchscript_build.registrations import Registrations, find_conflicts, read_registrations
-from torchscript_build.specs import ProjectSpec, TorchScriptApp
+from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
+from torchscript_build.plan.headers import UMBRELLAS, remember_whole_headers, with_whole_headers
+from torchscript_build.plan.prefix import in_prefix
+from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.jobs import asked_jobs, plan_jobs, read_available_memory
 from torchscript_build.toolchain.launchers import count_remote_jobs
@@ -171,7 +171,7 @@ def _compare(
 def _build_projects(session: Session, plan: BuildPlan) -> None:
     if not plan.cmake:
         return
-    from torchscript_build.cmake_project import build_cmake_project
+    from torchscript_build.build.cmake_project import build_cmake_project
 
     for project in plan.cmake:
         if not project.install and session.packaged_only:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Optional, Union
 
 from torchscript_build import log, system
-from torchscript_build.packaging import launcher
-from torchscript_build.plan import BuildPlan, PlannedApp, PlannedTarget
-from torchscript_build.prefix_layout import model_path
-from torchscript_build.specs import ProjectSpec
+from torchscript_build.generate import launcher
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
+from torchscript_build.plan.prefix import model_path
+from torchscript_build.settings.specs import ProjectSpec
 
 PackageFolder = Callable[[str], Path]
 """A path in the package tree → the file to write."""

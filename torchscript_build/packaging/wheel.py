@@ -7,7 +7,7 @@ from typing import Any, Optional
 
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging.distribution import is_packaged, read_spec, translated
-from torchscript_build.specs import ProjectSpec
+from torchscript_build.settings.specs import ProjectSpec
 
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
@@ -51,7 +51,7 @@ def wheel_tag(spec: ProjectSpec, exact: tuple[str, str, str]) -> tuple[str, str,
 
 def torch_requirement(command: Any) -> Optional[str]:
     """What the wheel requires of torch, from the libtorch that it is built for."""
-    from torchscript_build.discover import find_project_libtorch
+    from torchscript_build.build.discover import find_project_libtorch
     from torchscript_build.system import Environment
 
     options = command.get_finalized_command("build_ts_app").read_spec().options

@@ -79,7 +79,7 @@ def _make_egg_info(base: type[Any]) -> type[Any]:
 
         def finalize_options(self) -> None:
             super().finalize_options()
-            from torchscript_build.packaging.launcher import console_scripts
+            from torchscript_build.generate.launcher import console_scripts
 
             try:
                 scripts = console_scripts(read_spec(self.distribution))

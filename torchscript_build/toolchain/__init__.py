@@ -1,1 +1,1 @@
-"""The programs that a build starts: CMake, Ninja, the C++ compiler; and how many of them at once."""
+"""What the machine has to build with: CMake, a generator, compilers, their launchers."""

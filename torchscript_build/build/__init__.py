@@ -1,0 +1,1 @@
+"""What is made: everything is found, the plan becomes a build tree and binaries, and those are verified."""

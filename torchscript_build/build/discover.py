@@ -1,0 +1,106 @@
+"""Specs and a machine → libtorch, the tools, and the plan."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import Path
+from typing import Optional
+
+from torchscript_build.build.compiler_cache import with_known_compiler
+from torchscript_build.build.runner_cache import is_cache_on, with_cached_runner
+from torchscript_build.errors import SettingsError
+from torchscript_build.libtorch import find_libtorch
+from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.libtorch.releases import release_row
+from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
+from torchscript_build.plan.decide import plan_build
+from torchscript_build.plan.headers import with_headers
+from torchscript_build.settings.specs import BuildOptions, ProjectSpec
+from torchscript_build.system import Environment, Probes
+from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sources
+from torchscript_build.toolchain.cxx import find_cxx
+from torchscript_build.toolchain.launchers import find_launcher
+from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
+
+FLAG_VARIABLES = ("CFLAGS", "CPPFLAGS", "CUDAFLAGS", "CXXFLAGS", "LDFLAGS")
+"""What CMake reads at a tree's first configure, and never again."""
+
+
+def find_project_libtorch(options: BuildOptions, environment: Environment) -> LibTorch:
+    """The libtorch that a project's settings ask for.
+
+    :raises LibTorchNotFoundError: no place holds one that will do.
+    :raises LibTorchUnusableError: the one that was named will not do.
+    """
+    return find_libtorch(
+        options.libtorch,
+        version=options.libtorch_version,
+        cxx11_abi=options.cxx11_abi,
+        cuda=options.cuda,
+        environment=environment,
+    )
+
+
+def find_toolchain(
+    options: BuildOptions, environment: Environment, libtorch: LibTorch, probes: Optional[Probes] = None
+) -> Toolchain:
+    """CMake, the generator and a compiler that is new enough for libtorch's headers.
+
+    :raises ToolNotFoundError: one is missing or too old.
+    """
+    return Toolchain(
+        cmake=find_cmake(environment, probes),
+        generator=choose_generator(options.generator, environment, probes),
+        cxx=find_cxx(environment, release_row(parse_version(libtorch.version)), probes),
+    )
+
+
+def _split_variable(name: str, environment: Environment) -> list[str]:
+    try:
+        return shlex.split(environment.get(name) or "")
+    except ValueError as error:
+        raise SettingsError([f"{name} cannot be split as a shell would ({error}): {environment.get(name)}"]) from error
+
+
+def discover_plan(
+    spec: ProjectSpec, environment: Environment, *, project: str, version: str, root: Path, build_base: Path
+) -> BuildPlan:
+    """Find everything that the spec needs, and decide everything."""
+    libtorch = find_project_libtorch(spec.options, environment)
+    spec = without_cuda_sources(spec, libtorch)
+    python = environment.python
+    probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
+    toolchain = find_toolchain(spec.options, environment, libtorch, probes)
+    # CMAKE_ARGS as conda's compilers export it; what the project says comes after it and wins.
+    cmake_args = (*_split_variable("CMAKE_ARGS", environment), *spec.options.cmake_args)
+    launcher = find_launcher(
+        spec.options.launcher,
+        environment,
+        root=root,
+        compiler=toolchain.cxx.command,
+        generator=toolchain.generator,
+        cmake_args=cmake_args,
+        probes=probes,
+    )
+    plan = plan_build(
+        spec,
+        project=project,
+        version=version,
+        root=root,
+        build_base=build_base,
+        libtorch=libtorch,
+        toolchain=dataclasses.replace(toolchain, launcher=launcher),
+        cuda=find_cuda(spec, environment, libtorch, toolchain.cxx, build_base),
+        cmake_args=cmake_args,
+        flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},
+        python=PythonFacts(
+            site_packages=str(python.site_packages[0]) if python.site_packages else None,
+            include=str(python.include) if python.include else None,
+            ext_suffix=python.ext_suffix,
+        ),
+    )
+    plan = with_headers(plan, spec.ops, processors=environment.cpu_count)
+    if not is_cache_on(spec.options.cache, environment):
+        return plan
+    return with_known_compiler(with_cached_runner(plan, environment), environment)

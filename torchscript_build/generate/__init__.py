@@ -1,0 +1,1 @@
+"""What is written: a plan becomes the texts of a CMake project and of Python modules, in memory."""

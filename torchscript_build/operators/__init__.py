@@ -1,0 +1,1 @@
+"""Operator libraries: what their sources register, and what they register when they are loaded."""

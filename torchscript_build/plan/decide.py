@@ -1,0 +1,277 @@
+"""Specs and facts → ``BuildPlan``: everything decided, nothing touched."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Optional, Union
+
+from torchscript_build.errors import SettingsError
+from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.plan.build_plan import (
+    BuildPlan,
+    BundledModel,
+    CudaFacts,
+    PlannedApp,
+    PlannedModel,
+    PlannedOps,
+    PlannedProject,
+    PlannedTarget,
+    PythonFacts,
+    Toolchain,
+)
+from torchscript_build.settings.rules import is_library_file, is_package_file
+from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+
+
+def plan_build(
+    spec: ProjectSpec,
+    *,
+    project: str,
+    version: str,
+    root: Path,
+    build_base: Path,
+    libtorch: LibTorch,
+    toolchain: Toolchain,
+    cmake_args: Sequence[str],
+    flags: Mapping[str, str],
+    python: PythonFacts,
+    cuda: Optional[CudaFacts] = None,
+) -> BuildPlan:
+    """Decide everything.
+
+    :param root: the project's folder, absolute.
+    :param build_base: setuptools' ``build`` folder, absolute; each libtorch variant and build type gets a folder in it.
+    :param cmake_args: the user's arguments for CMake, in order.
+    :raises SettingsError: a path cannot be said in CMake.
+    """
+    options = spec.options
+    build_dir = build_base / "torchscript" / f"{libtorch.variant}-{options.build_type.lower()}"
+    models = tuple(_plan_model(m, root, build_dir) for m in spec.models)
+    rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
+    ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
+    apps = tuple(_plan_app(a, root, models, libtorch.platform) for a in spec.apps)
+    folders = {o.name: o.output_dir for o in ops}
+    plan = BuildPlan(
+        project=project,
+        version=version,
+        source_dir=str(root),
+        build_dir=str(build_dir),
+        libtorch=libtorch,
+        toolchain=toolchain,
+        build_type=options.build_type,
+        cmake_args=tuple(cmake_args),
+        flags=flags,
+        python=python,
+        cuda=cuda,
+        runner_library=None,
+        models=models,
+        ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
+        apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),
+        cmake=tuple(_plan_project(p, root, rpaths) for p in spec.cmake),
+    )
+    _check_paths(plan)
+    return plan
+
+
+def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:
+    made = model.factory is not None or is_package_file(model.file or "")
+    file = build_dir / "models" / f"{model.name}.pt" if made else root / (model.file or "")
+    return PlannedModel(
+        name=model.name,
+        file=str(file),
+        factory=model.factory,
+        method=model.method,
+        example_inputs=model.example_inputs,
+        python_path=tuple(str(root / folder) for folder in model.python_path),
+        seed=model.seed,
+        show_code=model.show_code,
+        package_file=model.file if made and model.factory is None else None,
+    )
+
+
+@dataclass(frozen=True)
+class _RPaths:
+    libtorch: LibTorch
+    site_packages: Optional[str]
+    cuda_dirs: tuple[str, ...]
+
+    @property
+    def origin(self) -> str:
+        return "@loader_path" if self.libtorch.platform == "darwin" else "$ORIGIN"
+
+    def of(self, target: PlannedTarget, folders: Mapping[str, str]) -> tuple[str, ...]:
+        """RUNPATH entries of a target: to libtorch, and to the operator libraries that it links."""
+        result = self.to_libtorch(target.output_dir)
+        if target.with_cuda or target.cudnn:
+            up = posixpath.relpath(".", target.output_dir)
+            result += [f"{self.origin}/{up}/{folder}" for folder in self.cuda_dirs]
+        for name in target.ops:
+            between = posixpath.relpath(folders[name], target.output_dir)
+            result.append(self.origin if between == "." else f"{self.origin}/{between}")
+        return tuple(dict.fromkeys(result))
+
+    def to_libtorch(self, folder: str) -> list[str]:
+        """From a folder of the package tree to the torch that is installed beside the package."""
+        up = posixpath.relpath(".", folder)
+        result = [f"{self.origin}/{up}/torch/lib"]
+        if self.libtorch.layout == "conda" and self.site_packages is not None:
+            below = posixpath.relpath(self.libtorch.library_dirs[0].as_posix(), PurePath(self.site_packages).as_posix())
+            result.append(f"{self.origin}/{posixpath.normpath(f'{up}/{below}')}")
+        return result
+
+
+def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
+    """Libraries after those that they depend on; otherwise as the project lists them. Cycles were refused before."""
+    by_name = {o.name: o for o in libraries}
+    ordered: dict[str, OpLibrary] = {}
+
+    def visit(ops: OpLibrary) -> None:
+        for name in ops.depends:
+            visit(by_name[name])
+        ordered.setdefault(ops.name, ops)
+
+    for ops in libraries:
+        visit(ops)
+    return list(ordered.values())
+
+
+def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
+    """The folder in the package tree; empty for what is not installed."""
+    return (spec.package or "").replace(".", "/") if spec.install else ""
+
+
+def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
+    """Where an operator library lies: in the package tree, or below the build tree's ``out`` if it is not installed.
+
+    A plain library lies in the package's ``lib``; a Python module and a file with a name of its own in the package.
+    """
+    package = _package_dir(ops)
+    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
+    folder = package if ops.python_module or ops.file_name else posixpath.join(package, "lib")
+    if ops.python_module:
+        abi3 = ".pyd" if platform == "win32" else ".abi3.so"
+        default = ops.name + (abi3 if ops.limited_api else ext_suffix)
+    else:
+        default = ops.name + suffix if platform == "win32" else f"lib{ops.name}{suffix}"
+    return posixpath.join(folder if package else f"ops/{ops.name}", ops.file_name or default)
+
+
+def app_path(app: TorchScriptApp, platform: str) -> str:
+    """Where a program lies, as ``ops_path``."""
+    package = _package_dir(app)
+    folder = posixpath.join(package, "bin") if package else f"apps/{app.name}"
+    return posixpath.join(folder, app.name + (".exe" if platform == "win32" else ""))
+
+
+def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> PlannedOps:
+    folder, _, file_name = ops_path(ops, platform, ext_suffix).rpartition("/")
+    return PlannedOps(
+        file_name=file_name,
+        output_dir=folder,
+        ops=ops.depends,
+        python_module=ops.python_module,
+        limited_api=ops.limited_api,
+        **_compiled(ops, root),
+    )
+
+
+def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedApp:
+    folder, _, file_name = app_path(app, platform).rpartition("/")
+    model_files = {m.name: m.file for m in models}
+    return PlannedApp(
+        file_name=file_name,
+        output_dir=folder,
+        ops=app.ops,
+        template=None if app.sources else app.template,
+        method=app.method,
+        models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
+        **_compiled(app, root),
+    )
+
+
+def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, Any]:
+    """What both kinds of target take from their specs as it is."""
+    return {
+        "name": spec.name,
+        "sources": tuple(str(root / s) for s in spec.sources),
+        "install": spec.install,
+        "install_rpath": (),
+        "include_dirs": tuple(str(root / d) for d in spec.include_dirs),
+        "definitions": spec.definitions,
+        "compile_options": spec.compile_options,
+        "cxx_options": spec.cxx_options,
+        "cuda_options": spec.cuda_options,
+        "with_cuda": any(is_cuda_source(s) for s in spec.sources),
+        "separable_compilation": spec.separable_compilation,
+        "cudnn": spec.cudnn,
+        "find_packages": spec.find_packages,
+        "link_libraries": tuple(str(root / lib) if is_library_file(lib) else lib for lib in spec.link_libraries),
+        "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
+    }
+
+
+def is_cuda_source(name: str) -> bool:
+    """Is a source compiled by nvcc?"""
+    return name.endswith(".cu")
+
+
+def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> PlannedProject:
+    package = _package_dir(project)
+    # Programs and libraries lie one folder below the prefix (bin, lib), so one RUNPATH serves both.
+    entries = rpaths.to_libtorch(posixpath.join(package, "lib")) if package else []
+    rpath = ";".join([*entries, rpaths.origin, f"{rpaths.origin}/../lib"])
+    values = {"CMAKE_INSTALL_RPATH": rpath, **project.options}
+    return PlannedProject(
+        name=project.name,
+        source_dir=str(root / project.source_dir),
+        arguments=tuple(f"-D{name}={_cache_value(value)}" for name, value in values.items()),
+        targets=project.targets,
+        package_dir=package,
+        install=project.install,
+        components=project.components,
+        include=project.include,
+    )
+
+
+def _cache_value(value: Union[str, bool, int]) -> str:
+    return ("ON" if value else "OFF") if isinstance(value, bool) else str(value)
+
+
+def _check_paths(plan: BuildPlan) -> None:
+    """CMake's lists are joined with semicolons, so a path with one cannot be an element; Make cannot bear quotes."""
+    paths = [
+        ("project folder", plan.source_dir),
+        ("build folder", plan.build_dir),
+        ("libtorch", str(plan.libtorch.root)),
+        *((repr(t.name), path) for t in plan.targets for path in (*t.sources, *t.include_dirs, *t.link_dirs)),
+    ]
+    # On Windows a colon follows the drive, and a backslash separates.
+    windows = plan.libtorch.platform == "win32"
+    forbidden = _FORBIDDEN if windows else _FORBIDDEN + r"|\\"
+    if plan.toolchain.generator.name == "Unix Makefiles":
+        forbidden += _FORBIDDEN_IN_MAKE
+    in_libtorch = _FORBIDDEN_IN_LIBTORCH.replace(":", "") if windows else _FORBIDDEN_IN_LIBTORCH
+    problems = []
+    named: list[str] = []
+    for what, path in paths:
+        bad = re.search(forbidden, path) or (re.search(in_libtorch, path) if what == "libtorch" else None)
+        if bad and not any(path.startswith(folder + "/") for folder in named):
+            named.append(path)
+            problems.append(
+                f"{what}: {path!r} has {bad.group()!r}, which the build tools cannot have there; use another folder"
+            )
+    if problems:
+        raise SettingsError(problems)
+
+
+_FORBIDDEN = r'[;"|\[\]\n\r]|\$[<{]|\$ENV\{'
+"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
+_FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
+"""A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
+_FORBIDDEN_IN_LIBTORCH = r"[,:$]"
+"""These break ``-Wl,-rpath``, a RUNPATH, and linker arguments that Ninja does not quote."""

@@ -1,0 +1,1 @@
+"""What a project asks for: its settings, from four sources, checked."""

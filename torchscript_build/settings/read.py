@@ -1,0 +1,278 @@
+"""The four sources of settings (pyproject.toml, setup() keywords, command options, environment) → one ``ProjectSpec``.
+
+Every problem is collected and all are raised at once, whichever source it came from.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Optional, TypeVar
+
+from torchscript_build.errors import SettingsError
+from torchscript_build.settings.coerce import kind_of, read_fields, read_spec, suggestion
+from torchscript_build.settings.rules import check_spec, where_of
+from torchscript_build.settings.specs import (
+    BuildOptions,
+    CMakeProject,
+    OpLibrary,
+    ProjectSpec,
+    ScriptModel,
+    TorchScriptApp,
+)
+
+TABLE = "tool.torchscript-build"
+ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
+"""The arrays of tables in pyproject.toml, and what each entry is."""
+
+KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
+"""setup()'s keywords, and the array that each stands for."""
+
+ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher", "cmake_args")
+"""What ``TORCHSCRIPT_BUILD_<NAME>`` sets; the search for libtorch reads its own, to name it in its trace."""
+
+BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
+PINS = ("series", "exact", "none")
+LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
+"""Beside paths."""
+
+
+def read_pyproject(path: Path) -> Mapping[str, Any]:
+    """The whole of a pyproject.toml; empty if there is none.
+
+    :raises SettingsError: it cannot be parsed.
+    """
+    try:
+        return _parse_toml(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
+        raise SettingsError([f"{path.name}: {error}"]) from error
+
+
+def _parse_toml(text: str) -> dict[str, Any]:
+    """:raises ValueError: it is no TOML."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    return dict(tomllib.loads(text))
+
+
+def collect_settings(
+    *,
+    root: Path,
+    pyproject: Mapping[str, Any],
+    keywords: Mapping[str, Any],
+    command: Mapping[str, Any],
+    variables: Mapping[str, str],
+    packages: Optional[Sequence[str]] = None,
+) -> ProjectSpec:
+    """Merge and validate the four sources; later ones win: pyproject, keywords, environment, command options.
+
+    :param root: the project's folder, against which files are checked.
+    :param pyproject: the whole of pyproject.toml.
+    :param keywords: setup()'s ``ts_…`` keywords.
+    :param command: options given on the command line, by field name; ``None`` means not given.
+    :param variables: the environment variables.
+    :param packages: the project's Python packages, for the default of ``package``; ``None`` where not known yet.
+    :raises SettingsError: with every problem found.
+    """
+    problems: list[str] = []
+    tool = pyproject.get("tool", {})
+    if not isinstance(tool, Mapping):
+        raise SettingsError(["pyproject.toml: [tool] must be a table"])
+    table = tool.get("torchscript-build", {})
+    if not isinstance(table, Mapping):
+        raise SettingsError([f"[{TABLE}] must be a table"])
+    entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
+    general: dict[str, Any] = {}
+    for key, value in table.items():
+        if key in ARRAYS:
+            if isinstance(value, list):
+                entries[key] += [
+                    read_spec(ARRAYS[key], v, f"[[{TABLE}.{key}]] {i + 1}", problems, toml=True)
+                    for i, v in enumerate(value)
+                ]
+            else:
+                problems.append(f"{TABLE}.{key} must be an array of tables: write [[{TABLE}.{key}]]")
+        else:
+            general[key] = value
+    for keyword, array in KEYWORDS.items():
+        value = keywords.get(keyword)
+        if value is None:
+            continue
+        if not isinstance(value, (list, tuple)):
+            problems.append(f"setup({keyword}=…) must be a list, not {kind_of(value)}")
+            continue
+        entries[array] += [
+            read_spec(ARRAYS[array], v, f"setup({keyword}=…) item {i + 1}", problems, toml=False)
+            for i, v in enumerate(value)
+        ]
+
+    options = _options(general, variables, command, problems)
+    entries = {name: [s for s in specs if s is not None] for name, specs in entries.items()}
+    spec = ProjectSpec(
+        options=options,
+        models=tuple(_with_python_path(m, root) for m in entries["model"]),
+        ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
+        apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
+        cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
+    )
+    check_spec(spec, root, packages, problems)
+    if problems:
+        raise SettingsError(problems)
+    return spec
+
+
+def is_opted_in(pyproject_text: str) -> bool:
+    """Does a pyproject.toml have our table, in whichever of TOML's spellings? One that is no TOML has nothing."""
+    if re.search(r"^\s*\[+\s*tool\s*\.\s*[\"']?torchscript-build\b", pyproject_text, re.MULTILINE):
+        return True  # the usual spelling, also in a file with a mistake elsewhere, which is then told
+    if not re.search(r"torchscript-build[\"']?\s*[=.]", pyproject_text):
+        return False
+    try:
+        tool = _parse_toml(pyproject_text).get("tool")
+    except ValueError:
+        return False
+    return isinstance(tool, Mapping) and "torchscript-build" in tool
+
+
+# --- options -------------------------------------------------------------------------------------------------------
+
+
+def _options(
+    general: Mapping[str, Any], variables: Mapping[str, str], command: Mapping[str, Any], problems: list[str]
+) -> BuildOptions:
+    general = dict(general)
+    requirement = general.get("libtorch")
+    if isinstance(requirement, Mapping):  # libtorch = { version = "…", cxx11-abi = true, cuda = "12", root = "…" }
+        general.pop("libtorch")
+        long_names = {"root": "libtorch", "version": "libtorch-version", "cxx11-abi": "cxx11-abi", "cuda": "cuda"}
+        for key, value in requirement.items():
+            if key in long_names and key != "root" and long_names[key] in general:
+                problems.append(f"[{TABLE}]: give either libtorch.{key} or {long_names[key]}")
+            elif key in long_names:
+                general[long_names[key]] = value
+            else:
+                problems.append(f"[{TABLE}]: unknown key 'libtorch.{key}'{suggestion(key, list(long_names))}")
+    if isinstance(general.get("cuda"), (int, float)) and not isinstance(general["cuda"], bool):
+        general["cuda"] = str(general["cuda"])  # cuda = 12, cuda = 12.4
+    values = read_fields(BuildOptions, general, f"[{TABLE}]", problems, toml=True)
+    sources = dict.fromkeys(values, f"[{TABLE}]")
+    for name in ENVIRONMENT_OPTIONS:
+        variable = "TORCHSCRIPT_BUILD_" + name.upper()
+        text = variables.get(variable)
+        if text and name == "libtorch":
+            values.pop("libtorch", None)  # the search reads that variable itself, and names it in its trace
+        elif text:
+            _set_from_text(values, sources, name, text, variable, problems)
+    for name, value in command.items():
+        where = "--" + name.replace("_", "-")
+        if isinstance(value, str):
+            _set_from_text(values, sources, name, value, where, problems)
+        elif value is not None:  # [tool.distutils.build_ts_app] has numbers
+            values.update(read_fields(BuildOptions, {name: value}, where, problems, toml=False))
+            sources[name] = where
+    for name, allowed in (("build_type", BUILD_TYPES), ("pin", PINS)):
+        value = values.get(name)
+        if value is not None and value not in allowed:
+            import difflib
+
+            hint = difflib.get_close_matches(str(value).lower(), [a.lower() for a in allowed], n=1)
+            extra = f"; did you mean {next(a for a in allowed if a.lower() == hint[0])!r}?" if hint else ""
+            problems.append(
+                f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
+            )
+    _check_requirement(values, sources, problems)
+    launcher = values.get("launcher")
+    if isinstance(launcher, str) and launcher not in LAUNCHERS and not _is_launcher_path(launcher):
+        problems.append(
+            f"{sources['launcher']}: launcher: {launcher!r} is none that we know, nor a path to one"
+            f"{suggestion(launcher, LAUNCHERS)}; CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
+        )
+    jobs = values.get("jobs")
+    if isinstance(jobs, int) and jobs < 1:
+        problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
+    return BuildOptions(**values)
+
+
+def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], problems: list[str]) -> None:
+    """The requirement's syntax; whether a libtorch meets it is the search's business."""
+    version, cuda = values.get("libtorch_version"), values.get("cuda")
+    if version is not None:
+        from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+        try:
+            SpecifierSet(f"=={version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else version)
+        except InvalidSpecifier:
+            problems.append(
+                f"{sources['libtorch_version']}: libtorch-version: {version!r} is no version or range; write >=2.4,<2.7"
+            )
+    if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
+        problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
+
+
+def _is_launcher_path(text: str) -> bool:
+    return re.fullmatch(r".*[/\\](ccache|sccache|distcc)(?![a-z])[^/\\]*", text, re.DOTALL) is not None
+
+
+def _set_from_text(
+    values: dict[str, Any], sources: dict[str, str], name: str, text: str, where: str, problems: list[str]
+) -> None:
+    """An option given as text (command line, environment)."""
+    sources[name] = where
+    if name == "jobs":
+        try:
+            values[name] = int(text)
+        except ValueError:
+            problems.append(f"{where}: must be a whole number, not {text!r}")
+    elif name == "cmake_args":
+        try:
+            values[name] = (*values.get(name, ()), *shlex.split(text))
+        except ValueError as error:
+            problems.append(f"{where}: {error}: {text!r}")
+    else:
+        values[name] = text
+
+
+# --- the whole -----------------------------------------------------------------------------------------------------
+
+_Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
+_Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
+
+
+def _with_package(spec: _Packaged, packages: Optional[Sequence[str]]) -> _Packaged:
+    """The spec with its default package, if the project has exactly one at the top."""
+    top = sorted({p.split(".")[0] for p in packages or ()})
+    if spec.install and spec.package is None and len(top) == 1:
+        return dataclasses.replace(spec, package=top[0])
+    return spec
+
+
+def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
+    """The model with the folders that its factory is always imported from."""
+    always = (".", "src") if (root / "src").is_dir() else (".",)
+    return dataclasses.replace(model, python_path=tuple(dict.fromkeys((*model.python_path, *always))))
+
+
+def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> _Compiled:
+    """The spec with its default package, and its sources without patterns: sorted, relative, with forward slashes."""
+    sources: list[str] = []
+    for name in spec.sources:
+        if not any(c in name for c in "*?["):
+            sources.append(name)
+            continue
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
+            continue
+        found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        if not found:
+            problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
+        sources += found
+    return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))

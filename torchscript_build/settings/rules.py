@@ -1,0 +1,236 @@
+"""What must hold in a project's specs beyond their types: names, references, files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional, Union
+
+from torchscript_build.settings.coerce import suggestion
+from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+
+TEMPLATES = ("runner", "minimal")
+WITHOUT_CUDA = ("refuse", "skip")
+BINDINGS = ("loader", "none")
+METHODS = ("script", "trace")
+
+_TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
+_RESERVED_NAMES = frozenset(
+    (
+        *(
+            "all",
+            "all_build",
+            "build.ninja",
+            "clean",
+            "cmakecache.txt",
+            "default_cache",
+            "edit_cache",
+            "help",
+            "install",
+        ),
+        *("package", "package_source", "preinstall", "rebuild_cache", "run_tests", "test", "zero_check"),
+        *("c10", "c10_cuda", "c10_hip", "c10_xpu", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_library"),
+        *("torch_python", "torch_xpu", "ts_runner", "ts_runner_plain"),
+    )
+)
+"""Targets and files of CMake, Ninja and libtorch; compared without case, as some file systems do."""
+_DEFINITION = re.compile(r"[A-Za-z_]\w*(\([\w\s,.]*\))?(=.*)?\Z")
+_PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+_FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
+
+
+def where_of(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
+    kind = {OpLibrary: "operator library", TorchScriptApp: "app", CMakeProject: "CMake project"}[type(spec)]
+    return f"{kind} {spec.name!r}"
+
+
+def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> None:
+    """Check everything that the types alone do not tell; problems are added to the list.
+
+    :param root: the project's folder, against which files are checked.
+    :param packages: the project's Python packages; ``None`` where not known yet.
+    """
+    for kind, names in (
+        ("models", [m.name for m in spec.models]),
+        ("targets", [t.name for t in (*spec.ops, *spec.apps)]),
+        ("CMake projects", [c.name for c in spec.cmake]),
+    ):
+        for name in sorted({n for n in names if names.count(n) > 1}):
+            problems.append(f"two {kind} are called {name!r}")
+        for name in names:
+            if not _TARGET_NAME.match(name):
+                problems.append(
+                    f"{name!r}: a name has letters, digits and the characters _ . + - and does not begin with . + or -"
+                )
+            elif kind == "targets" and name.lower() in _RESERVED_NAMES:
+                problems.append(f"{name!r}: CMake or libtorch already has a target of that name")
+    for model in spec.models:
+        _check_model(model, root, problems)
+    for ops in spec.ops:
+        _check_compiled(ops, root, problems)
+        _check_package(ops, packages, problems)
+        _check_ops(ops, spec, problems)
+    _check_cycles(spec.ops, problems)
+    _check_scripts(spec.packaged_apps, problems)
+    for app in spec.apps:
+        _check_compiled(app, root, problems)
+        _check_package(app, packages, problems)
+        _check_app(app, spec, problems)
+    for project in spec.cmake:
+        _check_package(project, packages, problems)
+        if not (root / project.source_dir / "CMakeLists.txt").is_file():
+            problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
+
+
+def _check_scripts(apps: Sequence[TorchScriptApp], problems: list[str]) -> None:
+    """Console scripts: their names, and that no two are the same."""
+    names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
+    for name in sorted(set(names)):
+        if not _TARGET_NAME.match(name):
+            problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
+        if names.count(name) > 1:
+            problems.append(f"two apps have the console script {name!r}")
+
+
+def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
+    where = f"model {model.name!r}"
+    if (model.file is None) == (model.factory is None):
+        problems.append(f"{where}: give either file or factory")
+    if model.file is not None and not is_package_file(model.file) and not (root / model.file).is_file():
+        problems.append(f"{where}: there is no file {model.file!r}")
+    if model.factory is not None and not _FUNCTION_NAME.match(model.factory):
+        problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
+    if model.method not in METHODS:
+        problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
+    if model.factory is not None and model.method == "trace" and not model.example_inputs:
+        problems.append(f"{where}: tracing needs example-inputs")
+    for folder in model.python_path:
+        if not (root / folder).is_dir():
+            problems.append(f"{where}: python-path: there is no folder {folder!r}")
+
+
+def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
+    for name in spec.sources:
+        if not (root / name).is_file():
+            problems.append(f"{where_of(spec)}: sources: there is no file {name!r}")
+    for key in ("include_dirs", "link_dirs"):
+        for name in getattr(spec, key):
+            if not (root / name).is_dir():
+                problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no folder {name!r}")
+    for name in spec.link_libraries:
+        if is_library_file(name) and not (root / name).is_file():
+            problems.append(f"{where_of(spec)}: link-libraries: there is no file {name!r}")
+    if spec.without_cuda not in WITHOUT_CUDA:
+        allowed = ", ".join(WITHOUT_CUDA)
+        problems.append(f"{where_of(spec)}: without-cuda must be one of {allowed}, not {spec.without_cuda!r}")
+    for key in ("definitions", "compile_options", "cxx_options", "cuda_options", "link_libraries"):
+        for value in getattr(spec, key):
+            if not value or set(value) & {"\n", "\r", "\0"}:
+                problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: {value!r} is empty or has a line break")
+    for definition in spec.definitions:
+        if not _DEFINITION.match(definition):
+            problems.append(f"{where_of(spec)}: definitions: {definition!r} does not begin with a macro's name")
+
+
+def _check_package(
+    spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
+) -> None:
+    where = where_of(spec)
+    if spec.package is not None and not _PACKAGE_NAME.match(spec.package):
+        problems.append(f"{where}: {spec.package!r} is no name of a Python package")
+    elif spec.install and packages is not None:
+        if spec.package is None:
+            problems.append(
+                f'{where}: the project has not exactly one top-level package: say package = "…", or install = false'
+            )
+        elif spec.package not in packages:
+            hint = suggestion(spec.package, list(packages))
+            problems.append(f"{where}: the project has no package {spec.package!r}{hint}")
+
+
+def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
+    where = where_of(ops)
+    if not ops.sources and not any(p.startswith(f"{where}: sources: ") for p in problems):  # nothing matched
+        problems.append(f"{where}: sources is missing")
+    if isinstance(ops.precompiled_header, str) and ops.precompiled_header != "auto":
+        problems.append(f'{where}: precompiled-header must be "auto", true or false, not {ops.precompiled_header!r}')
+    if ops.python_binding not in BINDINGS:
+        problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
+    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)
+    for other in spec.ops if ops.install else ():
+        if other.name in ops.depends and not other.install:
+            problems.append(
+                f"{where}: depends: {other.name!r} has install = false, so the installed library would miss it"
+            )
+        if other.name < ops.name and other.install and ops.file_name and _file(other) == _file(ops):
+            problems.append(f"operator libraries {other.name!r} and {ops.name!r} are both installed as {_file(ops)}")
+    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
+        problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
+    if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
+        problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
+
+
+def _file(ops: OpLibrary) -> str:
+    return f"{(ops.package or '').replace('.', '/')}/{ops.file_name}"
+
+
+def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
+    """Each cycle of ``depends`` once, as the chain that a reader can follow."""
+    depends = {o.name: o.depends for o in libraries}
+    finished: set[str] = set()
+
+    def walk(name: str, chain: tuple[str, ...]) -> None:
+        if name in chain:
+            circle = " → ".join((*chain[chain.index(name) :], name))
+            problems.append(f"operator libraries depend on each other in a circle: {circle}")
+        elif name not in finished:
+            for needed in depends.get(name, ()):
+                walk(needed, (*chain, name))
+            finished.add(name)
+
+    for name in depends:
+        walk(name, ())
+
+
+def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:
+    where = where_of(app)
+    if app.template not in TEMPLATES:
+        problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
+    _check_references(where, "models", app.models, [m.name for m in spec.models], problems)
+    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems)
+    for ops in spec.ops:
+        if ops.name in app.ops and ops.python_module:
+            problems.append(f"{where}: ops: {ops.name!r} is a Python module; a program cannot link it")
+        elif ops.name in app.ops and app.install and not ops.install:
+            problems.append(f"{where}: ops: {ops.name!r} has install = false, so the installed program would miss it")
+    for key in ("rtol", "atol"):
+        if not 0 <= getattr(app, key) < float("inf"):
+            problems.append(f"{where}: {key} must not be negative, not {getattr(app, key)}")
+    if app.verify:
+        first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
+        if app.sources or app.template != "runner":
+            problems.append(f"{where}: verify works with the runner template only")
+        elif first is None or not first.example_inputs:
+            problems.append(f"{where}: verify needs a model with example-inputs")
+
+
+def _check_references(where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str]) -> None:
+    what = {"models": "model"}.get(key, "operator library")
+    for name in dict.fromkeys(names):
+        if names.count(name) > 1:
+            problems.append(f"{where}: {key}: {name!r} is named twice")
+        if name not in known:
+            hint = suggestion(name, known) if known else "; the project has none"
+            problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
+
+
+def is_package_file(file: str) -> bool:
+    """Is a model's ``file`` of the form ``package:path``, a file of an installed Python package?"""
+    package, colon, path = file.partition(":")
+    return bool(colon and path and _PACKAGE_NAME.match(package))
+
+
+def is_library_file(name: str) -> bool:
+    """Is an entry of ``link-libraries`` a file, and not a name for the linker or CMake?"""
+    return not name.startswith("-") and ("/" in name or re.search(r"\.(a|so(\.\d+)*|dylib|lib)\Z", name) is not None)

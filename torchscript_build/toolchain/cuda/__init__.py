@@ -1,0 +1,1 @@
+"""The CUDA toolkit and cuDNN, for the few targets that need them."""

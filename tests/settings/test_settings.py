@@ -23,8 +23,8 @@ from torchscript_build.settings.specs import (
     TorchScriptApp,
 )
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-ROOT_PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ROOT_PYPROJECT = Path(__file__).parents[2] / "pyproject.toml"
 APP = '[[tool.torchscript-build.app]]\nname = "app"\nsources = ["main.cpp"]\n'
 MAIN = {"main.cpp": "int main() {}\n"}
 

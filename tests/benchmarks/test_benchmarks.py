@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+
 from benchmarks import environments, projects
 from benchmarks.bench import configure_command
 from benchmarks.case_programs import weigh
@@ -49,7 +50,7 @@ from benchmarks.report import (
     write_markdown,
 )
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 OURS = (Sample(1.0, 3.0), Sample(4.0, 2.0), Sample(2.0, 5.0))
 THEIRS = (Sample(8.0, 6.0), Sample(4.0, 12.0), Sample(16.0, 4.0))
 

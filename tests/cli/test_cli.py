@@ -106,7 +106,7 @@ def test_no_libtorch_names_every_place(tmp_path: Path) -> None:
     python = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
     write(tmp_path / "meta/torchscript_build-0.1.0.dist-info/METADATA", "Name: torchscript-build\nVersion: 0.1.0\n")
-    sources = [str(Path(__file__).parents[1]), str(tmp_path / "meta")]
+    sources = [str(Path(__file__).parents[2]), str(tmp_path / "meta")]
     code = f"import sys; sys.path[:0] = {sources!r}; from torchscript_build.__main__ import main; sys.exit(main())"
     done = subprocess.run(
         [python / "bin/python", "-c", code, "find"],

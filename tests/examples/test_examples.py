@@ -35,7 +35,7 @@ from torchscript_build.elf import read_elf
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
-FOLDER = Path(__file__).parents[1] / "examples"
+FOLDER = Path(__file__).parents[2] / "examples"
 PLATFORM = re.sub(r"[-.]", "_", sysconfig.get_platform())
 EXTRACT_AS_DATA: dict[str, str] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
 NO_ISOLATION = ("--no-build-isolation", "--no-deps")

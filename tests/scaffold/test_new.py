@@ -98,7 +98,7 @@ def test_cxx_files_are_good_style(tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("clang-format")
     if not program.exists():
         pytest.skip("needs clang-format")
-    style = Path(__file__).parents[1] / ".clang-format"
+    style = Path(__file__).parents[2] / ".clang-format"
     source = new("ops", tmp_path / "new") / "cpp/ops.cpp"
     done = subprocess.run([program, f"--style=file:{style}", "--dry-run", "--Werror", source], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()

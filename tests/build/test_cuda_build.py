@@ -14,7 +14,7 @@ from support import clean_variables, compile_library, copy_torch, run_python, wr
 from torchscript_build.elf import read_elf
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "cuda_op"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "cuda_op"
 OPS = """\
 [[tool.torchscript-build.ops]]
 name = "twice"

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from libtorch.trees import FakeTorch, make_archive, make_wheel, write
 from support import clean_variables
+from trees import FakeTorch, make_archive, make_wheel, write
 
 from torchscript_build import find_libtorch
 from torchscript_build.cli import fetch as cli_fetch
@@ -593,7 +593,7 @@ def test_a_killed_one_leaves_a_temporary_folder_that_the_next_removes(
     machine: Environment, tmp_path: Path, cache: Path
 ) -> None:
     file = zip_archive(tmp_path)
-    variables = {**machine.variables, "PYTHONPATH": str(Path(fetch.__file__).parents[1])}
+    variables = {**machine.variables, "PYTHONPATH": str(Path(fetch.__file__).parents[3])}
     command = [sys.executable, "-c", CHILD, str(file), sha256(file)]
     with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None

@@ -11,7 +11,7 @@ import pytest
 from torchscript_build.packaging.commands import build_ts_app
 from torchscript_build.settings.docs import markdown_tables
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- options:begin -->\n", "<!-- options:end -->"
 
 

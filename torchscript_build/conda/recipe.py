@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.project import FileSet, templates_dir
-from torchscript_build.plan.decide import is_cuda_source
 from torchscript_build.plan.prefix import model_path
-from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp, is_cuda_source
 
 if TYPE_CHECKING:
     from jinja2 import Environment as JinjaEnvironment

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from torchscript_build.errors import TorchScriptBuildError
-from torchscript_build.libtorch.abi import same_machine
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.layout import LIBRARY_NAMES
+from torchscript_build.libtorch.machine import same_machine
 from torchscript_build.libtorch.versions import parse_python_part, read_text
 from torchscript_build.system import Environment
 

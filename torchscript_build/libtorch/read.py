@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import LibTorchUnusableError
-from torchscript_build.libtorch.abi import read_machine, read_sentinels, symbol_name
+from torchscript_build.libtorch.abi import read_sentinels, symbol_name
 from torchscript_build.libtorch.accelerator import read_accelerator
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.layout import Layout, locate_layout
+from torchscript_build.libtorch.machine import read_machine
 from torchscript_build.libtorch.releases import OLDEST, Version, release_row
 from torchscript_build.libtorch.versions import (
     agreed_version,

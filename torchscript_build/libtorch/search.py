@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Optional, Union
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, TorchScriptBuildError
-from torchscript_build.libtorch.abi import same_machine
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.layout import locate_layout
+from torchscript_build.libtorch.machine import same_machine
 from torchscript_build.libtorch.places import (
     STEPS,
     VARIABLE,

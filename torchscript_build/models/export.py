@@ -15,6 +15,7 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.models.archive import read_archive
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
 from torchscript_build.system import Environment
+from torchscript_build.toolchain.python_torch import torch_site_dirs
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -103,12 +104,6 @@ def _request(
         "overlay": str(plan.out_dir) if plan.ops else None,
         "libraries": {o.name: system.stamp(plan.out_dir / o.path) for o in plan.ops},
     }
-
-
-def torch_site_dirs(libtorch: LibTorch, environment: Environment) -> list[str]:
-    """Where a child finds Python's torch: beside this libtorch, if it is a whole torch, else the interpreter's own."""
-    beside = [libtorch.root.parent] if (libtorch.root / "__init__.py").is_file() else []
-    return list(dict.fromkeys(map(str, (*beside, *environment.python.site_packages))))
 
 
 def _run_child(

@@ -10,9 +10,9 @@ from typing import Any
 
 from torchscript_build import log, system
 from torchscript_build.errors import VerificationError
-from torchscript_build.models.export import torch_site_dirs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
 from torchscript_build.system import Environment
+from torchscript_build.toolchain.python_torch import torch_site_dirs
 
 CHILD = Path(__file__).with_name("child.py")
 

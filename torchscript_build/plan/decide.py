@@ -15,7 +15,6 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import (
     BuildPlan,
     BundledModel,
-    CudaFacts,
     PlannedApp,
     PlannedModel,
     PlannedOps,
@@ -25,7 +24,15 @@ from torchscript_build.plan.build_plan import (
     Toolchain,
 )
 from torchscript_build.settings.rules import is_library_file, is_package_file
-from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import (
+    CMakeProject,
+    OpLibrary,
+    ProjectSpec,
+    ScriptModel,
+    TorchScriptApp,
+    is_cuda_source,
+)
+from torchscript_build.toolchain.cuda.facts import CudaFacts
 
 
 def plan_build(
@@ -213,11 +220,6 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
         "link_libraries": tuple(str(root / lib) if is_library_file(lib) else lib for lib in spec.link_libraries),
         "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
     }
-
-
-def is_cuda_source(name: str) -> bool:
-    """Is a source compiled by nvcc?"""
-    return name.endswith(".cu")
 
 
 def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> PlannedProject:

@@ -220,3 +220,8 @@ class ProjectSpec:
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
         return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake)
+
+
+def is_cuda_source(name: str) -> bool:
+    """Is a source compiled by nvcc?"""
+    return name.endswith(".cu")

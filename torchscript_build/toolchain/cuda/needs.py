@@ -11,10 +11,9 @@ from typing import Optional, TypeVar
 from torchscript_build import log
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan.build_plan import CudaFacts
-from torchscript_build.plan.decide import is_cuda_source
-from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp, is_cuda_source
 from torchscript_build.system import Environment
+from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler
 
 # What knows CUDA is imported when a target asks for it: every build comes by here, few have such a target.
@@ -60,7 +59,7 @@ def find_cuda(
     with_cudnn = any(t.cudnn for t in targets)
     if not with_cuda and not with_cudnn:
         return None
-    from torchscript_build.toolchain.cuda import parts as cuda_parts
+    from torchscript_build.toolchain.cuda import parts
     from torchscript_build.toolchain.cuda.architectures import ArchitecturePlan, plan_architectures
     from torchscript_build.toolchain.cuda.check import check_toolkit
     from torchscript_build.toolchain.cuda.cudnn import find_cudnn
@@ -73,16 +72,16 @@ def find_cuda(
     else:  # cuDNN's header includes CUDA's, which lie in wheels beside libtorch where there is no toolkit
         located, _ = locate_cuda_toolkit(spec.options.cuda_toolkit, environment, series=series)
         toolkit = located or CudaToolkit(libtorch.root, Path("nvcc"), series or "0", found_by="libtorch")
-    parts = cuda_parts.find_parts(toolkit, libtorch, environment)
-    headers = cuda_parts.find_headers(toolkit, parts)
+    found = parts.find_parts(toolkit, libtorch, environment)
+    headers = parts.find_headers(toolkit, found)
     notes = list(check_toolkit(toolkit, libtorch, cxx, headers))
     architectures = ArchitecturePlan((), "")
     root, nvcc = toolkit.root, toolkit.nvcc
     if with_cuda:
         architectures = plan_architectures(spec.options.cuda_architectures, environment, libtorch, toolkit)
-        if cuda_parts.needs_merging(toolkit):
+        if parts.needs_merging(toolkit):
             root = build_base / "torchscript" / f"cuda-{toolkit.release}"
-            cuda_parts.write_merged_toolkit(cuda_parts.plan_merged_toolkit(toolkit, parts), root)
+            parts.write_merged_toolkit(parts.plan_merged_toolkit(toolkit, found), root)
             nvcc = root / "bin" / toolkit.nvcc.name
     cudnn = find_cudnn(environment, libtorch, headers=True) if with_cudnn else None
     for note in (*notes, *architectures.notes):

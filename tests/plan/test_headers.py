@@ -8,15 +8,10 @@ from pathlib import Path
 import pytest
 from support import clean_variables, make_plan, run_python, write, write_project
 
+from torchscript_build.build.whole_headers import remember_whole_headers, with_headers
+from torchscript_build.operators.includes import read_header_use
 from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders
-from torchscript_build.plan.headers import (
-    HeaderUse,
-    plan_headers,
-    read_header_use,
-    remember_whole_headers,
-    with_headers,
-    with_whole_headers,
-)
+from torchscript_build.plan.headers import HeaderUse, plan_headers, with_whole_headers
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 from torchscript_build.toolchain.launchers import Launcher
 

@@ -15,8 +15,8 @@ from support import clean_variables, run_python
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import ScaffoldError
+from torchscript_build.operators.includes import read_header_use
 from torchscript_build.operators.registrations import read_registrations
-from torchscript_build.plan.headers import read_header_use
 from torchscript_build.scaffold.projects import KINDS, check_name, render_scaffold, write_scaffold
 from torchscript_build.settings.read import collect_settings, read_pyproject
 from torchscript_build.settings.specs import ProjectSpec

@@ -9,13 +9,13 @@ from typing import Optional
 
 from torchscript_build.build.compiler_cache import with_known_compiler
 from torchscript_build.build.runner_cache import is_cache_on, with_cached_runner
+from torchscript_build.build.whole_headers import with_headers
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
-from torchscript_build.plan.headers import with_headers
 from torchscript_build.settings.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sources

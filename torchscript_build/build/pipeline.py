@@ -17,8 +17,9 @@ from torchscript_build.build.runner_cache import claim_runner, keep_runner
 from torchscript_build.errors import ConfigureError, SettingsError
 from torchscript_build.generate import project
 from torchscript_build.libtorch.places import in_conda_build
-from torchscript_build.plan.build_plan import BuildPlan, CudaFacts, PlannedApp, PlannedOps, PlannedTarget
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
+from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import locate_library
 
 STATE = "state.json"

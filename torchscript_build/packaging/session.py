@@ -12,6 +12,7 @@ from pathlib import Path
 from torchscript_build import log, system
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_lock, build_targets
+from torchscript_build.build.whole_headers import remember_whole_headers
 from torchscript_build.errors import BuildError, SettingsError
 from torchscript_build.generate.loader import MODULE, loader_packages, render_loaders
 from torchscript_build.models.check import check_models
@@ -21,7 +22,7 @@ from torchscript_build.operators.loading import load_libraries, read_schemas
 from torchscript_build.operators.registrations import Registrations, find_conflicts, read_registrations
 from torchscript_build.packaging.staging import Destination, StagedFile, app_files, ops_files, prefix_files, stage
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
-from torchscript_build.plan.headers import UMBRELLAS, remember_whole_headers, with_whole_headers
+from torchscript_build.plan.headers import UMBRELLAS, with_whole_headers
 from torchscript_build.plan.prefix import in_prefix
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment

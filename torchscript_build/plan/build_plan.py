@@ -141,6 +141,17 @@ class PlannedProject:
 
 
 @dataclass(frozen=True)
+class PythonFacts:
+    """What a plan needs to know of the target Python."""
+
+    site_packages: Optional[str] = None
+    include: Optional[str] = None
+    """The folder of Python.h."""
+    ext_suffix: str = ".so"
+    """What the file names of its extension modules end in: ``.cpython-311-x86_64-linux-gnu.so``."""
+
+
+@dataclass(frozen=True)
 class BuildPlan:
     """What will be built, how, and where; JSON-able."""
 

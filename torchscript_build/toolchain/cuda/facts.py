@@ -25,14 +25,3 @@ class CudaFacts:
     """What torch's headers want from nvcc."""
     cudnn_include_dir: Optional[str] = None
     cudnn_library: Optional[str] = None
-
-
-@dataclass(frozen=True)
-class PythonFacts:
-    """What a plan needs to know of the target Python."""
-
-    site_packages: Optional[str] = None
-    include: Optional[str] = None
-    """The folder of Python.h."""
-    ext_suffix: str = ".so"
-    """What the file names of its extension modules end in: ``.cpython-311-x86_64-linux-gnu.so``."""

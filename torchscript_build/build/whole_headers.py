@@ -1,0 +1,49 @@
+"""Which sources get how much of torch's heavy headers, with what was learnt in the build folder before."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from pathlib import Path
+
+from torchscript_build import system
+from torchscript_build.operators.includes import read_header_use
+from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
+from torchscript_build.plan.headers import FILES_PER_PROCESSOR, LEAN_RELEASES, plan_headers
+from torchscript_build.settings.specs import OpLibrary
+from torchscript_build.toolchain.programs import parse_version
+
+WHOLE = "whole_headers.json"
+"""The sources, in a build folder, that turned out to need torch's whole headers."""
+
+
+def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int) -> BuildPlan:
+    """The plan with what each operator library's sources get in the place of torch's heavy headers."""
+    asked = {spec.name: spec for spec in specs}
+    whole = set(system.read_json(Path(plan.build_dir, WHOLE)).get("sources", ()))
+    release = parse_version(plan.libtorch.version)
+    can_be_lean = LEAN_RELEASES[0] <= release < LEAN_RELEASES[1]
+    launcher = plan.toolchain.launcher
+    can_precompile = launcher is None or launcher.precompiles
+
+    def decide(ops: PlannedOps) -> PlannedOps:
+        spec = asked[ops.name]
+        uses = {s: read_header_use(Path(s), ops.include_dirs) for s in ops.sources if not s.endswith((".cu", ".c"))}
+        lean = spec.lean_headers and can_be_lean
+        uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
+        if spec.precompiled_header == "auto":
+            at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
+        else:
+            at_least = 1 if spec.precompiled_header else None
+        return dataclasses.replace(ops, headers=plan_headers(uses, ops.sources, precompile=at_least))
+
+    return dataclasses.replace(plan, ops=tuple(map(decide, plan.ops)))
+
+
+def remember_whole_headers(lean: BuildPlan, built: BuildPlan) -> None:
+    """Note which sources needed more than the lean headers, for the next build in the folder."""
+    before = {s for o in lean.ops for s in o.headers.lean}
+    after = {s for o in built.ops for s in o.headers.lean}
+    file = Path(lean.build_dir, WHOLE)
+    known = set(system.read_json(file).get("sources", ()))
+    system.write_json(file, {"sources": sorted(known | (before - after))})

@@ -52,11 +52,6 @@ class ElfInfo:
     needed_versions: tuple[str, ...] = ()
     """Versions of symbols that it wants from other libraries, sorted: ``GLIBC_2.17``, ``GLIBCXX_3.4.19``."""
 
-    @property
-    def is_executable(self) -> bool:
-        """A program, rather than a library."""
-        return self.interpreter is not None
-
     @cached_property
     def _symbols(self) -> tuple[frozenset[str], frozenset[str]]:
         exported: set[str] = set()
@@ -74,10 +69,6 @@ class ElfInfo:
     def undefined_symbols(self) -> frozenset[str]:
         """Names of the symbols that it wants from others."""
         return self._symbols[1]
-
-    def has_symbol(self, name: str) -> bool:
-        """Does it export a symbol of this name?"""
-        return name in self.exported_symbols
 
 
 def read_elf(path: Path) -> ElfInfo:

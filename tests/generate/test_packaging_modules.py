@@ -14,7 +14,7 @@ from support import cuda_torch, linux_torch, made_up, make_plan, run_python, stu
 from torchscript_build.generate.launcher import console_scripts, function_name, render_launchers
 from torchscript_build.generate.loader import render_loaders
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.operators.registrations import Registrations
+from torchscript_build.operators.registrations import Registrations, operator_names
 from torchscript_build.packaging.outputs import app_targets, ops_targets, package_of, source_files
 from torchscript_build.packaging.staging import StagedFile, app_files, stage
 from torchscript_build.packaging.wheel import add_requirement, pin, wheel_tag
@@ -147,8 +147,9 @@ class ops:
 
 def loader_text(libtorch: LibTorch, *, schemas: Optional[dict[str, list[str]]] = None) -> str:
     spec = ProjectSpec(ops=(OPS,))
-    found = {"my_ops": Registrations(owners=("my",), operators=("my::add", "my::add.out"))}
-    texts = render_loaders(spec, make_plan(spec, libtorch=libtorch), found, schemas or {})
+    found = Registrations(owners=("my",), operators=("my::add", "my::add.out"))
+    names = {"my_ops": operator_names(found, (schemas or {}).get("my_ops"))}
+    texts = render_loaders(spec, make_plan(spec, libtorch=libtorch), names, schemas or {})
     return texts["demo/_torchscript_ops.py"].decode()
 
 
@@ -270,7 +271,7 @@ def test_a_loaders_schemas_and_operators() -> None:
 
 def test_no_loader_where_none_is_wanted() -> None:
     spec = ProjectSpec(ops=(OpLibrary(name="o", package="demo", sources=("o.cpp",), python_binding="none"),))
-    assert render_loaders(spec, make_plan(spec), {"o": Registrations()}, {}) == {}
+    assert render_loaders(spec, make_plan(spec), {"o": ()}, {}) == {}
 
 
 def test_a_loader_passes_over_python_modules_and_keeps_the_link_order() -> None:
@@ -278,8 +279,8 @@ def test_a_loader_passes_over_python_modules_and_keeps_the_link_order() -> None:
         return OpLibrary(name=name, package="demo", sources=("o.cpp",), **fields)  # type: ignore[arg-type]
 
     spec = ProjectSpec(ops=(ops("top", depends=("base",)), ops("_C", python_module=True), ops("base")))
-    found = {o.name: Registrations() for o in spec.ops}
-    (text,) = render_loaders(spec, make_plan(spec), found, {}).values()
+    names = {o.name: () for o in spec.ops}
+    (text,) = render_loaders(spec, make_plan(spec), names, {}).values()
     assert text.index(b"libbase.so") < text.index(b"libtop.so")
     assert b"_C" not in text
 

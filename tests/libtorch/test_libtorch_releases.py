@@ -29,19 +29,16 @@ def test_a_row_makes_sense(row: object) -> None:
     row = RELEASES[RELEASES.index(row)]  # type: ignore[arg-type]
     assert release_row(row.series) is row
     assert row.cxx_standard in (14, 17, 20)
-    assert row.highest_cxx_standard is None or row.highest_cxx_standard >= row.cxx_standard
     assert row.cxx11_abi in (None, True)
     if row.cxx11_abi is not None:
         assert row.pypi_cxx11_abi_x86_64 is row.pypi_cxx11_abi_aarch64 is row.cxx11_abi
-    assert row.stock_nvtoolsext in ("library", "fatal", "late", "")
     assert is_tabled(row.series)
 
 
 @pytest.mark.parametrize(
     "column",
-    ["cxx_standard", "gcc", "clang", "msvc", "least_cuda", "least_cudnn", "archive_format", "stock_enables_cuda",
-     "pypi_cxx11_abi_x86_64", "pypi_cxx11_abi_aarch64"],
-)  # fmt: skip
+    ["cxx_standard", "gcc", "clang", "archive_format", "pypi_cxx11_abi_x86_64", "pypi_cxx11_abi_aarch64"],
+)
 def test_requirements_only_grow(column: str) -> None:
     values = [getattr(row, column) for row in RELEASES]
     assert values == sorted(values)
@@ -55,15 +52,9 @@ def test_requirements_only_grow(column: str) -> None:
         ("pypi_cxx11_abi_x86_64", True, (2, 7)),
         ("pypi_cxx11_abi_aarch64", True, (2, 6)),
         ("cxx11_abi", True, (2, 8)),
-        ("stock_wants_cudnn", False, (2, 0)),
-        ("stock_enables_cuda", True, (1, 11)),
-        ("stock_nvtoolsext", "fatal", (2, 1)),
-        ("stock_nvtoolsext", "late", (2, 5)),
-        ("stock_nvtoolsext", "", (2, 8)),
         ("gcc", (9,), (2, 2)),
         ("gcc", (11, 3), (2, 12)),
         ("archive_format", 10, (1, 12)),
-        ("least_cuda", (12, 6), (2, 14)),
     ],
 )
 def test_where_things_changed(column: str, value: object, first: tuple[int, int]) -> None:

@@ -26,8 +26,8 @@ from torchscript_build.toolchain.cuda.parts import (
     plan_merged_toolkit,
     write_merged_toolkit,
 )
-from torchscript_build.toolchain.cuda.read import parse_dryrun, parse_host_config
-from torchscript_build.toolchain.cuda.search import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit, read_toolkit
+from torchscript_build.toolchain.cuda.read import CudaToolkit, parse_dryrun, parse_host_config, read_toolkit
+from torchscript_build.toolchain.cuda.search import find_cuda_toolkit, locate_cuda_toolkit
 from torchscript_build.toolchain.cuda.tables import HOST_COMPILERS, NVCC_FLAGS, TORCH_HEADERS, host_compilers
 from torchscript_build.toolchain.cxx import CxxCompiler
 

@@ -16,7 +16,7 @@ from torchscript_build.build.compiler_cache import forget_compiler, keep_compile
 from torchscript_build.build.runner_cache import claim_runner, keep_runner
 from torchscript_build.errors import ConfigureError, SettingsError
 from torchscript_build.generate import project
-from torchscript_build.libtorch.places import in_conda_build
+from torchscript_build.libtorch.steps import in_conda_build
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts

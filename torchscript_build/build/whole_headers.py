@@ -1,16 +1,19 @@
-"""Which sources get how much of torch's heavy headers, with what was learnt in the build folder before."""
+"""Which sources get how much of torch's heavy headers, as building them in this folder has taught."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from torchscript_build import system
+from torchscript_build import log, system
+from torchscript_build.build.pipeline import BuildResult, build_targets
+from torchscript_build.errors import BuildError
 from torchscript_build.operators.includes import read_header_use
-from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
-from torchscript_build.plan.headers import FILES_PER_PROCESSOR, LEAN_RELEASES, plan_headers
+from torchscript_build.plan.build_plan import BuildPlan, PlannedOps, PlannedTarget
+from torchscript_build.plan.headers import FILES_PER_PROCESSOR, LEAN_RELEASES, plan_headers, with_whole_headers
 from torchscript_build.settings.specs import OpLibrary
+from torchscript_build.system import Environment
 from torchscript_build.toolchain.programs import parse_version
 
 WHOLE = "whole_headers.json"
@@ -47,3 +50,26 @@ def remember_whole_headers(lean: BuildPlan, built: BuildPlan) -> None:
     file = Path(lean.build_dir, WHOLE)
     known = set(system.read_json(file).get("sources", ()))
     system.write_json(file, {"sources": sorted(known | (before - after))})
+
+
+def build_with_lean_headers(
+    plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]
+) -> tuple[BuildPlan, BuildResult]:
+    """Build; sources that fail for want of a name are compiled again with torch's whole headers.
+
+    :returns: the plan that was built, which the next ``with_headers`` in this folder makes, too, and its result.
+    """
+    built = plan
+    while True:
+        try:
+            result = build_targets(built, environment, jobs=jobs, targets=targets)
+        except BuildError as error:
+            whole = with_whole_headers(built, error.output)
+            if whole is None:
+                raise
+            log.say("-- the lean form of torch's headers may lack something: compiling again with the whole")
+            built = whole
+        else:
+            if built is not plan:
+                remember_whole_headers(plan, built)
+            return built, result

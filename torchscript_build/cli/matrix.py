@@ -7,10 +7,10 @@ import json
 from typing import Any
 
 from torchscript_build import log
-from torchscript_build.errors import SettingsError, TorchScriptBuildError
+from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.libtorch.places import fetched_names
 from torchscript_build.packaging import matrix
-from torchscript_build.settings.read import TABLE, read_pyproject
+from torchscript_build.settings.read import read_options, read_pyproject
 from torchscript_build.system import Environment
 
 
@@ -28,17 +28,10 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(command=_matrix)
 
 
-def _names_in_settings(environment: Environment) -> list[str]:
-    table = read_pyproject(environment.cwd / "pyproject.toml").get("tool", {}).get("torchscript-build", {})
-    names = table.get("matrix", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise SettingsError([f"{TABLE}.matrix must be a list of strings"])
-    return names
-
-
 def _matrix(options: argparse.Namespace) -> int:
     environment = Environment.current()
-    names = options.libtorch or _names_in_settings(environment) or [f"fetched:{n}" for n in fetched_names(environment)]
+    settings = read_options(read_pyproject(environment.cwd / "pyproject.toml"), environment.variables)
+    names = options.libtorch or settings.matrix or [f"fetched:{n}" for n in fetched_names(environment)]
     if not names:
         raise TorchScriptBuildError(
             "there is no libtorch to build against",

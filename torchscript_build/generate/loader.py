@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torchscript_build.generate.project import render_module
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.operators.loading import Schemas
-from torchscript_build.operators.registrations import Registrations
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
 from torchscript_build.settings.specs import ProjectSpec
 
@@ -25,12 +23,17 @@ def loader_target(package: str) -> str:
     return f"{package.replace('.', '/')}/{MODULE}.py"
 
 
-def render_loaders(
-    spec: ProjectSpec, plan: BuildPlan, registrations: Mapping[str, Registrations], schemas: Schemas
-) -> Mapping[str, bytes]:
-    """Path in the package tree → the loader module, one for each package with operator libraries."""
+Texts = Mapping[str, Sequence[str]]
+
+
+def render_loaders(spec: ProjectSpec, plan: BuildPlan, operators: Texts, schemas: Texts) -> Mapping[str, bytes]:
+    """Path in the package tree → the loader module, one for each package with operator libraries.
+
+    :param operators: library name → the names of its operators, without overloads.
+    :param schemas: library name → the schemas of its operators, as far as they are known.
+    """
     return {
-        loader_target(package): _render(package, _members(package, spec, plan), plan.libtorch, registrations, schemas)
+        loader_target(package): _render(package, _members(package, spec, plan), plan.libtorch, operators, schemas)
         for package in loader_packages(spec)
     }
 
@@ -45,24 +48,15 @@ def _render(
     package: str,
     libraries: list[PlannedOps],
     libtorch: LibTorch,
-    registrations: Mapping[str, Registrations],
-    schemas: Schemas,
+    operators: Texts,
+    schemas: Texts,
 ) -> bytes:
     cuda = libtorch.cuda_version.split(".")[0] if libtorch.backend == "cuda" and libtorch.cuda_version else None
     here = package.replace(".", "/")
     values = {
         "PACKAGE": package,
         "BUILT_FOR": {"torch": libtorch.series, "cxx11_abi": libtorch.cxx11_abi, "cuda": cuda},
-        "LIBRARIES": tuple(
-            (posixpath.relpath(o.path, here), _operators(o.name, registrations, schemas)) for o in libraries
-        ),
+        "LIBRARIES": tuple((posixpath.relpath(o.path, here), tuple(operators[o.name])) for o in libraries),
         "OPERATORS": tuple(schema for o in libraries for schema in schemas.get(o.name, ())),
     }
     return render_module("ops_loader.py", values)
-
-
-def _operators(name: str, registrations: Mapping[str, Registrations], schemas: Schemas) -> tuple[str, ...]:
-    """Names without overloads, as they were registered when the library was loaded, else as its sources say."""
-    if name in schemas:
-        return tuple(dict.fromkeys(s.split("(")[0].split(".")[0] for s in schemas[name]))
-    return tuple(dict.fromkeys(o.split(".")[0] for o in registrations[name].operators))

@@ -1,19 +1,17 @@
-"""The places where a libtorch may be, in order: how each is looked at, not what is done with what is there.
-
-A step looks at the environment and answers with candidates, best first, or with the reason why it has none.
-"""
+"""The places where a libtorch may be, in order: how each is looked at, not what is done with what is there."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
 from torchscript_build.errors import LibTorchUnusableError
 from torchscript_build.libtorch.layout import Layout, locate_layout
-from torchscript_build.system import Environment, StrPath
+from torchscript_build.libtorch.steps import Step, in_conda_build, named_path, outside_conda_build, variable_step
+from torchscript_build.system import Environment
 
 VARIABLE = "TORCHSCRIPT_BUILD_LIBTORCH"
 
@@ -37,15 +35,6 @@ class Candidate(NamedTuple):
 Answer = Union[Sequence[Candidate], str]
 
 
-class Step(NamedTuple):
-    """One place to look."""
-
-    name: str
-    look: Callable[[Environment], Answer]
-    named: bool = False
-    """Did somebody name it? Then it is used or refused, and the search ends here."""
-
-
 def is_isolated(environment: Environment) -> bool:
     """Does a build front end hide the interpreter's packages (PEP 517's build isolation)?"""
     marks = ("pip-build-env-", "build-env-", "builds-v0")
@@ -55,22 +44,7 @@ def is_isolated(environment: Environment) -> bool:
     )
 
 
-def argument_step(root: Optional[StrPath]) -> Step:
-    def look(environment: Environment) -> Answer:
-        return "not given" if root is None else [_named(os.fspath(root), environment)]
-
-    return Step("argument root", look, named=True)
-
-
-def _variable_step(name: str) -> Step:
-    def look(environment: Environment) -> Answer:
-        value = environment.get(name)
-        return [_named(value, environment)] if value else "not set"
-
-    return Step(name, look, named=True)
-
-
-def _named(text: str, environment: Environment) -> Candidate:
+def named_candidate(text: str, environment: Environment) -> Candidate:
     """The folder that a text names: ``fetched:…``, or a path relative to ``cwd``, with ``~``."""
     if text.startswith("fetched:"):
         name = text.partition(":")[2]
@@ -83,7 +57,7 @@ def _named(text: str, environment: Environment) -> Candidate:
                 cures=[f"torchscript-build fetch {name}"],
             )
         return Candidate(folder)
-    return Candidate(_path(text, environment))
+    return Candidate(named_path(text, environment))
 
 
 def fetched_dir(environment: Environment) -> Path:
@@ -125,31 +99,23 @@ def locate_fetched(name: str, environment: Environment) -> Optional[Path]:
     return fetched_dir(environment) / builds[0] if builds else None
 
 
-def _path(text: str, environment: Environment) -> Path:
-    if text == "~" or text.startswith(("~/", "~\\")):
-        text = (environment.get("HOME") or environment.get("USERPROFILE") or "~") + text[1:]
-    return Path(os.path.normpath(os.path.join(environment.cwd, text)))
-
-
 def _look_tch(environment: Environment) -> Answer:
     """tch's three variables: ``LIBTORCH``, and folders above ``include`` and ``lib`` where those lie elsewhere."""
     root, include, libraries = (environment.get(n) for n in ("LIBTORCH", "LIBTORCH_INCLUDE", "LIBTORCH_LIB"))
     if not (root or (include and libraries)):
         return "not set"
-    candidate = _named(root or libraries or "", environment)
+    candidate = named_candidate(root or libraries or "", environment)
     return [
         Candidate(
             candidate.path,
-            _path(include, environment) if include else None,
-            _path(libraries, environment) if libraries else None,
+            named_path(include, environment) if include else None,
+            named_path(libraries, environment) if libraries else None,
         )
     ]
 
 
-def _look_torch_home(environment: Environment) -> Answer:
-    """mlverse's variable; torch.hub uses the same one for its cache, which is nobody's mistake."""
-    value = environment.get("TORCH_HOME")
-    return [Candidate(_path(value, environment))] if value else "not set"
+def _folder(text: str, environment: Environment) -> Candidate:
+    return Candidate(named_path(text, environment))
 
 
 def _look_cmake_prefix_path(environment: Environment) -> Answer:
@@ -157,28 +123,14 @@ def _look_cmake_prefix_path(environment: Environment) -> Answer:
     if not value:
         return "not set"
     entries = value.split(";") if environment.platform == "win32" else re.split("[:;]", value)
-    holding = [c for c in (_path(e, environment) for e in entries if e) if isinstance(locate_layout(c), Layout)]
+    holding = [c for c in (named_path(e, environment) for e in entries if e) if isinstance(locate_layout(c), Layout)]
     return [Candidate(c) for c in holding] or "no entry holds a libtorch"
-
-
-def in_conda_build(environment: Environment) -> bool:
-    """Is this a build of conda-build or rattler-build, with a host prefix?"""
-    return environment.get("CONDA_BUILD") == "1" and environment.get("PREFIX") is not None
 
 
 def _look_conda_host(environment: Environment) -> Answer:
     if not in_conda_build(environment):
         return "not a conda build"
     return [Candidate(Path(environment.variables["PREFIX"]))]
-
-
-def _outside_conda_build(look: Callable[[Environment], Answer]) -> Callable[[Environment], Answer]:
-    """A conda build takes what is in its host prefix or nothing: the rest is the build machine's."""
-
-    def guarded(environment: Environment) -> Answer:
-        return "not searched in a conda build" if in_conda_build(environment) else look(environment)
-
-    return guarded
 
 
 def _look_package(environment: Environment) -> Answer:
@@ -198,34 +150,25 @@ def _packages(folders: Sequence[Path]) -> list[Candidate]:
     return [Candidate(Path(f)) for f in found if os.path.isfile(os.path.join(f, "version.py"))]
 
 
-def _look_virtual_env(environment: Environment) -> Answer:
-    value = environment.get("VIRTUAL_ENV")
-    return [Candidate(Path(value))] if value else "not set"
-
-
-def _look_conda_prefix(environment: Environment) -> Answer:
-    value = environment.get("CONDA_PREFIX")
-    return [Candidate(Path(value))] if value else "not set"
-
-
 def _look_system(environment: Environment) -> Answer:
     folders = SYSTEM_FOLDERS.get(environment.platform, ())
     holding = [Path(f) for f in folders if isinstance(locate_layout(Path(f)), Layout)]
     return [Candidate(f) for f in holding] or f"none in {', '.join(folders)}"
 
 
-STEPS: tuple[Step, ...] = (
-    _variable_step(VARIABLE),
-    _variable_step("Torch_DIR"),
+STEPS: tuple[Step[Candidate], ...] = (
+    variable_step(VARIABLE, named_candidate),
+    variable_step("Torch_DIR", named_candidate),
     Step("LIBTORCH", _look_tch, named=True),
-    _variable_step("TORCH_INSTALL_PREFIX"),
-    Step("TORCH_HOME", _look_torch_home),
+    variable_step("TORCH_INSTALL_PREFIX", named_candidate),
+    # mlverse's variable; torch.hub uses the same one for its cache, which is nobody's mistake.
+    variable_step("TORCH_HOME", _folder, named=False),
     Step("CMAKE_PREFIX_PATH", _look_cmake_prefix_path),
     Step("conda host prefix", _look_conda_host),
-    Step("Python package torch", _outside_conda_build(_look_package)),
-    Step("own site-packages", _outside_conda_build(_look_own_site_packages)),
-    Step("VIRTUAL_ENV", _outside_conda_build(_look_virtual_env)),
-    Step("CONDA_PREFIX", _outside_conda_build(_look_conda_prefix)),
-    Step("system folders", _outside_conda_build(_look_system)),
+    outside_conda_build(Step("Python package torch", _look_package)),
+    outside_conda_build(Step("own site-packages", _look_own_site_packages)),
+    outside_conda_build(variable_step("VIRTUAL_ENV", _folder, named=False)),
+    outside_conda_build(variable_step("CONDA_PREFIX", _folder, named=False)),
+    outside_conda_build(Step("system folders", _look_system)),
 )
 """The documented order, after the explicit argument."""

@@ -20,31 +20,16 @@ class Release(NamedTuple):
     """Major and minor."""
     cxx_standard: int
     """The C++ standard in TorchConfig.cmake, which the headers want."""
-    highest_cxx_standard: Optional[int]
-    """The highest standard with which its headers were seen to compile (GCC 12); ``None`` where nobody tried."""
     gcc: Version
     """The oldest GCC: what ``c10/util/C++17.h`` refuses, else what the C++ standard or torch's README asks for."""
     clang: Version
     """The oldest Clang, by the same sources."""
-    msvc: Version
-    """The oldest MSVC (``_MSC_VER`` as 19.xx) that knows the C++ standard."""
     cxx11_abi: Optional[bool]
     """libstdc++'s ABI of every build of this series for Linux; ``None`` where builds of both kinds exist."""
     pypi_cxx11_abi_x86_64: bool
     """The same of the wheel on PyPI for x86_64."""
     pypi_cxx11_abi_aarch64: bool
     """The same of the wheel on PyPI for aarch64."""
-    stock_wants_cudnn: bool
-    """Does the stock package ``Torch`` fail without a cuDNN (CUDA builds)?"""
-    stock_nvtoolsext: str
-    """How it asks for nvToolsExt: ``"library"`` looks for one, ``"fatal"`` fails without, ``"late"`` fails when CMake
-    generates, ``""`` does not ask."""
-    stock_enables_cuda: bool
-    """Does it enable CMake's language CUDA, so that nvcc is needed to compile C++ only?"""
-    least_cuda: Version
-    """The oldest CUDA toolkit that the stock package accepts."""
-    least_cudnn: Version
-    """The oldest cuDNN that it accepts."""
     archive_format: int
     """The highest TorchScript archive file format that it reads (``caffe2/serialize/versions.h``)."""
 
@@ -52,29 +37,29 @@ class Release(NamedTuple):
 _OLD, _NEW, _BOTH = False, True, None
 
 RELEASES: tuple[Release, ...] = (
-    # series   std  max   gcc      clang  msvc      abi    x86_64 aarch64 cudnn nvtx      cuda?  CUDA     cuDNN   fmt
-    Release((1, 8), 14, 20, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (9, 0), (7,), 5),
-    Release((1, 9), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (9, 0), (7,), 6),
-    Release((1, 10), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", False, (10, 2), (7,), 6),
-    Release((1, 11), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), 9),
-    Release((1, 12), 14, None, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), 10),
-    Release((1, 13), 14, 20, (5,), (4,), (19, 10), _BOTH, _OLD, _OLD, True, "library", True, (10, 2), (7,), 10),
-    Release((2, 0), 17, None, (7,), (5,), (19, 14), _BOTH, _OLD, _OLD, False, "library", True, (11, 0), (8,), 10),
-    Release((2, 1), 17, None, (7,), (5,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8,), 10),
-    Release((2, 2), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8,), 10),
-    Release((2, 3), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8, 1), 10),
-    Release((2, 4), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "fatal", True, (11, 0), (8, 1), 10),
-    Release((2, 5), 17, None, (9,), (9,), (19, 14), _BOTH, _OLD, _OLD, False, "late", True, (11, 0), (8, 1), 10),
-    Release((2, 6), 17, 20, (9,), (9,), (19, 14), _BOTH, _OLD, _NEW, False, "late", True, (11, 0), (8, 1), 10),
-    Release((2, 7), 17, None, (9,), (9,), (19, 14), _BOTH, _NEW, _NEW, False, "late", True, (11, 0), (8, 1), 10),
-    Release((2, 8), 17, None, (9,), (9,), (19, 14), _NEW, _NEW, _NEW, False, "", True, (11, 0), (8, 1), 10),
-    Release((2, 9), 17, None, (9,), (9,), (19, 14), _NEW, _NEW, _NEW, False, "", True, (12, 0), (8, 1), 10),
-    Release((2, 10), 17, None, (9,), (9,), (19, 14), _NEW, _NEW, _NEW, False, "", True, (12, 0), (8, 1), 10),
-    Release((2, 11), 17, None, (9,), (9,), (19, 14), _NEW, _NEW, _NEW, False, "", True, (12, 0), (8, 1), 10),
-    Release((2, 12), 20, None, (11, 3), (10,), (19, 29), _NEW, _NEW, _NEW, False, "", True, (12, 1), (8, 1), 10),
-    Release((2, 13), 20, 20, (11, 3), (10,), (19, 29), _NEW, _NEW, _NEW, False, "", True, (12, 1), (8, 1), 10),
-    Release((2, 14), 20, None, (11, 3), (10,), (19, 29), _NEW, _NEW, _NEW, False, "", True, (12, 6), (8, 1), 10),
-    Release((2, 15), 20, None, (11, 3), (10,), (19, 29), _NEW, _NEW, _NEW, False, "", True, (12, 6), (8, 1), 10),
+    # series  std  gcc      clang  abi    x86_64 aarch64 format
+    Release((1, 8), 14, (5,), (4,), _BOTH, _OLD, _OLD, 5),
+    Release((1, 9), 14, (5,), (4,), _BOTH, _OLD, _OLD, 6),
+    Release((1, 10), 14, (5,), (4,), _BOTH, _OLD, _OLD, 6),
+    Release((1, 11), 14, (5,), (4,), _BOTH, _OLD, _OLD, 9),
+    Release((1, 12), 14, (5,), (4,), _BOTH, _OLD, _OLD, 10),
+    Release((1, 13), 14, (5,), (4,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 0), 17, (7,), (5,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 1), 17, (7,), (5,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 2), 17, (9,), (9,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 3), 17, (9,), (9,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 4), 17, (9,), (9,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 5), 17, (9,), (9,), _BOTH, _OLD, _OLD, 10),
+    Release((2, 6), 17, (9,), (9,), _BOTH, _OLD, _NEW, 10),
+    Release((2, 7), 17, (9,), (9,), _BOTH, _NEW, _NEW, 10),
+    Release((2, 8), 17, (9,), (9,), _NEW, _NEW, _NEW, 10),
+    Release((2, 9), 17, (9,), (9,), _NEW, _NEW, _NEW, 10),
+    Release((2, 10), 17, (9,), (9,), _NEW, _NEW, _NEW, 10),
+    Release((2, 11), 17, (9,), (9,), _NEW, _NEW, _NEW, 10),
+    Release((2, 12), 20, (11, 3), (10,), _NEW, _NEW, _NEW, 10),
+    Release((2, 13), 20, (11, 3), (10,), _NEW, _NEW, _NEW, 10),
+    Release((2, 14), 20, (11, 3), (10,), _NEW, _NEW, _NEW, 10),
+    Release((2, 15), 20, (11, 3), (10,), _NEW, _NEW, _NEW, 10),
 )
 
 

@@ -1,7 +1,4 @@
-"""The search for a libtorch: one place after the other, what was found in each, and the one that fits.
-
-What somebody named (an argument, a variable) is used or refused; what lies around is used if it fits.
-"""
+"""The search for a libtorch: one place after the other, what was found in each, and the one that fits."""
 
 from __future__ import annotations
 
@@ -13,17 +10,10 @@ from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableErro
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.layout import locate_layout
 from torchscript_build.libtorch.machine import same_machine
-from torchscript_build.libtorch.places import (
-    STEPS,
-    VARIABLE,
-    Candidate,
-    Step,
-    argument_step,
-    in_conda_build,
-    is_isolated,
-)
+from torchscript_build.libtorch.places import STEPS, VARIABLE, Candidate, is_isolated, named_candidate
 from torchscript_build.libtorch.read import read_layout
 from torchscript_build.libtorch.requirement import Requirement
+from torchscript_build.libtorch.steps import Step, argument_step, in_conda_build
 from torchscript_build.system import Environment, StrPath
 
 
@@ -93,7 +83,7 @@ def search_libtorch(
     findings: list[Finding] = []
     chosen: Optional[LibTorch] = None
     error: Optional[TorchScriptBuildError] = None
-    for step in (argument_step(root), *STEPS):
+    for step in (argument_step("argument root", root, named_candidate), *STEPS):
         if chosen is None and error is None:
             found, chosen, error = _take(step, requirement, environment)
         elif thorough:
@@ -107,7 +97,7 @@ def search_libtorch(
 
 
 def _take(
-    step: Step, requirement: Requirement, environment: Environment
+    step: Step[Candidate], requirement: Requirement, environment: Environment
 ) -> tuple[list[Finding], Optional[LibTorch], Optional[TorchScriptBuildError]]:
     """Take one step: its findings, and the libtorch or (for a named place) the error that ends the search."""
     try:
@@ -150,7 +140,7 @@ def _foreign(libtorch: LibTorch, environment: Environment) -> Optional[str]:
     return None
 
 
-def _no_libtorch(step: Step, candidate: Candidate, reason: str) -> LibTorchUnusableError:
+def _no_libtorch(step: Step[Candidate], candidate: Candidate, reason: str) -> LibTorchUnusableError:
     return LibTorchUnusableError(
         f"no libtorch in {candidate.path} (named by {step.name}): {reason}",
         cures=[
@@ -160,13 +150,13 @@ def _no_libtorch(step: Step, candidate: Candidate, reason: str) -> LibTorchUnusa
     )
 
 
-def _named_error(step: Step, error: LibTorchUnusableError) -> LibTorchUnusableError:
+def _named_error(step: Step[Candidate], error: LibTorchUnusableError) -> LibTorchUnusableError:
     named = LibTorchUnusableError(f"{error.problem}\n  (named by {step.name})", cures=error.cures)
     named.__cause__ = error
     return named
 
 
-def _refused(step: Step, libtorch: LibTorch, reason: str, requirement: Requirement) -> LibTorchUnusableError:
+def _refused(step: Step[Candidate], libtorch: LibTorch, reason: str, requirement: Requirement) -> LibTorchUnusableError:
     return LibTorchUnusableError(
         f"libtorch {libtorch.full_version} in {libtorch.root} (named by {step.name}) is not what is required "
         f"({requirement.describe()}): {reason}",

@@ -8,8 +8,9 @@ from pathlib import Path
 from torchscript_build import log, system
 from torchscript_build.errors import ParityError, TorchScriptBuildError
 from torchscript_build.models.export import Reference
-from torchscript_build.settings.specs import TorchScriptApp
-from torchscript_build.system import Completed
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
+from torchscript_build.system import Completed, Environment
 
 CANNOT_LOAD = 127
 """The dynamic loader's exit code."""
@@ -20,6 +21,36 @@ MISMATCH = 5
 def runs_against_python(app: TorchScriptApp) -> bool:
     """Is this a runner, whose outputs can be compared with Python's?"""
     return not app.sources and app.template == "runner"
+
+
+def is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> bool:
+    """Is this app run on reference inputs? ``--run`` does so, too, unless the project has arguments of its own."""
+    if not app.models or not runs_against_python(app):
+        return False
+    first = next(m for m in spec.models if m.name == app.models[0])
+    return bool(first.example_inputs) and (verify or app.verify or (run and not app.arguments))
+
+
+def compare_apps(
+    plan: BuildPlan,
+    built: Mapping[str, Path],
+    compared: Mapping[str, tuple[TorchScriptApp, Reference]],
+    environment: Environment,
+    *,
+    again: bool,
+) -> None:
+    """Compare apps with Python; one that agreed and has not changed since is run only when that was asked for."""
+    agreed_file = Path(plan.build_dir, "compared.json")
+    agreed = system.read_json(agreed_file)
+    for name, (app, reference) in compared.items():
+        model = Path(plan.model(app.models[0]).file)
+        files = (built[name], model, reference.arguments, reference.expected)
+        stamps = [*(system.stamp(file) for file in files), app.rtol, app.atol]
+        if again or agreed.get(name) != stamps:
+            with log.step(f"compare {name} with Python"):
+                compare_app(app, built[name], model, reference, variables=environment.variables)
+            agreed = {**agreed, name: stamps}
+            system.write_json(agreed_file, agreed)
 
 
 def compare_app(

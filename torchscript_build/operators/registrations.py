@@ -6,6 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
+
+from torchscript_build.settings.specs import OpLibrary
 
 _TOKEN = re.compile(
     r"""//[^\n]* | /\*.*?\*/
@@ -54,6 +57,21 @@ def read_registrations(sources: Iterable[Path]) -> Registrations:
         fragments += found.fragments
         operators += found.operators
     return Registrations(tuple(owners), tuple(fragments), tuple(operators))
+
+
+def read_library_registrations(libraries: Iterable[OpLibrary], root: Path) -> Mapping[str, Registrations]:
+    """Library name → what its sources register."""
+    return {o.name: read_registrations(root / source for source in o.sources) for o in libraries}
+
+
+def operator_names(registered: Registrations, schemas: Optional[Sequence[str]]) -> tuple[str, ...]:
+    """Names without overloads, as they were registered when the library was loaded, else as its sources say.
+
+    :param schemas: ``None`` where it was not loaded.
+    """
+    if schemas is not None:
+        return tuple(dict.fromkeys(s.split("(")[0].split(".")[0] for s in schemas))
+    return tuple(dict.fromkeys(o.split(".")[0] for o in registered.operators))
 
 
 def parse_registrations(text: str) -> Registrations:

@@ -218,7 +218,8 @@ class build_ts_ops(_Build):
         return all(getattr(self, name) == getattr(self._app(), name) for name in names)
 
     def run(self) -> None:
-        from torchscript_build.packaging.session import build_ops, print_plan, say_unloaded
+        from torchscript_build.packaging.make_ops import build_ops
+        from torchscript_build.packaging.say import say_plan, say_unloaded
 
         with _translated(), _recorded(self):
             spec = self.read_spec()
@@ -226,7 +227,7 @@ class build_ts_ops(_Build):
                 return
             session = self._session()
             if self.dry_run:
-                print_plan(session)
+                say_plan(session.plan)
                 return
             build_ops(session)
             if self.prefix:
@@ -270,12 +271,13 @@ class build_ts_app(_Build):
         self.verify = False
 
     def _run(self) -> None:
-        from torchscript_build.packaging.session import build_apps, print_plan
+        from torchscript_build.packaging.make_apps import build_apps
+        from torchscript_build.packaging.say import say_plan
 
         with _translated(), _recorded(self):
             spec = self.read_spec()
             if self.dry_run:
-                print_plan(self._session())
+                say_plan(self._session().plan)
                 return
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")

@@ -28,13 +28,13 @@ def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpe
     :param command: options from the command line, by field name.
     :raises SettingsError: with every problem.
     """
-    from torchscript_build.settings import read as settings
+    from torchscript_build.settings.read import collect_settings, read_pyproject
     from torchscript_build.system import Environment
 
     root = project_root(dist)
-    return settings.collect_settings(
+    return collect_settings(
         root=root,
-        pyproject=settings.read_pyproject(root / "pyproject.toml"),
+        pyproject=read_pyproject(root / "pyproject.toml"),
         keywords={keyword: getattr(dist, keyword, None) for keyword in KEYWORDS},
         command=command or {},
         variables=Environment.current().variables,

@@ -84,6 +84,15 @@ def stage(files: Iterable[StagedFile], folder: PackageFolder) -> Sequence[tuple[
     return written
 
 
+def install_into_prefix(
+    prefix: Optional[Path], plan: BuildPlan, targets: Sequence[PlannedTarget], binary: Callable[[PlannedTarget], Path]
+) -> None:
+    """With ``--prefix``: put programs, models and operator libraries there, and say where."""
+    if prefix is not None:
+        for _, path in stage(prefix_files(plan, targets, binary), prefix.joinpath):
+            log.say(f"-- installed {path}")
+
+
 @dataclass(frozen=True)
 class Destination:
     """Where the results of a command go; ``None`` where they do not."""

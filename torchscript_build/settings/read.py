@@ -84,12 +84,7 @@ def collect_settings(
     :raises SettingsError: with every problem found.
     """
     problems: list[str] = []
-    tool = pyproject.get("tool", {})
-    if not isinstance(tool, Mapping):
-        raise SettingsError(["pyproject.toml: [tool] must be a table"])
-    table = tool.get("torchscript-build", {})
-    if not isinstance(table, Mapping):
-        raise SettingsError([f"[{TABLE}] must be a table"])
+    table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
     for key, value in table.items():
@@ -128,6 +123,29 @@ def collect_settings(
     if problems:
         raise SettingsError(problems)
     return spec
+
+
+def read_options(pyproject: Mapping[str, Any], variables: Mapping[str, str]) -> BuildOptions:
+    """How everything is built, as pyproject.toml and the environment say; what is built is not looked at.
+
+    :raises SettingsError: with every problem of these options.
+    """
+    problems: list[str] = []
+    table = _table(pyproject)
+    options = _options({k: v for k, v in table.items() if k not in ARRAYS}, variables, {}, problems)
+    if problems:
+        raise SettingsError(problems)
+    return options
+
+
+def _table(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
+    tool = pyproject.get("tool", {})
+    if not isinstance(tool, Mapping):
+        raise SettingsError(["pyproject.toml: [tool] must be a table"])
+    table = tool.get("torchscript-build", {})
+    if not isinstance(table, Mapping):
+        raise SettingsError([f"[{TABLE}] must be a table"])
+    return table
 
 
 def is_opted_in(pyproject_text: str) -> bool:

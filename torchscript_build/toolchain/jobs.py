@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build.system import Environment
+from torchscript_build.toolchain.launchers import Launcher, count_remote_jobs
 
 BYTES_PER_JOB = 2_000_000_000
 """Peak memory of one compiler on torch's headers, seen with GCC 12 at -O3: 1.2 GB with the lean ones, 2 GB with all of
@@ -27,6 +28,17 @@ def asked_jobs(asked: Optional[int], environment: Environment) -> Optional[int]:
         if text and text.isdigit() and int(text) > 0:
             return int(text)
     return None
+
+
+def choose_jobs(asked: Optional[int], environment: Environment, launcher: Optional[Launcher]) -> int:
+    """How many compilers run at once, on this machine as it is now.
+
+    :param asked: the setting.
+    :param launcher: what they are started through; it may know of other machines.
+    """
+    wanted = asked_jobs(asked, environment)
+    remote = None if wanted else count_remote_jobs(launcher, environment)
+    return plan_jobs(wanted, environment, available_bytes=read_available_memory(), remote=remote)
 
 
 def plan_jobs(

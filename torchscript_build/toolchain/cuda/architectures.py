@@ -14,7 +14,7 @@ from typing import NamedTuple, Optional
 from torchscript_build.errors import SettingsError, ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.cuda.search import CudaToolkit
+from torchscript_build.toolchain.cuda.read import CudaToolkit
 from torchscript_build.toolchain.cuda.tables import NAMED_ARCHITECTURES
 
 VARIABLE = "TORCH_CUDA_ARCH_LIST"

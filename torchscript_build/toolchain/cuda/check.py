@@ -7,7 +7,7 @@ from typing import Optional
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.toolchain.cuda.parts import Headers
-from torchscript_build.toolchain.cuda.search import CudaToolkit
+from torchscript_build.toolchain.cuda.read import CudaToolkit
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import parse_version
 

@@ -11,8 +11,9 @@ from typing import NamedTuple, Optional, Union
 
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.libtorch.steps import named_path
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.cuda.search import named_path, nvidia_folders
+from torchscript_build.toolchain.cuda.search import nvidia_folders
 
 ROOT_VARIABLES = ("CUDNN_ROOT", "CUDNN_ROOT_DIR")
 INCLUDE_VARIABLES = ("CUDNN_INCLUDE_DIR", "CUDNN_INCLUDE_PATH")

@@ -63,7 +63,8 @@ def find_cuda(
     from torchscript_build.toolchain.cuda.architectures import ArchitecturePlan, plan_architectures
     from torchscript_build.toolchain.cuda.check import check_toolkit
     from torchscript_build.toolchain.cuda.cudnn import find_cudnn
-    from torchscript_build.toolchain.cuda.search import CudaToolkit, find_cuda_toolkit, locate_cuda_toolkit
+    from torchscript_build.toolchain.cuda.read import CudaToolkit
+    from torchscript_build.toolchain.cuda.search import find_cuda_toolkit, locate_cuda_toolkit
     from torchscript_build.toolchain.cuda.tables import NVCC_FLAGS
 
     series = libtorch.cuda_version

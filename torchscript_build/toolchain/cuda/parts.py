@@ -15,7 +15,8 @@ from typing import NamedTuple, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.cuda.search import CudaToolkit, nvidia_folders
+from torchscript_build.toolchain.cuda.read import CudaToolkit
+from torchscript_build.toolchain.cuda.search import nvidia_folders
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS, Header
 
 OTHER_WHEELS = ("cudnn", "nccl", "nvshmem", "cusparselt")

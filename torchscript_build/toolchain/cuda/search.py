@@ -1,23 +1,19 @@
-"""The CUDA toolkit: where one is, and what its own nvcc tells about it; nothing depends on a GPU or a driver.
-
-What somebody named (a setting, ``CUDA_HOME``) is used or refused; what lies around is used if it fits libtorch.
-"""
+"""The search for a CUDA toolkit; nothing depends on a GPU or a driver."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Optional, Union
+from typing import Optional, Union
 
 from torchscript_build.errors import ToolNotFoundError
+from torchscript_build.libtorch.steps import Step, argument_step, named_path, outside_conda_build, variable_step
 from torchscript_build.system import Environment, StrPath
 from torchscript_build.toolchain.cuda.read import CudaToolkit, read_toolkit
 from torchscript_build.toolchain.programs import parse_version
-
-__all__ = ["CudaToolkit", "find_cuda_toolkit", "locate_cuda_toolkit", "read_toolkit"]
 
 NAMED_VARIABLES = ("CUDA_HOME", "CUDA_PATH", "CUDAToolkit_ROOT", "CUDACXX")
 """In this order; the first is torch's own, the last CMake's, and names nvcc itself."""
@@ -30,15 +26,6 @@ SYSTEM_FOLDERS: Mapping[str, tuple[str, ...]] = {
 
 
 Answer = Union[Sequence[Path], str]
-
-
-class Step(NamedTuple):
-    """One place to look: candidates, best first, or the reason why there are none."""
-
-    name: str
-    look: Callable[[Environment], Answer]
-    named: bool = False
-    """Did somebody name it? Then it is used or refused, and the search ends here."""
 
 
 def find_cuda_toolkit(
@@ -86,7 +73,7 @@ def locate_cuda_toolkit(
     """As ``find_cuda_toolkit``: the toolkit or ``None``, and what each place held. The last entry of a trace without
     toolkit is the named place that was refused, where there was one."""
     trace: list[tuple[str, str]] = []
-    for step in (_asked_step(asked), *STEPS):
+    for step in (argument_step("asked for", asked, named_path), *STEPS):
         answer = step.look(environment)
         if isinstance(answer, str):
             trace.append((step.name, answer))
@@ -131,28 +118,6 @@ def _two(release: str) -> str:
     return release.split(".")[1]
 
 
-def named_path(text: str, environment: Environment) -> Path:
-    """A path as somebody wrote it: relative to ``cwd``, with ``~``."""
-    if text == "~" or text.startswith(("~/", "~\\")):
-        text = (environment.get("HOME") or environment.get("USERPROFILE") or "~") + text[1:]
-    return Path(os.path.normpath(os.path.join(environment.cwd, text)))
-
-
-def _asked_step(asked: Optional[StrPath]) -> Step:
-    def look(environment: Environment) -> Answer:
-        return "not given" if asked is None else [named_path(os.fspath(asked), environment)]
-
-    return Step("asked for", look, named=True)
-
-
-def _variable_step(name: str) -> Step:
-    def look(environment: Environment) -> Answer:
-        value = environment.get(name)
-        return [named_path(value, environment)] if value else "not set"
-
-    return Step(name, look, named=True)
-
-
 def _look_cudacxx(environment: Environment) -> Answer:
     """CMake's variable: a compiler, by name or path, with a launcher or arguments around it."""
     value = environment.get("CUDACXX")
@@ -193,11 +158,6 @@ def nvidia_folders(environment: Environment) -> tuple[Path, ...]:
     return tuple(site / "nvidia" for site in sites if (site / "nvidia").is_dir())
 
 
-def _look_conda_prefix(environment: Environment) -> Answer:
-    value = environment.get("CONDA_PREFIX")
-    return [Path(value)] if value else "not set"
-
-
 def _look_system(environment: Environment) -> Answer:
     folders = SYSTEM_FOLDERS.get(environment.platform, ())
     return list(_toolkits_in(folders)) or f"none in {', '.join(folders)}"
@@ -216,24 +176,15 @@ def _toolkits_in(folders: Sequence[str]) -> Iterator[Path]:
             yield folder / name
 
 
-def _outside_conda_build(look: Callable[[Environment], Answer]) -> Callable[[Environment], Answer]:
-    """A conda build takes what is in its prefixes or nothing: the rest is the build machine's."""
-
-    def guarded(environment: Environment) -> Answer:
-        return "not searched in a conda build" if environment.get("CONDA_BUILD") == "1" else look(environment)
-
-    return guarded
-
-
-STEPS: tuple[Step, ...] = (
-    _variable_step("CUDA_HOME"),
-    _variable_step("CUDA_PATH"),
-    _variable_step("CUDAToolkit_ROOT"),
+STEPS: tuple[Step[Path], ...] = (
+    variable_step("CUDA_HOME", named_path),
+    variable_step("CUDA_PATH", named_path),
+    variable_step("CUDAToolkit_ROOT", named_path),
     Step("CUDACXX", _look_cudacxx, named=True),
     Step("conda build prefixes", _look_conda_build),
-    Step("PATH", _outside_conda_build(_look_path)),
-    Step("nvidia-* wheels", _outside_conda_build(_look_wheels)),
-    Step("CONDA_PREFIX", _outside_conda_build(_look_conda_prefix)),
-    Step("system folders", _outside_conda_build(_look_system)),
+    outside_conda_build(Step("PATH", _look_path)),
+    outside_conda_build(Step("nvidia-* wheels", _look_wheels)),
+    outside_conda_build(variable_step("CONDA_PREFIX", named_path, named=False)),
+    outside_conda_build(Step("system folders", _look_system)),
 )
 """The documented order, after what was asked for."""

@@ -1,0 +1,45 @@
+"""One run of ``build_ts_ops``: operator libraries are built, loaded for a check, and staged with their loader."""
+
+from __future__ import annotations
+
+from torchscript_build import system
+from torchscript_build.build.pipeline import build_lock
+from torchscript_build.build.whole_headers import build_with_lean_headers
+from torchscript_build.errors import SettingsError
+from torchscript_build.generate.loader import render_loaders
+from torchscript_build.operators.loading import load_libraries
+from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
+from torchscript_build.packaging.say import say_advice, say_built, say_header
+from torchscript_build.packaging.session import Session
+from torchscript_build.packaging.staging import install_into_prefix, ops_files, stage
+
+
+def build_ops(session: Session) -> None:
+    """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked."""
+    spec, environment = session.spec, session.environment
+    registrations = read_library_registrations(spec.ops, session.root)
+    problems = find_conflicts(registrations, {o.name: o.namespaces for o in spec.ops})
+    if problems:
+        raise SettingsError(problems)
+    plan = session.plan
+    say_header(plan)
+    say_advice(plan)
+    wanted = [o for o in plan.ops if o.install or not session.packaged_only]
+    with build_lock(plan):
+        plan, result = build_with_lean_headers(
+            session.plan, environment, jobs=session.jobs(session.plan), targets=wanted
+        )
+        if plan is not session.plan:
+            vars(session).pop("plan")  # made anew, it is this one
+        built = {o.name: result.built(o.name) for o in wanted}
+        schemas = load_libraries(plan, built, environment)
+        operators = {o.name: operator_names(registrations[o.name], schemas.get(o.name)) for o in spec.ops}
+        loaders = render_loaders(spec, plan, operators, schemas)
+        for target, text in loaders.items():  # for factories that import the package before it is staged
+            system.write_if_changed(plan.out_dir / target, text)
+        install_into_prefix(session.destination.prefix, plan, wanted, result.installed)
+        if session.destination.wheel:
+            stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
+        if session.destination.source:
+            stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
+    say_built(built)

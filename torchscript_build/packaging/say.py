@@ -1,0 +1,62 @@
+"""What a build tells of itself: the facts at its head, advice, and where the results are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torchscript_build import log
+from torchscript_build.generate.loader import MODULE, loader_packages
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.plan.headers import UMBRELLAS
+from torchscript_build.settings.specs import ProjectSpec
+
+
+def say_plan(plan: BuildPlan) -> None:
+    """Print the plan as JSON."""
+    log.say(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+
+
+def say_header(plan: BuildPlan) -> None:
+    """The facts that a reader of the log needs first."""
+    libtorch, tools = plan.libtorch, plan.toolchain
+    abi = "" if libtorch.cxx11_abi is None else f", {'new' if libtorch.cxx11_abi else 'old'} C++ ABI"
+    cuda = f" {libtorch.cuda_version}" if libtorch.cuda_version else ""
+    where = f"{libtorch.root}, by {libtorch.found_by}"
+    log.say(f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi}) in {where}")
+    compiler = " ".join([*tools.cxx.command[:1], tools.cxx.id, tools.cxx.version])
+    generator = tools.generator.name or "CMake's default generator"
+    launcher = tools.launcher
+    through = f" through {launcher.kind or launcher.path} ({launcher.found_by})" if launcher else ""
+    log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}{through}, {plan.build_type}")
+    log.say(f"-- build folder {plan.build_dir}")
+
+
+def say_advice(plan: BuildPlan) -> None:
+    """What happens to sources with a header that costs much, or one line of advice for each."""
+    for ops in plan.ops:
+        headers = ops.headers
+        if headers.lean:
+            lean, python = len(headers.lean), len(headers.python)
+            log.say(f"-- {ops.name}: lean torch headers for {lean} sources, {python} of them with Python")
+        if headers.precompiled:
+            log.say(f"-- {ops.name}: {headers.precompiled} is compiled once for all sources that begin with it")
+        for source, header in headers.heavy:
+            if source not in headers.lean:
+                log.say(f"-- advice: {Path(source).name} includes {header}: {UMBRELLAS[header]}")
+
+
+def say_built(built: Mapping[str, Path]) -> None:
+    """Where the results are."""
+    for name, path in built.items():
+        log.say(f"-- built {name}: {path}")
+
+
+def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None:
+    """Warn of packages whose ``__init__.py`` does not import the loader of their operator libraries."""
+    for package in loader_packages(spec):
+        file = package_folders[package] / "__init__.py"
+        if not file.is_file() or MODULE not in file.read_text(encoding="utf-8", errors="replace"):
+            line = f"from . import {MODULE}  # noqa: F401"
+            log.warn(f"{package}/__init__.py does not load its operator libraries: add the line `{line}`")

@@ -12,15 +12,11 @@ from typing import Callable
 import pytest
 from support import cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, write
 
-from torchscript_build.generate import project
-from torchscript_build.generate.project import (
-    cmake_quote,
-    cxx_quote,
-    languages,
-    literal,
-    render_project,
-    render_torch_package,
-)
+from torchscript_build.generate import templates
+from torchscript_build.generate.project import languages, render_project
+from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal
+from torchscript_build.generate.templates import FileSet
+from torchscript_build.generate.torch_package import render_torch_package
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
@@ -80,7 +76,7 @@ def full_spec() -> ProjectSpec:
     )
 
 
-def text(files: project.FileSet, name: str) -> str:
+def text(files: FileSet, name: str) -> str:
     return files[name].decode()
 
 
@@ -178,8 +174,8 @@ def test_a_projects_name_is_made_fit_for_cmake() -> None:
 
 
 def test_the_templates_digest_sees_every_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(project, "templates_dir", lambda: tmp_path)
-    digest = project.templates_digest.__wrapped__  # without the memory of this process
+    monkeypatch.setattr(templates, "templates_dir", lambda: tmp_path)
+    digest = templates.templates_digest.__wrapped__  # without the memory of this process
     write(tmp_path / "a", "1")
     one = digest()
     write(tmp_path / "a", "2")

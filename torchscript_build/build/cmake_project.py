@@ -13,7 +13,8 @@ from torchscript_build import elf, log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.pipeline import link_headers, relocated_folders
 from torchscript_build.build.verify import verify_artifacts, verify_linked
-from torchscript_build.generate.project import cmake_quote, render_torch_package
+from torchscript_build.generate.quoting import cmake_quote
+from torchscript_build.generate.torch_package import render_torch_package
 from torchscript_build.plan.build_plan import BuildPlan, PlannedProject
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.programs import parse_version

@@ -16,6 +16,7 @@ from torchscript_build.build.compiler_cache import forget_compiler, keep_compile
 from torchscript_build.build.runner_cache import claim_runner, keep_runner
 from torchscript_build.errors import ConfigureError, SettingsError
 from torchscript_build.generate import project
+from torchscript_build.generate.templates import templates_digest
 from torchscript_build.libtorch.steps import in_conda_build
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
@@ -100,7 +101,7 @@ def build_targets(
 def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
     state = system.read_json(state_file)
-    identity, fingerprint = plan.identity(), plan.fingerprint(project.templates_digest())
+    identity, fingerprint = plan.identity(), plan.fingerprint(templates_digest())
     if state.get("identity") != identity:
         if plan.tree_dir.exists():
             log.say(f"-- {plan.build_dir} belonged to another libtorch, compiler or folder: starting afresh")

@@ -148,7 +148,7 @@ def write_cmake_dir(libtorch: LibTorch, environment: Environment) -> Path:
     """Write the package Torch for a libtorch into the user's cache: one folder per libtorch and content."""
     import hashlib
 
-    from torchscript_build.generate.project import render_torch_package
+    from torchscript_build.generate.torch_package import render_torch_package
 
     files = render_torch_package(libtorch)
     digest = hashlib.sha256()

@@ -10,7 +10,7 @@ from typing import Any
 from torchscript_build import system
 from torchscript_build.conda.recipe import find_drift, recipe_facts, render_recipe
 from torchscript_build.errors import ScaffoldError
-from torchscript_build.generate.project import FileSet
+from torchscript_build.generate.templates import FileSet
 from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment
 

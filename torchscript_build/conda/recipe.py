@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.generate.project import FileSet, templates_dir
+from torchscript_build.generate.templates import FileSet, templates_dir
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp, is_cuda_source
 

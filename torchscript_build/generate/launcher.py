@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from torchscript_build.generate.project import render_module
+from torchscript_build.generate.templates import render_module
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 
 MODULE = "_torchscript_apps"

@@ -7,60 +7,38 @@ import hashlib
 import json
 import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any
 
-from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal, quoted
+from torchscript_build.generate.templates import FileSet, read_static, render, templates_dir
+from torchscript_build.generate.torch_package import render_torch_package
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
 
 if TYPE_CHECKING:
-    from jinja2 import Environment as JinjaEnvironment
+    pass
 
 Arguments = list[tuple[str, list[str]]]
 """Keyword arguments of a CMake function, the values quoted."""
-
-FileSet = Mapping[str, bytes]
-"""Relative path with forward slashes → content."""
-
-KEPT_LIBRARIES = re.compile(r"(lib)?torch(_cuda(_cu|_cpp|_linalg)?|_hip|_xpu)?\.")
-"""Libraries that register kernels when they are loaded, and which nothing refers to by a symbol."""
-
-
-@functools.cache
-def templates_dir() -> Path:
-    """The folder of the package ``torchscript_build.templates``, wherever an installation put it."""
-    from importlib.util import find_spec
-
-    spec = find_spec("torchscript_build.templates")
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the package torchscript_build.templates is missing: this installation is incomplete")
-    return Path(spec.origin).parent
-
-
-@functools.cache
-def templates_digest() -> bytes:
-    """A digest of every template, so that an upgraded plugin reconfigures."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in templates_dir().rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        digest.update(path.relative_to(templates_dir()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.digest()
 
 
 def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
-    files["cmake/TorchScriptBuild.cmake"] = _static("cmake/TorchScriptBuild.cmake")
+    files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
     calls = []
     with_runner = any(app.template == "runner" for app in plan.apps)
     if with_runner:
         files.update(runner_sources())
     if any(app.template == "minimal" for app in plan.apps):
-        files["minimal/main.cpp"] = _static("apps/minimal/main.cpp")
+        files["minimal/main.cpp"] = read_static("apps/minimal/main.cpp")
     for target in plan.targets:
         files.update(_awkward_files(target))
     if any(ops.headers.lean for ops in plan.ops):
-        files.update({f"lean/{name}": _static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")})
+        files.update(
+            {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
+        )
     for ops in plan.ops:
         calls.append({"function": "ts_add_ops", "arguments": _ops_arguments(ops, plan)})
     for app in plan.apps:
@@ -88,62 +66,6 @@ def runner_sources() -> FileSet:
     folder = templates_dir() / "apps" / "runner"
     files = sorted(p for p in folder.rglob("*") if p.suffix in (".cpp", ".h", ".txt"))
     return {f"runner/{p.relative_to(folder).as_posix()}": p.read_bytes() for p in files}
-
-
-def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: Optional[Path] = None) -> FileSet:
-    """Our CMake package ``Torch`` for one libtorch.
-
-    :param header_root: a link to libtorch, by which compilers shall know its headers.
-    """
-    linux = libtorch.platform.startswith("linux")
-    kept: Sequence[Path] = ()
-    link_options = []
-    if linux and libtorch.backend != "cpu":
-        kept = [p for p in libtorch.libraries if KEPT_LIBRARIES.match(p.name)]
-        # What libtorch's own libraries need (cudart, cublas, …) is found by their own RPATH when the program starts.
-        # Not --unresolved-symbols=ignore-in-shared-libs: with that, GNU ld reports the undefined symbols of a shared
-        # library's own objects, too, and Python's are undefined in every extension module.
-        link_options.append("LINKER:--allow-shlib-undefined")
-    elif libtorch.platform == "win32" and libtorch.backend == "cuda":
-        link_options.append("LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
-    words = " ".join(shlex.quote(p.as_posix()) for p in kept)
-    cuda = [p for p in libtorch.libraries if "cuda" in p.name]
-    abi = "" if libtorch.cxx11_abi is None else str(int(libtorch.cxx11_abi))
-    include_dirs = libtorch.include_dirs
-    compile_options = []
-    if header_root not in (None, libtorch.root):
-        include_dirs = tuple(_below(header_root, d, libtorch.root) for d in include_dirs)
-        # Otherwise GCC calls a system header by its real path where that is shorter.
-        compile_options.append("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-canonical-system-headers>")
-    config = render(
-        "cmake/TorchConfig.cmake",
-        prefix=cmake_quote(libtorch.root.as_posix()),
-        version=cmake_quote(libtorch.version),
-        cxx_standard=cmake_quote(str(libtorch.cxx_standard)),
-        abi_flag=cmake_quote(abi),
-        include_dirs=cmake_list(include_dirs),
-        header_root=cmake_quote((header_root or libtorch.root).as_posix()),
-        compile_options=cmake_list(compile_options),
-        library_dir=cmake_list(libtorch.library_dirs[:1]),
-        libraries=cmake_list(p for p in libtorch.libraries if p not in kept),
-        kept_libraries=cmake_quote(f"-Wl,--push-state,--no-as-needed {words} -Wl,--pop-state" if kept else ""),
-        cuda_libraries=cmake_list(cuda),
-        python_library=cmake_list([libtorch.python_library] if libtorch.python_library else []),
-        cuda_version=cmake_quote(libtorch.cuda_version or ""),
-        link_options=cmake_list(link_options),
-    )
-    return {
-        f"{folder}TorchConfig.cmake": config,
-        f"{folder}TorchConfigVersion.cmake": render(
-            "cmake/TorchConfigVersion.cmake", version=cmake_quote(libtorch.version)
-        ),
-        f"{folder}TorchScriptBuildTorch.cmake": _static("cmake/TorchScriptBuildTorch.cmake"),
-    }
-
-
-def _below(root: Path, path: Path, old_root: Path) -> Path:
-    """A path in one folder as it is called in another; paths elsewhere stay."""
-    return root / path.relative_to(old_root) if old_root in path.parents else path
 
 
 def render_app_info(app: PlannedApp, version: str) -> bytes:
@@ -291,79 +213,11 @@ def _presets(plan: BuildPlan) -> dict[str, Any]:
 # --- values said in CMake and C++ ----------------------------------------------------------------------------------
 
 
-def cmake_quote(value: str) -> str:
-    """A CMake quoted argument that stands for exactly this text."""
-    escaped = re.sub(r'([\\"$])', r"\\\1", value).replace("\n", "\\n").replace("\t", "\\t").replace("\r", "\\r")
-    return f'"{escaped}"'
-
-
-def quoted(values: Iterable[str]) -> list[str]:
-    """Each value as a CMake quoted argument."""
-    return [cmake_quote(v) for v in values]
-
-
-def cmake_list(values: Iterable[object]) -> str:
-    """Values as the elements of a ``set(variable …)``; paths with forward slashes."""
-    texts = [v.as_posix() if isinstance(v, Path) else str(v) for v in values]
-    return " ".join(quoted(texts)) if texts else '""'
-
-
-def literal(value: str) -> str:
-    """A definition or option that survives CMake's lists and generator expressions unharmed."""
-    return re.sub(r"\$(?=<)|;", lambda m: "$<SEMICOLON>" if m.group() == ";" else "$<1:$>", value)
-
-
-def cxx_quote(value: str) -> str:
-    """A C++ string literal of the text's UTF-8 bytes."""
-    out = []
-    for byte in value.encode():
-        char = chr(byte)
-        out.append(char if char.isascii() and char.isprintable() and char not in '"\\?' else f"\\{byte:03o}")
-    return '"' + "".join(out) + '"'
-
-
 def _target_name(project: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.+-]", "_", project) or "project"
 
 
 # --- templates -----------------------------------------------------------------------------------------------------
-
-
-def render(template: str, **values: Any) -> bytes:
-    """A template with its values; an undefined value is an error."""
-    return _jinja().get_template(template).render(**values).encode()
-
-
-@functools.cache
-def _jinja() -> JinjaEnvironment:
-    import jinja2
-
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(templates_dir()),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-
-
-def render_module(name: str, values: Mapping[str, object], lines: Sequence[str] = ()) -> bytes:
-    """A Python module of ``templates/python`` with its constants replaced and lines added at its end.
-
-    The template is itself valid Python; a build with nothing to do needs no template engine for it.
-    """
-    from pprint import pformat
-
-    text = _static(f"python/{name}").decode()
-    for constant, value in values.items():
-        before, line, after = re.split(rf"^({constant} = ).*$", text, maxsplit=1, flags=re.MULTILINE)
-        text = before + line + pformat(value, width=100, sort_dicts=False) + after
-    return (text + "".join(line + "\n" for line in lines)).encode()
-
-
-def _static(name: str) -> bytes:
-    return (templates_dir() / name).read_bytes()
 
 
 def _json(data: Any) -> bytes:

@@ -11,7 +11,7 @@ from typing import Optional
 
 from torchscript_build import system
 from torchscript_build.errors import ScaffoldError
-from torchscript_build.generate.project import FileSet, render
+from torchscript_build.generate.templates import FileSet, render
 
 _COMMON = {"setup.py": "common/setup.py", ".gitignore": "common/gitignore"}
 _OPS = {

@@ -1,0 +1,72 @@
+"""Our CMake package ``Torch`` for one libtorch."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Optional
+
+from torchscript_build.generate.quoting import cmake_list, cmake_quote
+from torchscript_build.generate.templates import FileSet, read_static, render
+from torchscript_build.libtorch.facts import LibTorch
+
+KEPT_LIBRARIES = re.compile(r"(lib)?torch(_cuda(_cu|_cpp|_linalg)?|_hip|_xpu)?\.")
+"""Libraries that register kernels when they are loaded, and which nothing refers to by a symbol."""
+
+
+def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: Optional[Path] = None) -> FileSet:
+    """Our CMake package ``Torch`` for one libtorch.
+
+    :param header_root: a link to libtorch, by which compilers shall know its headers.
+    """
+    linux = libtorch.platform.startswith("linux")
+    kept: Sequence[Path] = ()
+    link_options = []
+    if linux and libtorch.backend != "cpu":
+        kept = [p for p in libtorch.libraries if KEPT_LIBRARIES.match(p.name)]
+        # What libtorch's own libraries need (cudart, cublas, …) is found by their own RPATH when the program starts.
+        # Not --unresolved-symbols=ignore-in-shared-libs: with that, GNU ld reports the undefined symbols of a shared
+        # library's own objects, too, and Python's are undefined in every extension module.
+        link_options.append("LINKER:--allow-shlib-undefined")
+    elif libtorch.platform == "win32" and libtorch.backend == "cuda":
+        link_options.append("LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
+    words = " ".join(shlex.quote(p.as_posix()) for p in kept)
+    cuda = [p for p in libtorch.libraries if "cuda" in p.name]
+    abi = "" if libtorch.cxx11_abi is None else str(int(libtorch.cxx11_abi))
+    include_dirs = libtorch.include_dirs
+    compile_options = []
+    if header_root not in (None, libtorch.root):
+        include_dirs = tuple(_below(header_root, d, libtorch.root) for d in include_dirs)
+        # Otherwise GCC calls a system header by its real path where that is shorter.
+        compile_options.append("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-canonical-system-headers>")
+    config = render(
+        "cmake/TorchConfig.cmake",
+        prefix=cmake_quote(libtorch.root.as_posix()),
+        version=cmake_quote(libtorch.version),
+        cxx_standard=cmake_quote(str(libtorch.cxx_standard)),
+        abi_flag=cmake_quote(abi),
+        include_dirs=cmake_list(include_dirs),
+        header_root=cmake_quote((header_root or libtorch.root).as_posix()),
+        compile_options=cmake_list(compile_options),
+        library_dir=cmake_list(libtorch.library_dirs[:1]),
+        libraries=cmake_list(p for p in libtorch.libraries if p not in kept),
+        kept_libraries=cmake_quote(f"-Wl,--push-state,--no-as-needed {words} -Wl,--pop-state" if kept else ""),
+        cuda_libraries=cmake_list(cuda),
+        python_library=cmake_list([libtorch.python_library] if libtorch.python_library else []),
+        cuda_version=cmake_quote(libtorch.cuda_version or ""),
+        link_options=cmake_list(link_options),
+    )
+    return {
+        f"{folder}TorchConfig.cmake": config,
+        f"{folder}TorchConfigVersion.cmake": render(
+            "cmake/TorchConfigVersion.cmake", version=cmake_quote(libtorch.version)
+        ),
+        f"{folder}TorchScriptBuildTorch.cmake": read_static("cmake/TorchScriptBuildTorch.cmake"),
+    }
+
+
+def _below(root: Path, path: Path, old_root: Path) -> Path:
+    """A path in one folder as it is called in another; paths elsewhere stay."""
+    return root / path.relative_to(old_root) if old_root in path.parents else path

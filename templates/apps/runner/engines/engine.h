@@ -1,20 +1,19 @@
-// Loading and running TorchScript models. The only part of the runner that knows torch, behind an
-// interface that does not: its one source, runtime.cpp, is what takes long to compile.
+// What runs a model, whatever the file holds. Knows nothing of torch; each engine has a source that
+// does.
 //
 // Every function throws runner::Error (error.h) with the exit code of the program:
 //   0 ok   1 error while running   2 wrong usage   3 model not loaded   4 device not available
 //   5 outputs differ from --expect
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "input_spec.h"
-#include "value.h"
+#include "files/archive.h"
+#include "program/input_spec.h"
+#include "values/value.h"
 
 namespace runner {
 
@@ -23,22 +22,6 @@ struct LoadOptions {
   std::string method = "forward";
   bool freeze = false;
   bool optimize = false;
-};
-
-struct BenchmarkOptions {
-  std::int64_t calls = 100;      // of each thread
-  std::int64_t warmup = 10;      // of each thread
-  std::int64_t concurrency = 1;  // threads that share the model
-};
-
-struct BenchmarkResult {
-  double mean_ms = 0;
-  double min_ms = 0;
-  double p50_ms = 0;
-  double p90_ms = 0;
-  double p99_ms = 0;
-  double max_ms = 0;
-  double calls_per_second = 0;  // of all threads together
 };
 
 struct TensorTotals {
@@ -54,45 +37,32 @@ struct ModelInfo {
   TensorTotals buffers;
 };
 
-struct LibtorchInfo {
-  std::string version;  // that the program was compiled with
-  int threads = 0;
-  bool cuda_built = false;
-  int cuda_devices = 0;
+// Calls the model with its inputs from the thread that made it.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual void call() = 0;  // returns when the device is done
 };
 
-class Model {
+// A loaded model, in evaluation mode, ready to call one method.
+class Engine {
  public:
-  // Loads onto the device, in evaluation mode, ready to call one method.
-  Model(const std::string& path, const LoadOptions& options);
-  ~Model();
-  Model(Model&&) noexcept;
+  virtual ~Engine() = default;
 
   // Makes the arguments and checks them against the method's schema.
-  void set_inputs(const std::vector<InputSpec>& inputs);
+  virtual void set_inputs(const std::vector<InputSpec>& inputs) = 0;
 
   // One call; the outputs on the CPU.
-  Value run();
+  virtual Value run() = 0;
 
-  BenchmarkResult benchmark(const BenchmarkOptions& options);
+  // For the calling thread. Outlived by the engine.
+  virtual std::unique_ptr<Session> new_session() = 0;
 
-  ModelInfo info() const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  virtual ModelInfo info() const = 0;
 };
 
-// What torch.save wrote, or this. Throws for what is not made of tensors and plain values.
-Value read_pt(const std::string& path);
-
-// Writes what torch.load(path, weights_only=True) reads.
-void write_pt(const Value& value, const std::string& path);
-
-void set_threads(int count);
-void print_models_to_stderr();      // what models print() instead of to stdout
-void set_seed(std::uint64_t seed);  // as torch.manual_seed
-LibtorchInfo libtorch_info();
-std::string libtorch_version();
+// Loads a model with the engine for what the file holds. The archive is that of the file.
+std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& archive,
+                                    const LoadOptions& options);
 
 }  // namespace runner

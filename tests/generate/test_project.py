@@ -20,6 +20,7 @@ from torchscript_build.generate.project import (
     literal,
     render_project,
     render_torch_package,
+    runner_sources,
 )
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan
@@ -127,10 +128,15 @@ def test_two_runners_compile_the_runner_once() -> None:
     apps = tuple(TorchScriptApp(name=n, package="demo") for n in ("one", "two"))
     files = render_project(make_plan(ProjectSpec(apps=apps)))
     assert text(files, "CMakeLists.txt").count("add_subdirectory(runner)") == 1
-    listed = re.findall(r"\w+\.cpp", text(files, "runner/CMakeLists.txt"))
-    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/\w+\.cpp", n))
+    listed = re.findall(r"[\w/]+\.cpp", text(files, "runner/CMakeLists.txt"))
+    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/[\w/]+\.cpp", n))
     assert "apps/one/app_info.cpp" in files
     assert "apps/two/app_info.cpp" in files
+
+
+def test_no_file_of_the_runner_is_long() -> None:
+    long = {name: data.count(b"\n") for name, data in runner_sources().items() if data.count(b"\n") > 400}
+    assert long == {}
 
 
 def test_the_same_plan_gives_the_same_bytes() -> None:

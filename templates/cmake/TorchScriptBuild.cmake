@@ -179,8 +179,8 @@ function(_ts_finish_target)
 endfunction()
 
 # ts_add_runner(SOURCES file… TORCH_SOURCES file… [LIBRARY file]): the runner, main() included, once for all apps of the
-# project. LIBRARY is the same, compiled before; where it is gone, and in a tree that has compiled it once, the sources
-# serve.
+# project. TORCH_SOURCES are those that include torch. LIBRARY is the same, compiled before; where it is gone, and in a
+# tree that has compiled it once, the sources serve.
 function(ts_add_runner)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "LIBRARY" "SOURCES;TORCH_SOURCES")
   _ts_reject_unparsed(ts_add_runner)
@@ -195,14 +195,17 @@ function(ts_add_runner)
     return()
   endif()
   # The standard library's headers cost half as much in C++14 as in C++20, and only the torch sources need more; the
-  # others, as one translation unit, read them once (Microsoft's would see each other's windows.h).
+  # others, as one translation unit, read them once (Microsoft's would see each other's windows.h). So do the torch
+  # sources with torch's headers.
   add_library(ts_runner_plain OBJECT ${arg_SOURCES})
   set_target_properties(ts_runner_plain PROPERTIES CXX_STANDARD 14 CXX_STANDARD_REQUIRED ON)
   if(NOT WIN32)
     set_target_properties(ts_runner_plain PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   endif()
+  target_include_directories(ts_runner_plain PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
   target_compile_definitions(ts_runner_plain PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_COMPILE_DEFINITIONS>")
   add_library(ts_runner STATIC ${arg_TORCH_SOURCES} $<TARGET_OBJECTS:ts_runner_plain>)
+  set_target_properties(ts_runner PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   # Known to fit; a newer torch is compiled with its own headers alone.
   if(TORCH_VERSION VERSION_GREATER_EQUAL 2.1 AND TORCH_VERSION VERSION_LESS 2.16)
     target_include_directories(ts_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean")

@@ -97,8 +97,8 @@ def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_th
 
     for name in ("first", "second"):
         write_project(tmp_path / name, APP)
-    assert "runtime.cpp" in build("first")
-    assert "runtime.cpp" not in build("second")
+    assert "ts_runner.dir" in build("first")
+    assert "ts_runner.dir" not in build("second")
     (library,) = cache.glob("runner/*/libts_runner.a")
     assert os.fsencode(tmp_path) not in library.read_bytes()
     info = run_python("-m", "torchscript_build", "cache", "info", cwd=tmp_path, variables=variables)
@@ -106,8 +106,8 @@ def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_th
 
     # Without the cache's: a tree that has its own gives it again; one that has none configures and compiles.
     run_python("-m", "torchscript_build", "cache", "clean", cwd=tmp_path, variables=variables)
-    assert "runtime.cpp" not in build("first")
+    assert "ts_runner.dir" not in build("first")
     assert library.is_file()
     library.unlink()
-    assert "runtime.cpp" in build("second")
+    assert "ts_runner.dir" in build("second")
     assert library.is_file()

@@ -13,7 +13,7 @@ import pytest
 from support import cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, write
 
 from torchscript_build.generate import templates
-from torchscript_build.generate.project import languages, render_project
+from torchscript_build.generate.project import languages, render_project, runner_sources
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal
 from torchscript_build.generate.templates import FileSet
 from torchscript_build.generate.torch_package import render_torch_package
@@ -123,10 +123,15 @@ def test_two_runners_compile_the_runner_once() -> None:
     apps = tuple(TorchScriptApp(name=n, package="demo") for n in ("one", "two"))
     files = render_project(make_plan(ProjectSpec(apps=apps)))
     assert text(files, "CMakeLists.txt").count("add_subdirectory(runner)") == 1
-    listed = re.findall(r"\w+\.cpp", text(files, "runner/CMakeLists.txt"))
-    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/\w+\.cpp", n))
+    listed = re.findall(r"[\w/]+\.cpp", text(files, "runner/CMakeLists.txt"))
+    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/[\w/]+\.cpp", n))
     assert "apps/one/app_info.cpp" in files
     assert "apps/two/app_info.cpp" in files
+
+
+def test_no_file_of_the_runner_is_long() -> None:
+    long = {name: data.count(b"\n") for name, data in runner_sources().items() if data.count(b"\n") > 400}
+    assert long == {}
 
 
 def test_the_same_plan_gives_the_same_bytes() -> None:

@@ -15,7 +15,7 @@ from torchscript_build.system import Completed, Environment
 CANNOT_LOAD = 127
 """The dynamic loader's exit code."""
 MISMATCH = 5
-"""The runner's exit code for outputs that differ; see templates/apps/runner/runtime.h."""
+"""The runner's exit code for outputs that differ; see templates/apps/runner/program/error.h."""
 
 
 def runs_against_python(app: TorchScriptApp) -> bool:

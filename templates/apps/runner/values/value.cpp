@@ -1,4 +1,4 @@
-#include "value.h"
+#include "values/value.h"
 
 #include <cstring>
 #include <utility>

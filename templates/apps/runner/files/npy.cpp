@@ -1,4 +1,4 @@
-#include "npy.h"
+#include "files/npy.h"
 
 #include <cerrno>
 #include <cstdint>
@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
-#include "error.h"
-#include "platform.h"
+#include "program/error.h"
+#include "program/platform.h"
 
 namespace runner {
 namespace {

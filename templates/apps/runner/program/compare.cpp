@@ -1,11 +1,11 @@
-#include "compare.h"
+#include "program/compare.h"
 
 #include <cmath>
 #include <complex>
 #include <cstring>
 #include <limits>
 
-#include "print.h"
+#include "program/print.h"
 
 namespace runner {
 namespace {

@@ -1,11 +1,11 @@
-#include "archive.h"
+#include "files/archive.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
 
-#include "error.h"
-#include "platform.h"
+#include "program/error.h"
+#include "program/platform.h"
 
 namespace runner {
 namespace {
@@ -81,7 +81,7 @@ std::vector<std::string> Archive::extra_files() const {
 Archive read_archive(const std::string& path) {
   File file = open_file(path);
   if (!file) {
-    throw Error(kModelNotLoaded, "cannot open " + path + ": " + std::strerror(errno));
+    throw Error(kModelNotLoaded, "cannot open the model " + path + ": " + std::strerror(errno));
   }
   Archive archive;
   const std::uint64_t size = file_size(file.get());

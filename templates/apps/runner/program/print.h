@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "value.h"
+#include "values/value.h"
 
 namespace runner {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "app_info.h"
-#include "compare.h"
+#include "program/compare.h"
 
 namespace runner {
 

@@ -1,4 +1,4 @@
-#include "options.h"
+#include "program/options.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "app_info.h"
-#include "error.h"
+#include "program/error.h"
 
 namespace runner {
 namespace {

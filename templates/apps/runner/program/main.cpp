@@ -1,19 +1,23 @@
 // The program: options in, exit code out. See --help.
 #include <cstdio>
 #include <exception>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "app_info.h"
-#include "archive.h"
-#include "compare.h"
-#include "error.h"
-#include "input_spec.h"
-#include "npy.h"
-#include "options.h"
-#include "platform.h"
-#include "print.h"
-#include "runtime.h"
+#include "engines/benchmark.h"
+#include "engines/engine.h"
+#include "engines/libtorch.h"
+#include "files/archive.h"
+#include "files/npy.h"
+#include "files/pt.h"
+#include "program/compare.h"
+#include "program/error.h"
+#include "program/input_spec.h"
+#include "program/options.h"
+#include "program/platform.h"
+#include "program/print.h"
 
 namespace runner {
 namespace {
@@ -68,10 +72,10 @@ std::string totals_text(const char* name, const TensorTotals& totals) {
          std::to_string(totals.tensors) + " tensors (" + std::to_string(totals.bytes) + " bytes)\n";
 }
 
-void report_info(const Options& options, const std::string& path, const Model& model) {
-  const ModelInfo info = model.info();
+void report_info(const Options& options, const std::string& path, const Archive& archive,
+                 const Engine& engine) {
+  const ModelInfo info = engine.info();
   const LibtorchInfo libtorch = libtorch_info();
-  const Archive archive = read_archive(path);
   const std::vector<std::string> extra_files = archive.extra_files();
   if (options.json) {
     Json json;
@@ -169,14 +173,15 @@ int run(const Options& options) {
   load.method = options.method;
   load.freeze = options.freeze;
   load.optimize = options.optimize;
-  Model model(path, load);
+  const Archive archive = read_archive(path);
+  const std::unique_ptr<Engine> engine = open_engine(path, archive, load);
   if (options.info) {
-    report_info(options, path, model);
+    report_info(options, path, archive, *engine);
     return kOk;
   }
 
   if (options.has_seed) set_seed(options.seed);
-  model.set_inputs(inputs);
+  engine->set_inputs(inputs);
   Value expected;
   if (!options.expect.empty()) expected = read_expected(options.expect);
 
@@ -185,7 +190,7 @@ int run(const Options& options) {
   json.key("device").string(options.device);
   Comparison comparison;
   if (options.benchmark == 0 || !options.output.empty() || !options.expect.empty()) {
-    const Value output = model.run();
+    const Value output = engine->run();
     if (options.json) {
       json.key("output").value(output, options.first);
     } else if (options.benchmark == 0) {
@@ -195,11 +200,11 @@ int run(const Options& options) {
     if (!options.expect.empty()) comparison = report_comparison(options, output, expected, &json);
   }
   if (options.benchmark > 0 && comparison.match) {
-    BenchmarkOptions benchmark;
-    benchmark.calls = options.benchmark;
-    benchmark.warmup = options.warmup;
-    benchmark.concurrency = options.concurrency;
-    report_benchmark(options, model.benchmark(benchmark), &json);
+    BenchmarkOptions how;
+    how.calls = options.benchmark;
+    how.warmup = options.warmup;
+    how.concurrency = options.concurrency;
+    report_benchmark(options, benchmark(engine.get(), how), &json);
   }
   if (options.json) print(json.end_object().text() + "\n");
   if (!comparison.match) {

@@ -1,9 +1,9 @@
-#include "platform.h"
+#include "program/platform.h"
 
 #include <cerrno>
 #include <cstring>
 
-#include "error.h"
+#include "program/error.h"
 
 #ifdef _WIN32
 #ifndef NOMINMAX

@@ -1,9 +1,9 @@
-#include "pickle.h"
+#include "files/pickle_writer.h"
 
 #include <cstring>
 #include <limits>
 
-#include "error.h"
+#include "program/error.h"
 
 namespace runner {
 namespace {

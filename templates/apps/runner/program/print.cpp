@@ -1,4 +1,4 @@
-#include "print.h"
+#include "program/print.h"
 
 #include <algorithm>
 #include <cmath>

@@ -1,11 +1,11 @@
-#include "input_spec.h"
+#include "program/input_spec.h"
 
 #include <cctype>
 #include <cerrno>
 #include <cstdlib>
 #include <utility>
 
-#include "error.h"
+#include "program/error.h"
 
 namespace runner {
 namespace {

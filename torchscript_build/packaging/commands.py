@@ -130,13 +130,15 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
-            raise SettingsError(["--prefix and --inplace: give one of them; each says where the results go"])
+            raise SettingsError(["--prefix, --bundle and --inplace: give one of them; each says where the results go"])
         destination = Destination(
             wheel=None if into_sources else self._in_build_lib,
             source=self._in_source_tree if into_sources else None,
         )
         if self.prefix:
-            destination = Destination(prefix=Path(self.prefix).absolute())
+            destination = Destination(
+                prefix=Path(self.prefix).absolute(), is_bundle=bool(getattr(self, "bundle", None))
+            )
         return Session(
             self.read_spec(),
             Environment.current(),
@@ -260,6 +262,11 @@ class build_ts_app(_Build):
         *_Build.user_options,
         ("run", None, "run the apps when they are built"),
         ("verify", None, "compare the apps' outputs with Python's"),
+        (
+            "bundle=",
+            None,
+            "make a bundle that needs no Python: a folder, or a file that ends in .tar.gz, .tar.zst or .deb",
+        ),
     ]
     boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify"]
 
@@ -269,6 +276,12 @@ class build_ts_app(_Build):
         super().initialize_options()
         self.runs_apps = False
         self.verify = False
+        self.bundle: Optional[str] = None
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.bundle and not self.prefix:
+            self.prefix = str(Path(self.build_base or "build", "torchscript", "bundle", Path(self.bundle).name))
 
     def _run(self) -> None:
         from torchscript_build.packaging.make_apps import build_apps
@@ -279,12 +292,29 @@ class build_ts_app(_Build):
             if self.dry_run:
                 say_plan(self._session().plan)
                 return
+            if self.bundle:
+                from torchscript_build import system
+
+                system.remove_tree(Path(self.prefix or ""))
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+            if self.bundle:
+                self._make_bundle()
+
+    def _make_bundle(self) -> None:
+        from torchscript_build.packaging.bundle.make import make_bundle
+        from torchscript_build.packaging.say import say_bundle
+
+        session = self._session()
+        options, plan = session.spec.bundle, session.plan
+        maintainer = options.maintainer or self.distribution.get_maintainer() or self.distribution.get_author()
+        output = Path(self.bundle or "").absolute()
+        made = make_bundle(plan, Path(self.prefix or ""), output, options, session.environment, maintainer)
+        say_bundle(made, plan, options)
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

@@ -37,7 +37,7 @@ def build_ops(session: Session) -> None:
         loaders = render_loaders(spec, plan, operators, schemas)
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
-        install_into_prefix(session.destination.prefix, plan, wanted, result.installed)
+        install_into_prefix(session.destination, plan, wanted, result.installed)
         if session.destination.wheel:
             stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
         if session.destination.source:

@@ -85,12 +85,16 @@ def stage(files: Iterable[StagedFile], folder: PackageFolder) -> Sequence[tuple[
 
 
 def install_into_prefix(
-    prefix: Optional[Path], plan: BuildPlan, targets: Sequence[PlannedTarget], binary: Callable[[PlannedTarget], Path]
+    destination: Destination, plan: BuildPlan, targets: Sequence[PlannedTarget], binary: Callable[[PlannedTarget], Path]
 ) -> None:
     """With ``--prefix``: put programs, models and operator libraries there, and say where."""
+    prefix = destination.prefix
     if prefix is not None:
         for _, path in stage(prefix_files(plan, targets, binary), prefix.joinpath):
             log.say(f"-- installed {path}")
+        if not any(prefix in d.parents for d in plan.libtorch.library_dirs) and not destination.is_bundle:
+            where = plan.libtorch.library_dirs[0]
+            log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {prefix / 'lib'}")
 
 
 @dataclass(frozen=True)
@@ -103,3 +107,5 @@ class Destination:
     """Files for the source tree, which find libtorch where it is on this machine."""
     prefix: Optional[Path] = None
     """A prefix to install into without Python; nothing else is staged then."""
+    is_bundle: bool = False
+    """Will the prefix hold all that its programs need, libtorch too?"""

@@ -18,6 +18,7 @@ from torchscript_build.settings.coerce import kind_of, read_fields, read_spec, s
 from torchscript_build.settings.rules import check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
+    BundleOptions,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -110,6 +111,7 @@ def collect_settings(
             for i, v in enumerate(value)
         ]
 
+    bundle = read_fields(BundleOptions, general.pop("bundle", {}), f"[{TABLE}.bundle]", problems, toml=True)
     options = _options(general, variables, command, problems)
     entries = {name: [s for s in specs if s is not None] for name, specs in entries.items()}
     spec = ProjectSpec(
@@ -118,6 +120,7 @@ def collect_settings(
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
+        bundle=BundleOptions(**bundle),
     )
     check_spec(spec, root, packages, problems)
     if problems:
@@ -132,7 +135,7 @@ def read_options(pyproject: Mapping[str, Any], variables: Mapping[str, str]) -> 
     """
     problems: list[str] = []
     table = _table(pyproject)
-    options = _options({k: v for k, v in table.items() if k not in ARRAYS}, variables, {}, problems)
+    options = _options({k: v for k, v in table.items() if k not in (*ARRAYS, "bundle")}, variables, {}, problems)
     if problems:
         raise SettingsError(problems)
     return options

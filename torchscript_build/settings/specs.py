@@ -192,6 +192,20 @@ class BuildOptions:
 
 
 @dataclass(frozen=True)
+class BundleOptions:
+    """What a bundle (`build_ts_app --bundle`) holds, beside what its programs need."""
+
+    cxx_runtime: bool = False
+    """Bring libstdc++ and libgcc along, with the glibc that they need. Else the machine must have its own."""
+    strip: bool = False
+    """Remove symbols that nobody needs at run time from the libraries; it takes the program `strip`."""
+    libraries: tuple[str, ...] = ()
+    """Further libraries that are loaded by name: files, relative to the project."""
+    maintainer: str = ""
+    """Who maintains the Debian package, `Name <mail>`; by default the project's first author."""
+
+
+@dataclass(frozen=True)
 class ProjectSpec:
     """All that one project asks for."""
 
@@ -200,6 +214,7 @@ class ProjectSpec:
     ops: tuple[OpLibrary, ...] = ()
     apps: tuple[TorchScriptApp, ...] = ()
     cmake: tuple[CMakeProject, ...] = ()
+    bundle: BundleOptions = field(default_factory=BundleOptions)
 
     @property
     def packaged_apps(self) -> tuple[TorchScriptApp, ...]:

@@ -8,7 +8,9 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import leftovers
 import pytest
+import tiers
 from support import build_fake_torch, clean_variables, run_python
 
 from torchscript_build.system import Environment, PythonTarget
@@ -22,7 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing in the user's cache makes a difference to a test, and no test leaves anything there."""
+    """Nothing in the user's cache makes a difference to a test, and no test leaves anything there, nor a process."""
+    for plugin in (leftovers, tiers):
+        config.pluginmanager.register(plugin)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"] = tempfile.mkdtemp(prefix="torchscript-build-cache-")
 

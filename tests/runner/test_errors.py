@@ -7,8 +7,9 @@ import subprocess
 import zipfile
 
 import pytest
-import torch
 from support import run_child
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 

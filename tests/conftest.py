@@ -11,7 +11,7 @@ from pathlib import Path
 import leftovers
 import pytest
 import tiers
-from support import build_fake_torch, clean_variables, run_python
+from support import build_fake_torch, clean_variables, run_python, write
 
 from torchscript_build.system import Environment, PythonTarget
 
@@ -66,6 +66,13 @@ def variables(fake_torch: Path, tmp_path: Path) -> dict[str, str]:
         MAX_JOBS="2",
         PYTHONDONTWRITEBYTECODE="1",
     )
+
+
+@pytest.fixture
+def no_torch(variables: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same machine, and no torch to load operator libraries into."""
+    write(tmp_path / "no_torch/torch.py", "raise ImportError('no torch here')\n")
+    return {**variables, "PYTHONPATH": str(tmp_path / "no_torch")}
 
 
 @pytest.fixture

@@ -139,10 +139,10 @@ def test_without_cuda_the_sources_are_refused_unless_the_project_says_skip(
 
 
 @pytest.mark.compile
-def test_skipped_cuda_sources_ask_for_no_toolkit(variables: dict[str, str], tmp_path: Path) -> None:
+def test_skipped_cuda_sources_ask_for_no_toolkit(no_torch: dict[str, str], tmp_path: Path) -> None:
     settings = OPS + 'without-cuda = "skip"\n'
     project = write_project(tmp_path / "project", settings, files={"twice.cpp": CPP, "twice.cu": CU})
-    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=no_torch)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nvcc" not in done.stdout
 

@@ -320,13 +320,6 @@ def test_metadata_has_the_pin(project: Path, variables: dict[str, str], line: st
     assert re.findall("^Requires-Dist: (.*)$", text, re.MULTILINE) == ([requirement] if requirement else [])
 
 
-@pytest.fixture
-def no_torch(variables: dict[str, str], tmp_path: Path) -> dict[str, str]:
-    """The same, and no torch to load operator libraries into."""
-    write(tmp_path / "no_torch/torch.py", "raise ImportError('no torch here')\n")
-    return {**variables, "PYTHONPATH": str(tmp_path / "no_torch")}
-
-
 MODULE_TABLE = '[[tool.torchscript-build.ops]]\nname = "_C"\nsources = ["c.cpp"]\npython-module = true\n'
 MODULE_FILES = {"c.cpp": "#include <Python.h>\nPyMODINIT_FUNC PyInit__C() { return nullptr; }\n"}
 

@@ -25,8 +25,8 @@ from torchscript_build.errors import InterruptedByUserError
 
 StrPath = Union[str, "os.PathLike[str]"]
 
-PROBE_SECONDS = 20.0
-"""How long a version probe may take."""
+PROBE_SECONDS = 60.0
+"""How long a version probe may take: a compiler is not refused because the machine is busy."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ def run(
     read them. A negative return code is the signal that killed the child.
 
     :raises OSError: the program cannot be started.
-    :raises InterruptedByUserError: on Ctrl-C; the child is ended first.
+    :raises InterruptedByUserError: on Ctrl-C; as with every other exception, the child is ended first.
     """
     words = [os.fspath(w) for w in command]
     sys.stdout.flush()
@@ -165,9 +165,11 @@ def run(
                     sys.stdout.write(line)
                     sys.stdout.flush()
             child.wait()
-        except KeyboardInterrupt:
+        except BaseException as reason:
             end(child)
-            raise InterruptedByUserError(f"running {words[0]}") from None
+            if isinstance(reason, KeyboardInterrupt):
+                raise InterruptedByUserError(f"running {words[0]}") from None
+            raise
     return Completed(tuple(words), child.returncode, "".join(lines))
 
 

@@ -84,6 +84,7 @@ def test_the_least_used_entries_go_first(tmp_path: Path) -> None:
     assert [e.folder.name for e in list_entries(tmp_path)] == ["entry3", "entry2"]
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_the_first(tmp_path: Path) -> None:

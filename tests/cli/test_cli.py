@@ -5,12 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_python, write
+from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_child, run_python, write
 
 from torchscript_build.__main__ import main
 
@@ -104,11 +103,11 @@ def test_what_can_be_met(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_libtorch_names_every_place(tmp_path: Path) -> None:
     python = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
+    run_child([sys.executable, "-m", "venv", "--without-pip", python], check=True)
     write(tmp_path / "meta/torchscript_build-0.1.0.dist-info/METADATA", "Name: torchscript-build\nVersion: 0.1.0\n")
     sources = [str(Path(__file__).parents[2]), str(tmp_path / "meta")]
     code = f"import sys; sys.path[:0] = {sources!r}; from torchscript_build.__main__ import main; sys.exit(main())"
-    done = subprocess.run(
+    done = run_child(
         [python / "bin/python", "-c", code, "find"],
         env=clean_variables(HOME=str(tmp_path)),
         capture_output=True,

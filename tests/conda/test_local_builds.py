@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import run_child
 
 meta_yaml = pytest.importorskip("meta_yaml", reason="PyYAML is not installed")
 pytest.importorskip("zstandard", reason="zstandard is not installed")
@@ -43,13 +43,13 @@ def build_with_conda(workshop: Any, folder: Path) -> Path:
     command += ["--variants", json.dumps({"python_min": [SERIES], "python": [SERIES]}), "--no-anaconda-upload"]
     for channel in workshop.channels():
         command += ["--channel", channel]
-    subprocess.run(command, check=True)
+    run_child(command, check=True)
     [package] = set(workshop.output.glob("*/*.conda")) - before
     return package
 
 
 TOOLS = [
-    pytest.param("rattler-build", marks=pytest.mark.conda_local),
+    pytest.param("rattler-build", marks=[pytest.mark.slow, pytest.mark.conda_local]),
     pytest.param("conda-build", marks=pytest.mark.conda),
 ]
 

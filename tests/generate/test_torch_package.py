@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables, copy_torch, run_python, write
+from support import clean_variables, copy_torch, run_child, run_python, write
 
 from torchscript_build.elf import read_elf
 
@@ -58,7 +58,7 @@ def build_stock(folder: Path, package: Path, *, path: Optional[str] = None) -> s
     variables = clean_variables(**({"PATH": path} if path else {}))
     texts = []
     for arguments in (["-S", ".", "-B", "b", f"-DTorch_DIR={package}", "-DCMAKE_BUILD_TYPE=Debug"], ["--build", "b"]):
-        done = subprocess.run(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+        done = run_child(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
         texts.append(done.stdout + done.stderr)
         assert done.returncode == 0, texts[-1]
     text = "".join(texts)
@@ -73,12 +73,13 @@ def check_stock(folder: Path, text: str, torch: Path) -> None:
     app = read_elf(folder / "b/app")
     assert app.runpath == (str(torch / "lib"),)
     assert app.rpath == ()
-    done = subprocess.run([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
+    done = run_child([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
     assert done.stdout == "6 2020\n" or done.stdout == "6 2017\n" or re.fullmatch(r"6 20\d\d\n", done.stdout), (
         done.stderr
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_cpu_wheel(tmp_path: Path) -> None:
@@ -97,9 +98,9 @@ def cuda_python(tmp_path: Path) -> Path:
     named = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
     if named:
         return Path(named)
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "cuda"], check=True)
+    run_child([sys.executable, "-m", "venv", tmp_path / "cuda"], check=True)
     python = tmp_path / "cuda/bin/python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
+    run_child([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
     return python
 
 
@@ -113,7 +114,9 @@ def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path
             if program.name != "nvcc" and not (tools / program.name).exists():
                 (tools / program.name).symlink_to(program)
     find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
-    torch = Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip())
+    torch = Path(
+        run_child([cuda_python, "-c", find], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
+    )
     variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"), PATH=str(tools))
     command = ["-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch), "--cuda", "13"]
     done = run_python(*command, cwd=tmp_path, variables=variables)
@@ -132,7 +135,7 @@ def find_torch(
     text = "cmake_minimum_required(VERSION 3.19)\nproject(x NONE)\n"
     write(folder / "CMakeLists.txt", f"{text}find_package(Torch {request_words} REQUIRED CONFIG)\n")
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={package}"]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+    return run_child(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
 
 
 def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, str]) -> None:
@@ -146,7 +149,7 @@ def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, s
         "cmake_minimum_required(VERSION 3.18)\nproject(x NONE)\nfind_package(Torch REQUIRED)\n",
     )
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert ran.returncode == 1
     assert "libtorch has moved since this package was written" in " ".join(ran.stderr.split())
 
@@ -176,5 +179,5 @@ def test_versions_that_are_asked_for(
     )
     write(tmp_path / "CMakeLists.txt", text)
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert (ran.returncode == 0) is accepted, ran.stderr

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, run_child, write, write_project
 
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import SettingsError
@@ -70,7 +69,7 @@ def test_with_libtorch_in_the_prefix_it_can_be_moved(tmp_path: Path, run_setup: 
     assert runpath(prefix / "bin/answer") == ("$ORIGIN/../lib",)
     assert runpath(prefix / "lib/libdemo_ops.so") == ("$ORIGIN",)
     moved = prefix.rename(tmp_path / "moved")
-    ran = subprocess.run([moved / "bin/answer"], env={}, capture_output=True, encoding="utf-8", check=True)
+    ran = run_child([moved / "bin/answer"], env={}, capture_output=True, encoding="utf-8", check=True)
     assert "answer 42" in ran.stdout
 
 

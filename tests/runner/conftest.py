@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import run_child
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "templates" / "apps" / "runner"
@@ -33,13 +34,12 @@ class Runner:
         return self.bare(*command[1:], code=code)
 
     def bare(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
+        result = run_child(
             [str(self.program), *arguments],
             cwd=self.folder,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
             check=False,
         )
         assert result.returncode == code, result.stdout + result.stderr
@@ -81,10 +81,10 @@ def compile_runner(torch_root: Path, folder: Path) -> Path:
             flags[0] = "-std=c++17"
             for include in ("include", "include/torch/csrc/api/include"):
                 flags += ["-isystem", str(torch_root / include)]
-        subprocess.run(["g++", *flags, "-c", str(source), "-o", str(objects[-1])], check=True)
+        run_child(["g++", *flags, "-c", str(source), "-o", str(objects[-1])], check=True)
     lib = torch_root / "lib"
     link = [f"-L{lib}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{lib}", "-ldl", "-pthread"]
-    subprocess.run(["g++", "-o", str(program), *map(str, objects), *link], check=True)
+    run_child(["g++", "-o", str(program), *map(str, objects), *link], check=True)
     return program
 
 

@@ -6,12 +6,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_python
+from support import clean_variables, run_child, run_python
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import ScaffoldError
@@ -90,7 +89,7 @@ def test_python_files_are_good_style(kind: str, tool: tuple[str, ...], tmp_path:
     if ruff is None:
         pytest.skip("needs ruff")
     select = ["--select", "E,F,I,B,UP,ANN,RUF"] if tool[1] == "check" else []
-    done = subprocess.run([ruff, *tool[1:], *select, "."], cwd=new(kind, tmp_path / "new"), capture_output=True)
+    done = run_child([ruff, *tool[1:], *select, "."], cwd=new(kind, tmp_path / "new"), capture_output=True)
     assert done.returncode == 0, done.stdout.decode()
 
 
@@ -100,7 +99,7 @@ def test_cxx_files_are_good_style(tmp_path: Path) -> None:
         pytest.skip("needs clang-format")
     style = Path(__file__).parents[2] / ".clang-format"
     source = new("ops", tmp_path / "new") / "cpp/ops.cpp"
-    done = subprocess.run([program, f"--style=file:{style}", "--dry-run", "--Werror", source], capture_output=True)
+    done = run_child([program, f"--style=file:{style}", "--dry-run", "--Werror", source], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
 
 
@@ -195,6 +194,7 @@ def setup(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_new_project_passes_its_own_tests(built: Path) -> None:
@@ -204,6 +204,7 @@ def test_new_project_passes_its_own_tests(built: Path) -> None:
     assert re.search(r"\b5 passed", done.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_operators_given_at_run_time(built: Path) -> None:
@@ -218,13 +219,13 @@ def test_operators_given_at_run_time(built: Path) -> None:
     program = Path(re.findall(r"^-- built loose: (.*)$", log, re.MULTILINE)[0])
     model = next((built / "build").glob("torchscript/*/models/my_things.pt"))
     command = [str(program), "--model", str(model), "--input", "full:0.5:2x4", "--json"]
-    without = subprocess.run(command, capture_output=True, encoding="utf-8")
+    without = run_child(command, capture_output=True, encoding="utf-8")
     assert without.returncode != 0
     assert "my_things::soft_clip" in without.stderr
     library = built / "src/my_things/lib/libmy_things.so"
-    given = subprocess.run([*command, "--ops", str(library)], capture_output=True, encoding="utf-8")
+    given = run_child([*command, "--ops", str(library)], capture_output=True, encoding="utf-8")
     assert given.returncode == 0, given.stderr
-    linked = subprocess.run(
+    linked = run_child(
         [str(built / "src/my_things/bin/run-my-things"), "--input", "full:0.5:2x4", "--json"],
         capture_output=True,
         encoding="utf-8",

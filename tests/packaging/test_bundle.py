@@ -6,22 +6,23 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, compile_library, copy_torch, made_up, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, compile_library, copy_torch, made_up, run_child, write, write_project
 
 from torchscript_build import elf
 from torchscript_build.errors import ToolNotFoundError, VerificationError
 from torchscript_build.packaging.bundle.closure import find_closure, glibc_floor, is_left_out
 from torchscript_build.packaging.bundle.empty_root import run_in_root, verify_bundle
 from torchscript_build.packaging.bundle.formats import DebianFacts, format_of, render_control, write_deb, write_tar
-from torchscript_build.packaging.bundle.make import debian_name, size_table
+from torchscript_build.packaging.bundle.make import debian_name
+from torchscript_build.packaging.bundle.report import size_table
 from torchscript_build.packaging.bundle.sbom import Component, render_sbom
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, StrPath
 
 FACTS = DebianFacts(
     package="demo",
@@ -33,6 +34,10 @@ FACTS = DebianFacts(
     description="demo",
     programs=("answer",),
 )
+
+
+def output_of(command: Sequence[StrPath], **options: Any) -> str:
+    return str(run_child(command, capture_output=True, check=True, encoding="utf-8", **options).stdout)
 
 
 # --- which libraries ------------------------------------------------------------------------------------------------
@@ -62,7 +67,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``libtop.so`` needs ``libdeep.so``, which lies in a folder that only its RUNPATH names."""
     folder = tmp_path_factory.mktemp("libraries")
     (folder / "deep").mkdir()
-    compile_library(folder / "deep/libdeep.so", "#include <cstdio>\nint deep() { return std::puts(\"\"); }")
+    compile_library(folder / "deep/libdeep.so", '#include <cstdio>\nint deep() { return std::puts(""); }')
     compile_library(
         folder / "libtop.so",
         "int deep();\nint top() { return deep(); }",
@@ -157,7 +162,7 @@ def test_the_same_files_give_the_same_bytes(tree: Path, tmp_path: Path, suffix: 
 @pytest.mark.skipif(shutil.which("zstd") is None, reason="there is no zstd")
 def test_an_archive_by_zstd(tree: Path, tmp_path: Path) -> None:
     write_tar(tree, tmp_path / "a.tar.zst", "demo", Environment.current())
-    listed = subprocess.check_output(["tar", "--zstd", "-tf", tmp_path / "a.tar.zst"], encoding="utf-8").splitlines()
+    listed = output_of(["tar", "--zstd", "-tf", tmp_path / "a.tar.zst"]).splitlines()
     assert "demo/bin/answer" in listed
 
 
@@ -170,12 +175,12 @@ def test_without_zstd_there_is_a_way_out(tree: Path, tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="there is no dpkg-deb")
 def test_debians_own_tool_reads_the_package(tree: Path, tmp_path: Path) -> None:
     write_deb(tree, tmp_path / "demo.deb", FACTS)
-    fields = subprocess.check_output(["dpkg-deb", "-f", tmp_path / "demo.deb"], encoding="utf-8")
+    fields = output_of(["dpkg-deb", "-f", tmp_path / "demo.deb"])
     assert "Package: demo\nVersion: 1.5\nArchitecture: amd64\n" in fields
     assert "Depends: libc6 (>= 2.31), libstdc++6, libgcc-s1\n" in fields
-    subprocess.run(["dpkg-deb", "-x", tmp_path / "demo.deb", tmp_path / "root"], check=True)
+    run_child(["dpkg-deb", "-x", tmp_path / "demo.deb", tmp_path / "root"], check=True)
     assert os.readlink(tmp_path / "root/usr/bin/answer") == "../../opt/demo/bin/answer"
-    assert subprocess.check_output([tmp_path / "root/usr/bin/answer"]) == b"42\n"
+    assert output_of([tmp_path / "root/usr/bin/answer"]) == "42\n"
 
 
 def test_a_package_with_the_runtime_depends_on_libc_only() -> None:
@@ -239,9 +244,9 @@ def test_a_bundle_runs_where_nothing_else_is(
     )
     torch.rename(tmp_path / "gone")  # nothing of the bundle may lead there
     program = out / "bin/answer"
-    assert subprocess.check_output([program], env={}, encoding="utf-8") == "answer 42\n"
+    assert output_of([program], env={}) == "answer 42\n"
     moved = out.rename(tmp_path / "moved")
-    assert subprocess.check_output([moved / "bin/answer"], env={}, encoding="utf-8") == "answer 42\n"
+    assert output_of([moved / "bin/answer"], env={}) == "answer 42\n"
     left = ["libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"]
     here = Environment.current()
     try:

@@ -307,7 +307,7 @@ class build_ts_app(_Build):
 
     def _make_bundle(self) -> None:
         from torchscript_build.packaging.bundle.make import make_bundle
-        from torchscript_build.packaging.say import say_bundle
+        from torchscript_build.packaging.bundle.report import say_bundle
 
         session = self._session()
         options, plan = session.spec.bundle, session.plan

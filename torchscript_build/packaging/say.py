@@ -8,10 +8,9 @@ from pathlib import Path
 
 from torchscript_build import log
 from torchscript_build.generate.loader import MODULE, loader_packages
-from torchscript_build.packaging.bundle.make import Bundle, size_table, ways_to_save
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.headers import UMBRELLAS
-from torchscript_build.settings.specs import BundleOptions, ProjectSpec
+from torchscript_build.settings.specs import ProjectSpec
 
 
 def say_plan(plan: BuildPlan) -> None:
@@ -61,12 +60,3 @@ def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None
         if not file.is_file() or MODULE not in file.read_text(encoding="utf-8", errors="replace"):
             line = f"from . import {MODULE}  # noqa: F401"
             log.warn(f"{package}/__init__.py does not load its operator libraries: add the line `{line}`")
-
-
-def say_bundle(bundle: Bundle, plan: BuildPlan, options: BundleOptions) -> None:
-    """Where a bundle is, what it needs, and where its megabytes are."""
-    log.say(f"-- bundle {bundle.output}: {plan.libtorch.machine}, glibc {bundle.glibc} or newer")
-    for line in size_table(bundle.tree):
-        log.say(line)
-    for way in ways_to_save(plan, options):
-        log.say(f"-- smaller with {way}")

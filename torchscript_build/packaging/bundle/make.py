@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from torchscript_build import elf, log, system
 from torchscript_build.errors import BuildError, ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.packaging.bundle import licenses
-from torchscript_build.packaging.bundle.closure import CXX_RUNTIME, Closure, find_closure, glibc_floor
+from torchscript_build.packaging.bundle.closure import Closure, find_closure, glibc_floor
 from torchscript_build.packaging.bundle.formats import DebianFacts, format_of, write_deb, write_folder, write_tar
 from torchscript_build.packaging.bundle.sbom import Component, render_sbom
 from torchscript_build.plan.build_plan import BuildPlan
@@ -177,25 +177,3 @@ def debian_name(project: str) -> str:
     """A project's name as Debian's policy has it: lower case, ``a-z0-9+.-``, at least two characters."""
     name = "".join(c if c.isalnum() or c in "+.-" else "-" for c in project.lower()).strip("-.+")
     return name if len(name) > 1 else f"{name}-app"
-
-
-def size_table(tree: Path, most: int = 6) -> list[str]:
-    """Where the megabytes are, the largest files first."""
-    sizes: Mapping[Path, int] = {p: p.stat().st_size for p in tree.rglob("*") if p.is_file()}
-    total = sum(sizes.values())
-    largest = sorted(sizes, key=lambda p: (-sizes[p], p.name))[:most]
-    rows = [(p.relative_to(tree).as_posix(), sizes[p]) for p in largest]
-    rows.append(("the rest", total - sum(size for _, size in rows)))
-    return [f"{size / 1e6:8.1f} MB  {name}" for name, size in [*rows, ("all", total)]]
-
-
-def ways_to_save(plan: BuildPlan, options: BundleOptions) -> list[str]:
-    """What would make the bundle smaller."""
-    ways = []
-    if plan.libtorch.backend == "cuda":
-        ways.append("a CPU build of torch, where no GPU is used: cuda = false in the settings")
-    if not options.strip:
-        ways.append("strip = true in [tool.torchscript-build.bundle]")
-    if options.cxx_runtime:
-        ways.append(f"cxx-runtime = false, where the machine has {', '.join(CXX_RUNTIME)}")
-    return ways

@@ -14,7 +14,9 @@ from torchscript_build.system.files import (
     write_if_changed,
     write_json,
 )
-from torchscript_build.system.locks import locked
+from torchscript_build.system.locks import locked, locked_if_possible
+from torchscript_build.system.signals import ending_by_signals
+from torchscript_build.system.trust import find_cache, locate_cache, make_private, why_foreign
 
 __all__ = [
     "Completed",
@@ -24,13 +26,19 @@ __all__ = [
     "StrPath",
     "copy_if_changed",
     "end",
+    "ending_by_signals",
+    "find_cache",
+    "locate_cache",
     "locked",
+    "locked_if_possible",
+    "make_private",
     "materialize",
     "probe",
     "read_json",
     "remove_tree",
     "run",
     "stamp",
+    "why_foreign",
     "write_atomically",
     "write_if_changed",
     "write_json",

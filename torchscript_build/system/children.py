@@ -13,8 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError
 from torchscript_build.system.files import read_json, write_json
+from torchscript_build.system.locks import note_child
+from torchscript_build.system.processes import GENTLE_SECONDS, end_tree
+from torchscript_build.system.signals import raise_waiting, starting_a_child
 
 StrPath = Union[str, "os.PathLike[str]"]
 
@@ -45,43 +49,49 @@ def run(
     read them. A negative return code is the signal that killed the child.
 
     :raises OSError: the program cannot be started.
-    :raises InterruptedByUserError: on Ctrl-C; the child is ended first.
+    :raises InterruptedByUserError: on Ctrl-C; the child is ended first, as it is on whatever else is raised meanwhile.
     """
     words = [os.fspath(w) for w in command]
-    sys.stdout.flush()
-    with subprocess.Popen(
-        words,
-        cwd=cwd,
-        env=dict(variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        errors="replace",
-    ) as child:
+    log.write("", sys.stdout)
+    with starting_a_child():
+        started = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    with started as child:
         assert child.stdout is not None  # for the type checker: PIPE was asked for
         lines = []
         try:
+            raise_waiting()
+            note_child(child.pid)
             for line in child.stdout:
                 lines.append(line)
                 if echo:
-                    sys.stdout.write(line)
-                    sys.stdout.flush()
+                    log.write(line, sys.stdout)
             child.wait()
-        except KeyboardInterrupt:
+        except BaseException as error:
             end(child)
-            raise InterruptedByUserError(f"running {words[0]}") from None
+            if isinstance(error, KeyboardInterrupt):
+                raise InterruptedByUserError(f"running {words[0]}") from None
+            raise
     return Completed(tuple(words), child.returncode, "".join(lines))
 
 
 def end(child: subprocess.Popen[str]) -> None:
-    """Ask a child to stop, then make it stop."""
-    with contextlib.suppress(ProcessLookupError):
-        child.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
-        try:
-            child.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            child.kill()
+    """Ask a child to stop, then make it stop, and all that it started."""
+    if child.poll() is None:
+        end_tree(child.pid, signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        if child.poll() is None:  # where processes cannot be looked at
+            try:
+                child.wait(timeout=GENTLE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
 
 
 def probe(

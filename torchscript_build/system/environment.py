@@ -7,7 +7,6 @@ import platform as _platform
 import shutil
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -90,16 +89,24 @@ class Environment:
         found = shutil.which(program, path=self.get("PATH") or os.defpath)
         return Path(found) if found else None
 
-    def cache_dir(self) -> Path:
-        """The user's cache folder for this tool (``TORCHSCRIPT_BUILD_CACHE_DIR``, else the platform's custom)."""
+    def cache_dir(self) -> Optional[Path]:
+        """The user's cache folder for this tool (``TORCHSCRIPT_BUILD_CACHE_DIR``, else the platform's custom).
+
+        ``None`` for a user without a home. Whether it may be used is ``trust``'s business.
+        """
         named = self.get("TORCHSCRIPT_BUILD_CACHE_DIR")
         if named:
             return self.cwd / named
-        home = Path(self.get("HOME") or self.get("USERPROFILE") or tempfile.gettempdir())
+        home = self._folder("HOME") or self._folder("USERPROFILE")
         if self.platform == "win32":
-            base = Path(self.get("LOCALAPPDATA") or home / "AppData" / "Local")
+            base = self._folder("LOCALAPPDATA") or (home / "AppData" / "Local" if home else None)
         elif self.platform == "darwin":
-            base = home / "Library" / "Caches"
+            base = home / "Library" / "Caches" if home else None
         else:
-            base = Path(self.get("XDG_CACHE_HOME") or home / ".cache")
-        return base / "torchscript-build"
+            base = self._folder("XDG_CACHE_HOME") or (home / ".cache" if home else None)
+        return base / "torchscript-build" if base else None
+
+    def _folder(self, variable: str) -> Optional[Path]:
+        """An absolute path; a relative one is to be ignored (XDG Base Directory Specification)."""
+        value = self.get(variable)
+        return Path(value) if value and os.path.isabs(value) else None

@@ -33,7 +33,8 @@ def ending_by_signals() -> Iterator[None]:
         yield
         return
     numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
+    before = {number: signal.getsignal(number) for number in [*numbers, signal.SIGINT]}
+    ours = {n: h for n, h in before.items() if h in (signal.SIG_DFL, signal.default_int_handler)}
     for number in ours:
         signal.signal(number, _raise)
     try:
@@ -43,8 +44,8 @@ def ending_by_signals() -> Iterator[None]:
         os.kill(os.getpid(), error.number)
         raise SystemExit(128 + error.number) from None  # the first process of a container survives its own signal
     finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in ours.items():
+            signal.signal(number, handler)
 
 
 _waiting: list[int] = []
@@ -66,16 +67,21 @@ def starting_a_child() -> Iterator[None]:
 def raise_waiting() -> None:
     """Raise for a signal that came in the meantime.
 
-    :raises TerminatedError: one came.
+    :raises BaseException: ``TerminatedError`` or ``KeyboardInterrupt``, if one came.
     """
     if _waiting:
-        raise TerminatedError(_waiting.pop())
+        raise _error(_waiting.pop())
+
+
+def _error(number: int) -> BaseException:
+    return KeyboardInterrupt() if number == signal.SIGINT else TerminatedError(number)
 
 
 def _raise(number: int, frame: Any) -> None:
-    """Once: the children are given time to end."""
-    signal.signal(number, signal.SIG_IGN)
+    """The others than Ctrl-C once: the children are given time to end."""
+    if number != signal.SIGINT:
+        signal.signal(number, signal.SIG_IGN)
     if _is_starting:
         _waiting.append(number)
     else:
-        raise TerminatedError(number)
+        raise _error(number)

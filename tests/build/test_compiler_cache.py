@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, run_child, write_project
 
-from torchscript_build.build.compiler_cache import compilers_dir, with_known_compiler
+from torchscript_build.build.compiler_cache import _digest, with_known_compiler
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import build_targets
 from torchscript_build.plan.build_plan import BuildPlan
@@ -87,7 +87,7 @@ def test_a_tree_with_a_known_compiler_is_the_same_as_one_without(
 
     tried, first = build("first")
     assert "compiler identification" in tried
-    (entry,) = compilers_dir(machine).iterdir()
+    (entry,) = (tmp_path / "cache/compiler").iterdir()
     taken, second = build("second")
     assert "compiler identification" not in taken
     for file, lines in (
@@ -103,9 +103,10 @@ def test_a_tree_with_a_known_compiler_is_the_same_as_one_without(
     assert "Configuring done" in changed
 
     # One that does not fit any more costs a second attempt.
-    for path in compilers_dir(machine).iterdir():
+    for path in (tmp_path / "cache/compiler").iterdir():
         content = json.loads(path.read_text())
         content["files"]["CMakeSystem.cmake"] = "message(FATAL_ERROR damaged)\n"
+        content["sha256"] = _digest(content)
         path.write_text(json.dumps(content))
     again, _ = build("third")
     assert "configuring again" in again

@@ -340,7 +340,7 @@ def test_the_cached_runner_is_the_same_with_any_launcher(tmp_path: Path) -> None
     core.write_bytes(b"core")
     spec = ProjectSpec(apps=(TorchScriptApp(name="app", install=False),))
     plans = [plan_with(launcher, spec, libtorch=linux_torch(str(tmp_path))) for launcher in (None, CCACHE, DISTCC)]
-    libraries = {with_cached_runner(plan, made_up(tmp_path)).runner_library for plan in plans}
+    libraries = {with_cached_runner(plan, made_up(tmp_path)).runner_entry for plan in plans}
     assert len(libraries) == 1
     assert None not in libraries
 

@@ -55,7 +55,7 @@ def component_of(target: PlannedTarget) -> str:
 @contextmanager
 def build_lock(plan: BuildPlan) -> Iterator[None]:
     """Only one build at a time in a build folder."""
-    with system.locked(Path(plan.build_dir, ".lock")):
+    with system.locked(Path(plan.build_dir, ".lock"), f"the build folder {plan.build_dir}"):
         yield
 
 

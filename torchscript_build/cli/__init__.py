@@ -154,7 +154,9 @@ def write_cmake_dir(libtorch: LibTorch, environment: Environment) -> Path:
     digest = hashlib.sha256()
     for name, content in sorted(files.items()):
         digest.update(name.encode() + b"\0" + content + b"\0")
-    folder = environment.cache_dir() / "cmake" / f"{libtorch.variant}-{digest.hexdigest()[:12]}"
+    store = system.find_cache(environment, "cmake")
+    folder = store / f"{libtorch.variant}-{digest.hexdigest()[:12]}"
+    system.make_private(folder, store.parent)
     for name, content in files.items():
         system.write_if_changed(folder / name, content)
     return folder

@@ -24,12 +24,14 @@ LONG = 10.0
 
 @contextmanager
 def _translated() -> Iterator[None]:
-    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1."""
+    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1; signals end children first."""
+    from torchscript_build import system
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.packaging.distribution import translated
 
     try:
-        yield
+        with system.ending_by_signals():
+            yield
     except TorchScriptBuildError as error:
         raise translated(error) from error
 

@@ -35,7 +35,8 @@ if(NOT TARGET torch)
   if(NOT _ts_torch_abi_flag STREQUAL "")
     set_property(TARGET torch PROPERTY INTERFACE_COMPILE_DEFINITIONS "_GLIBCXX_USE_CXX11_ABI=${_ts_torch_abi_flag}")
   endif()
-  set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_kept_libraries}" "${_ts_torch_libraries}")
+  set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_kept_libraries}"
+                                     "${_ts_torch_optional_libraries}" "${_ts_torch_libraries}")
   set_property(TARGET torch PROPERTY INTERFACE_LINK_OPTIONS "${_ts_torch_link_options}")
   add_library(torch_library INTERFACE IMPORTED)
   set_property(TARGET torch_library PROPERTY INTERFACE_LINK_LIBRARIES torch)
@@ -72,6 +73,7 @@ foreach(
         library_dir
         libraries
         kept_libraries
+        optional_libraries
         cuda_libraries
         python_library
         cuda_version

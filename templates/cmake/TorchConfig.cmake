@@ -8,6 +8,8 @@ set(_ts_torch_include_dirs {{ include_dirs }})
 set(_ts_torch_header_root {{ header_root }})
 set(_ts_torch_compile_options {{ compile_options }})
 set(_ts_torch_library_dir {{ library_dir }})
+# libtorch itself, the target torch.
+set(_ts_torch_main_library {{ main_library }})
 # Linked as they are.
 set(_ts_torch_libraries {{ libraries }})
 # Linked even though nothing refers to it: it brings the kernels of the installed torch. One linker argument.

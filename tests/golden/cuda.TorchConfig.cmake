@@ -8,6 +8,8 @@ set(_ts_torch_include_dirs "/venv/lib/python3.11/site-packages/torch/include" "/
 set(_ts_torch_header_root "/venv/lib/python3.11/site-packages/torch")
 set(_ts_torch_compile_options "")
 set(_ts_torch_library_dir "/venv/lib/python3.11/site-packages/torch/lib")
+# libtorch itself, the target torch.
+set(_ts_torch_main_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch.so")
 # Linked as they are.
 set(_ts_torch_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10.so")
 # Linked even though nothing refers to it: it brings the kernels of the installed torch. One linker argument.

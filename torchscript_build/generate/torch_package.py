@@ -16,6 +16,9 @@ KEPT_LIBRARIES = re.compile(r"libtorch\.")
 """It needs libtorch_cuda (libtorch_hip, libtorch_xpu) where the installed torch has that, so the kernels are registered
 there; nothing refers to it by a symbol."""
 
+MAIN_LIBRARY = re.compile(r"(lib)?torch\.")
+"""The one that is the target ``torch``."""
+
 OPTIONAL_LIBRARIES = re.compile(r"lib(torch|c10)_(cuda|hip|xpu)(_cu|_cpp|_linalg)?\.")
 """What only a build for that accelerator has: code that refers to none of it runs with the CPU build, too."""
 
@@ -29,8 +32,9 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
     kept: Sequence[Path] = ()
     optional: Sequence[Path] = ()
     link_options = []
-    if linux and libtorch.backend != "cpu":
+    if linux:
         kept = [p for p in libtorch.libraries if KEPT_LIBRARIES.match(p.name)]
+    if linux and libtorch.backend != "cpu":
         optional = [p for p in libtorch.libraries if OPTIONAL_LIBRARIES.match(p.name)]
         # What libtorch's own libraries need (cudart, cublas, …) is found by their own RPATH when the program starts.
         # Not --unresolved-symbols=ignore-in-shared-libs: with that, GNU ld reports the undefined symbols of a shared
@@ -39,6 +43,7 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
     elif libtorch.platform == "win32" and libtorch.backend == "cuda":
         link_options.append("LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
     cuda = [p for p in libtorch.libraries if "cuda" in p.name]
+    main = next((p for p in libtorch.libraries if MAIN_LIBRARY.match(p.name)), None)
     abi = "" if libtorch.cxx11_abi is None else str(int(libtorch.cxx11_abi))
     include_dirs = libtorch.include_dirs
     compile_options = []
@@ -56,7 +61,8 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
         header_root=cmake_quote((header_root or libtorch.root).as_posix()),
         compile_options=cmake_list(compile_options),
         library_dir=cmake_list(libtorch.library_dirs[:1]),
-        libraries=cmake_list(p for p in libtorch.libraries if p not in (*kept, *optional)),
+        main_library=cmake_list([main] if main else []),
+        libraries=cmake_list(p for p in libtorch.libraries if p not in (main, *optional)),
         kept_libraries=cmake_quote(_in_state("--no-as-needed", kept)),
         optional_libraries=cmake_quote(_in_state("--as-needed", optional)),
         cuda_libraries=cmake_list(cuda),
@@ -70,6 +76,7 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
             "cmake/TorchConfigVersion.cmake", version=cmake_quote(libtorch.version)
         ),
         f"{folder}TorchScriptBuildTorch.cmake": read_static("cmake/TorchScriptBuildTorch.cmake"),
+        f"{folder}Caffe2Config.cmake": read_static("cmake/Caffe2Config.cmake"),
     }
 
 

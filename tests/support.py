@@ -69,6 +69,36 @@ def build_fake_torch(site: Path) -> Path:
     return root
 
 
+TORCH_CUDA = """\
+extern "C" int cudaFake();
+namespace torch { int kernels() { return cudaFake(); } }
+static int registered = cudaFake();
+"""
+"""As large as it need be: it wants CUDA's runtime, which does not lie where a linker looks."""
+
+
+def build_fake_cuda_torch(site: Path) -> tuple[Path, Path]:
+    """The tiny libtorch in the shape of the default wheel, which has CUDA.
+
+    :returns: ``site/torch``, and the folder of the CUDA runtime, for LD_LIBRARY_PATH.
+    """
+    root = build_fake_torch(site)
+    lib, runtime = root / "lib", site / "runtime"
+    runtime.mkdir()
+    source = '#include <cstdio>\nextern "C" int cudaFake() { return std::puts("kernels"); }'
+    compile_library(runtime / "libcudart.so.13", source)
+    compile_library(lib / "libc10_cuda.so", "namespace c10 { int cuda_device() { return 3; } }", "-lc10")
+    needs = (f"-L{runtime}", "-l:libcudart.so.13", "-lc10_cuda", "-ltorch_cpu")
+    compile_library(lib / "libtorch_cuda.so", TORCH_CUDA, *needs)
+    compile_library(
+        lib / "libtorch.so", "", "-Wl,--no-as-needed", "-ltorch_cpu", "-ltorch_cuda", f"-Wl,-rpath-link,{runtime}"
+    )
+    python = 'extern "C" void* PyLong_FromLong(long); extern "C" void* fake_python() { return PyLong_FromLong(1); }'
+    compile_library(lib / "libtorch_python.so", python, "-ltorch", f"-Wl,-rpath-link,{runtime}")
+    write(root / "version.py", f"__version__ = '{FAKE_VERSION}+cu130'\ncuda: Optional[str] = '13.0'\nhip = None\n")
+    return root, runtime
+
+
 def compile_library(file: Path, source: str, *needs: str) -> None:
     """A shared library from a few lines of C++, with its folder as RUNPATH."""
     source_file = file.with_suffix(".cpp")

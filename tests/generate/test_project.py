@@ -112,6 +112,7 @@ def test_only_what_is_used_is_written() -> None:
     assert sorted(render_project(make_plan(spec))) == [
         "CMakeLists.txt",
         "CMakePresets.json",
+        "cmake/Caffe2Config.cmake",
         "cmake/TorchConfig.cmake",
         "cmake/TorchConfigVersion.cmake",
         "cmake/TorchScriptBuild.cmake",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Union
 
 from torchscript_build import log, system
 from torchscript_build.generate import launcher
+from torchscript_build.generate.loader import cuda_major
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec
@@ -37,11 +38,18 @@ def ops_files(
     return [*files, *(StagedFile(target, text) for target, text in loaders.items())]
 
 
-def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
-    """The files of the apps: programs, models, launchers."""
+def app_files(
+    spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path], accelerated: Collection[str] = ()
+) -> list[StagedFile]:
+    """The files of the apps: programs, models, launchers.
+
+    :param accelerated: the apps that need CUDA's part of libtorch.
+    """
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
     files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
-    launchers = launcher.render_launchers(spec, series=plan.libtorch.series)
+    launchers = launcher.render_launchers(
+        spec, series=plan.libtorch.series, cuda=cuda_major(plan.libtorch), accelerated=accelerated
+    )
     return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
 
 

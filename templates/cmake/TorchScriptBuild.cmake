@@ -11,6 +11,10 @@
 #   [CUDNN dir library]     cuDNN's include directory and library
 #   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts]   one argument each: "SHELL:…", or "@file" below this folder
 
+if(POLICY CMP0174) # a keyword with an empty value is one without a value
+  cmake_policy(SET CMP0174 NEW)
+endif()
+
 set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION)
 set(_ts_single
     NAME

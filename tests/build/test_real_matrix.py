@@ -49,7 +49,7 @@ def test_release_is_fetched_built_against_and_run(release: str, tmp_path: Path) 
     fetched = run_python(*fetch, cwd=tmp_path, variables={**variables, **pip})
     assert fetched.returncode == 0, fetched.stdout + fetched.stderr
     project = write_project(tmp_path / "project", SETTINGS, files={"demo/small.py": MODEL})
-    command = ["-m", "torchscript_build", "matrix", "--run", "--json", f"fetched:{release}"]
-    done = run_python(*command, cwd=project, variables=variables)
-    (row,) = json.loads(done.stdout)
+    command = ["-m", "torchscript_build", "matrix", "--run", "--results", "rows.json", f"fetched:{release}"]
+    run_python(*command, cwd=project, variables=variables)
+    (row,) = json.loads((project / "rows.json").read_text(encoding="utf-8"))
     assert (row["configure"], row["build"], row["run"], row["error"]) == ("ok", "ok", "ok", None)

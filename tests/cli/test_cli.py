@@ -6,12 +6,16 @@ import io
 import json
 import os
 import sys
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_child, run_python, write
 
 from torchscript_build.__main__ import main
+from torchscript_build.cli import absent
+from torchscript_build.libtorch import LibTorch
 
 
 @pytest.fixture
@@ -42,7 +46,40 @@ def test_find_prints_facts_with_their_witnesses(capsys: pytest.CaptureFixture[st
     lines = out.splitlines()
     assert any(line.split()[:2] == ["root", str(fake_torch)] for line in lines)
     assert any(line.split()[:2] == ["version", FAKE_VERSION] and "version.py" in line for line in lines)
-    assert any(line.split()[:2] == ["cuda_version", "unknown"] for line in lines)
+    assert any(line.split() == ["cuda_version", "none"] for line in lines)
+
+
+def test_nothing_is_unknown_that_is_known_to_be_none(capsys: pytest.CaptureFixture[str], fake_torch: Path) -> None:
+    out = run(capsys, "find")[1]
+    assert "unknown" not in out
+    none = {line.split()[0] for line in out.splitlines() if line.split()[1:] == ["none"]}
+    assert {"cuda_version", "cudnn_version", "cuda_architectures"} <= none
+    of_cuda = LibTorch(fake_torch, "2.6.0", None, None, 17, "cuda")
+    assert [absent(name, of_cuda) for name in ("cuda_version", "cxx11_abi", "local_version")] == [
+        "unknown",
+        "unknown",
+        "none",
+    ]
+    assert absent("cxx11_abi", replace(of_cuda, platform="darwin")) == "none"
+
+
+@pytest.mark.torch
+def test_find_diagnose_says_that_nothing_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = find_spec("torch")
+    assert spec is not None
+    torch = str(Path(spec.origin or "").parent)
+    code, out, err = run(capsys, "find", "--diagnose", "--libtorch", torch)
+    assert (code, err, out.splitlines()[-1]) == (0, "", "no problems found")
+    assert "no problems" not in run(capsys, "find", "--libtorch", torch)[1]
+    assert json.loads(run(capsys, "find", "--diagnose", "--json", "--libtorch", torch)[1])["troubles"] == []
+
+
+def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert (code, out, err) == (left.value.code, capsys.readouterr().out, "")
+    assert out.startswith("usage: torchscript-build ")
 
 
 def test_find_json_has_everything(capsys: pytest.CaptureFixture[str], fake_torch: Path) -> None:
@@ -171,7 +208,7 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out)["title"] == "[tool.torchscript-build]"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["find", "--nonsense"], ["find", "--cxx11-abi", "2"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["find", "--nonsense"], ["find", "--cxx11-abi", "2"]])
 def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)

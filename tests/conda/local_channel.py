@@ -268,7 +268,7 @@ def tool_package(name: str, dist: Distribution) -> Package:
 
 
 ACTIVATE = """\
-_prefix="${BUILD_PREFIX:-$CONDA_PREFIX}"
+_prefix="$CONDA_PREFIX"
 export CC="$_prefix/bin/x86_64-conda-linux-gnu-cc" CXX="$_prefix/bin/x86_64-conda-linux-gnu-c++"
 export GCC="$CC" GXX="$CXX" CONDA_BUILD_SYSROOT="$_prefix/x86_64-conda-linux-gnu/sysroot"
 export CFLAGS="-ftree-vectorize -fPIC -fstack-protector-strong -fno-plt -O2 -ffunction-sections -pipe"
@@ -309,6 +309,7 @@ def compiler_packages() -> Iterable[Package]:
     yield Package(
         "gxx_linux-64", version, "local_0", wrappers, depends=["sysroot_linux-64 >=2.17"], run_exports=exports
     )
+    yield Package("cxx-compiler", "1.0", "local_0", {}, depends=[f"gxx_linux-64 {version}.*"])
     for package, names in (("libstdcxx", ("libstdc++.so.6",)), ("libgcc", ("libgcc_s.so.1", "libgomp.so.1"))):
         if package == "libgcc":
             names = names[:1]  # torch's wheels bring their own libgomp

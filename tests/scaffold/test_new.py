@@ -103,6 +103,49 @@ def test_cxx_files_are_good_style(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr.decode()
 
 
+# --- on request ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_licence_is_a_line_of_the_project(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", kind, "my_things", "--directory", str(tmp_path / "new"), "--license", "bsd-3-clause"]) == 0
+    pyproject = read_pyproject(tmp_path / "new/pyproject.toml")
+    assert pyproject["project"]["license"] == "BSD-3-Clause"
+    assert pyproject["build-system"]["requires"][0] == "setuptools>=77"  # the first that knows such a line
+    assert f"put the text of BSD-3-Clause into {tmp_path / 'new/LICENSE'}" in capsys.readouterr().out
+    assert not (tmp_path / "new/.github").exists()
+
+
+def test_what_is_no_licence_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", "ops", "my_things", "--directory", str(tmp_path / "new"), "--license", "My own"]) == 1
+    assert "error: 'My own' is no licence by SPDX" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_yes_gives_everything(tmp_path: Path) -> None:
+    assert main(["new", "ops", "my_things", "--directory", str(tmp_path / "new"), "--yes"]) == 0
+    assert read_pyproject(tmp_path / "new/pyproject.toml")["project"]["license"] == "MIT"
+    assert (tmp_path / "new/.github/workflows/wheels.yml").is_file()
+
+
+def workflow_settings() -> dict[str, str]:
+    """What the workflow tells cibuildwheel."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    workflow = yaml.safe_load(render_scaffold("project", "my_things", with_ci=True)[".github/workflows/wheels.yml"])
+    steps = workflow["jobs"]["wheels"]["steps"]
+    (settings,) = [step["env"] for step in steps if "env" in step]
+    return settings
+
+
+def test_workflow_builds_audits_and_tests(tmp_path: Path) -> None:
+    settings = workflow_settings()
+    assert settings["CIBW_BUILD_FRONTEND"] == "build; args: --no-isolation"
+    assert settings["CIBW_REPAIR_WHEEL_COMMAND"].startswith("auditwheel repair $(torchscript-build auditwheel-args ")
+    assert settings["CIBW_TEST_COMMAND"] == "pytest {project}/tests"
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 
@@ -205,6 +248,24 @@ def test_new_project_passes_its_own_tests(built: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.compile
+@pytest.mark.torch
+def test_wheel_passes_the_workflows_audit(built: Path, tmp_path: Path) -> None:
+    pytest.importorskip("auditwheel", reason="auditwheel is not installed")
+    wheels = ["-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path), "."]
+    done = run_python(*wheels, cwd=built, variables=VARIABLES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    command = workflow_settings()["CIBW_REPAIR_WHEEL_COMMAND"].format(wheel=wheel, dest_dir=tmp_path / "repaired")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    audit = subprocess.run(
+        command, shell=True, env={**VARIABLES, "PATH": path}, capture_output=True, encoding="utf-8", check=False
+    )
+    assert audit.returncode == 0, audit.stderr
+    (repaired,) = (tmp_path / "repaired").glob("my_things-0.1.0-py3-none-manylinux*.whl")
+    assert repaired.stat().st_size < 2 * wheel.stat().st_size  # torch is not in it
+
+
 @pytest.mark.compile
 @pytest.mark.torch
 def test_operators_given_at_run_time(built: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from torchscript_build import log, system
-from torchscript_build.cli import audit, cache, conda, fetch, matrix, new
+from torchscript_build.cli import audit, cache, completion, conda, fetch, matrix, new
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
 from torchscript_build.libtorch.requirement import Requirement
@@ -22,7 +22,11 @@ def run_command(arguments: Sequence[str]) -> int:
 
     :raises TorchScriptBuildError: the command failed.
     """
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     result = options.command(options)
     return int(result or 0)
 
@@ -32,7 +36,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     find = commands.add_parser("find", help="find a libtorch and print what is known about it")
     _add_libtorch_options(find)
@@ -51,7 +56,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_libtorch_options(cmake_dir)
     cmake_dir.set_defaults(command=_cmake_dir)
 
-    for command in (cache, fetch, matrix, new, audit, conda):
+    for command in (cache, fetch, matrix, new, audit, conda, completion):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")
@@ -101,6 +106,8 @@ def _find(options: argparse.Namespace) -> int:
         _print_facts(libtorch, result, trace=options.trace)
         for trouble in troubles:
             log.warn(trouble)
+        if options.diagnose and not troubles:
+            print("\nno problems found")
     return 1 if troubles else 0
 
 
@@ -117,9 +124,20 @@ def _print_facts(libtorch: LibTorch, result: SearchResult, *, trace: bool) -> No
         if isinstance(value, list):
             value = ("\n" + " " * (width + 2)).join(map(str, value))
         witness = libtorch.witnesses.get(name)
-        print(
-            f"{name:<{width}}  {'unknown' if value in (None, '') else value}" + (f"   ({witness})" if witness else "")
-        )
+        word = absent(name, libtorch) if value in (None, "") else value
+        print(f"{name:<{width}}  {word}" + (f"   ({witness})" if witness else ""))
+
+
+OF_CUDA = ("cuda_version", "cudnn_version", "cuda_architectures")
+OFTEN_NONE = ("local_version", "python_library", "definitions")
+"""Facts that are read from files: nothing found is nothing there."""
+
+
+def absent(name: str, libtorch: LibTorch) -> str:
+    """Why a fact has no value: there is nothing to know, or nothing could be learned."""
+    if name in OFTEN_NONE or (name in OF_CUDA and libtorch.backend != "cuda"):
+        return "none"
+    return "none" if name == "cxx11_abi" and libtorch.platform != "linux" else "unknown"
 
 
 def describe(libtorch: LibTorch, result: SearchResult) -> dict[str, Any]:

@@ -9,8 +9,16 @@ from setuptools import Distribution
 
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging import commands
-from torchscript_build.packaging.distribution import is_collecting_requirements, is_packaged, read_spec, translated
+from torchscript_build.packaging.distribution import (
+    is_built,
+    is_collecting_requirements,
+    is_packaged,
+    project_root,
+    read_spec,
+    translated,
+)
 from torchscript_build.packaging.wheel import make_bdist_wheel
+from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment
 
 OWN = ("build_ts_app", "build_ts_ops")
@@ -26,6 +34,7 @@ def wire(dist: Any) -> None:
     if getattr(dist, _MARK, False):
         return
     setattr(dist, _MARK, True)
+    _check_toml(dist)
     if is_collecting_requirements(dist):
         _request_tools(dist)
     plain_class: Callable[[str], Any] = dist.get_command_class
@@ -43,6 +52,19 @@ def wire(dist: Any) -> None:
     dist.get_command_class = get_command_class
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
+
+
+def _check_toml(dist: Any) -> None:
+    """setuptools is about to read the same file, and would tell of a mistake in it with its own frames.
+
+    :raises setuptools.errors.SetupError: it is no TOML.
+    """
+    from setuptools.errors import SetupError
+
+    try:
+        read_pyproject(project_root(dist) / "pyproject.toml")
+    except TorchScriptBuildError as error:
+        raise SetupError(str(error)) from error
 
 
 def _request_tools(dist: Distribution) -> None:
@@ -64,7 +86,7 @@ def _make_build(base: type[Any]) -> type[Any]:
         sub_commands = [  # noqa: RUF012 - setuptools' protocol
             *base.sub_commands,
             ("build_ts_ops", lambda self: is_packaged(self.distribution)),
-            ("build_ts_app", lambda self: is_packaged(self.distribution)),
+            ("build_ts_app", lambda self: is_built(self.distribution)),
         ]
 
     return build

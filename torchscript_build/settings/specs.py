@@ -217,6 +217,11 @@ class ProjectSpec:
         return tuple(project for project in self.cmake if project.install)
 
     @property
+    def is_buildable(self) -> bool:
+        """Is there anything that a build makes? A model is made for an app only."""
+        return bool(self.apps or self.ops or self.cmake)
+
+    @property
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
         return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake)

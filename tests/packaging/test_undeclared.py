@@ -135,3 +135,20 @@ def test_broken_toml_is_told_with_its_place(tmp_path: Path, run_setup: Any) -> N
 
 def test_a_folder_without_pyproject_is_not_ours(tmp_path: Path) -> None:
     assert not distribution.is_ours(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        (["build_ts_app", "--libtroch", "x"], "option --libtroch not recognized; did you mean --libtorch?"),
+        (["build_ts_app", "--vrify"], "option --vrify not recognized; did you mean --verify?"),
+        (["build_ts_ops", "--build-tpye=Debug"], "option --build-tpye not recognized; did you mean --build-type?"),
+        (["build_ts_ops", "--xyz"], "option --xyz not recognized; see python setup.py build_ts_ops --help"),
+        (["build_ts_apps"], "invalid command 'build_ts_apps'; did you mean build_ts_app?"),
+        (["build", "--xyz"], "option --xyz not recognized\n"),
+        (["bild"], "invalid command 'bild'\n"),
+    ],
+)
+def test_what_is_misspelt_on_the_command_line(tmp_path: Path, run_setup: Any, words: list[str], wanted: str) -> None:
+    project = write_project(tmp_path, ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    assert wanted in errors(run_setup(project, *words))

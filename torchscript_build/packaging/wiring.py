@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from setuptools import Distribution
+from setuptools.errors import BaseError
 
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging import commands
@@ -18,6 +20,7 @@ from torchscript_build.packaging.distribution import (
     translated,
 )
 from torchscript_build.packaging.wheel import make_bdist_wheel
+from torchscript_build.settings.coerce import closest
 from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment
 
@@ -50,8 +53,32 @@ def wire(dist: Any) -> None:
         return found
 
     dist.get_command_class = get_command_class
+    plain_parse: Callable[[], Any] = dist.parse_command_line
+
+    def parse_command_line() -> Any:
+        try:
+            return plain_parse()
+        except BaseError as error:
+            raise type(error)(f"{error}{_meant(str(error), dist.commands)}") from error
+
+    dist.parse_command_line = parse_command_line
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
+
+
+def _meant(message: str, names: Sequence[str]) -> str:
+    """What was probably meant by an option or a command that setuptools does not know.
+
+    :param names: the commands so far; an option is the last one's.
+    """
+    option = re.search(r"option (--?[\w-]+) not recognized", message)
+    command = re.search(r"invalid command '([\w-]+)'", message)
+    if option and names and names[-1] in OWN:
+        known = [name.rstrip("=") for name, *_ in getattr(commands, names[-1]).user_options]
+        meant = closest(option[1].lstrip("-"), known)
+        return f"; did you mean --{meant}?" if meant else f"; see python setup.py {names[-1]} --help"
+    meant = closest(command[1], [name.replace("_", "-") for name in OWN]) if command else None
+    return f"; did you mean {meant.replace('-', '_')}?" if meant else ""
 
 
 def _check_toml(dist: Any) -> None:

@@ -147,6 +147,7 @@ def collect_settings(
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
+        libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
     check_spec(spec, root, packages, problems, doubts)
     if problems:

@@ -200,6 +200,8 @@ class ProjectSpec:
     ops: tuple[OpLibrary, ...] = ()
     apps: tuple[TorchScriptApp, ...] = ()
     cmake: tuple[CMakeProject, ...] = ()
+    libtorch_named_by: str = field(default="libtorch in the settings", compare=False)
+    """What names ``options.libtorch``, in the user's words."""
 
     @property
     def packaged_apps(self) -> tuple[TorchScriptApp, ...]:

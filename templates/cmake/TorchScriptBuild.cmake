@@ -110,6 +110,37 @@ function(_ts_link_ops)
   endif()
 endfunction()
 
+# Before the first find_package of the project's own: the imported targets so far are none of its packages'.
+function(ts_remember_targets)
+  get_directory_property(targets IMPORTED_TARGETS)
+  set_property(GLOBAL PROPERTY TS_IMPORTED_TARGETS "${targets}")
+endfunction()
+
+# ts_tell_unlinked(package [LINK_LIBRARIES lib…]), right after find_package: says what the package offers if the
+# libraries have nothing of it. Finding it alone gives a target neither its headers nor its libraries.
+function(ts_tell_unlinked package)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK_LIBRARIES")
+  _ts_reject_unparsed(ts_tell_unlinked)
+  get_directory_property(targets IMPORTED_TARGETS) # empty before CMake 3.21
+  get_property(before GLOBAL PROPERTY TS_IMPORTED_TARGETS)
+  set_property(GLOBAL PROPERTY TS_IMPORTED_TARGETS "${targets}")
+  list(REMOVE_ITEM targets ${before})
+  string(TOUPPER "${package}" upper)
+  set(offered ${targets} ${${package}_LIBRARIES} ${${package}_LIBS} ${${upper}_LIBRARIES} ${${upper}_LIBS})
+  list(REMOVE_DUPLICATES offered)
+  set(names ${offered})
+  list(TRANSFORM names REPLACE "^.*/(lib)?([^/]+)\\.(so|a|dylib|lib)$" "\\2")
+  foreach(library IN LISTS arg_LINK_LIBRARIES)
+    if(library IN_LIST offered OR library IN_LIST names)
+      return()
+    endif()
+  endforeach()
+  if(offered)
+    string(REPLACE ";" " " offered "${offered}")
+    message(STATUS "advice: nothing of ${package} is linked; link-libraries can name of it: ${offered}")
+  endif()
+endfunction()
+
 # What an operator library and an app have in common; reads the caller's arg_… variables.
 function(_ts_finish_target)
   target_include_directories("${arg_NAME}" PRIVATE ${arg_INCLUDE_DIRS})

@@ -111,14 +111,14 @@ def test_find_diagnose_tells_what_is_missing(
 def test_find_trace_says_where_we_looked(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "find", "--trace")
     assert code == 0
-    assert out.splitlines()[0].startswith("argument root")
+    assert out.splitlines()[0].startswith("--libtorch")
     assert any(line.startswith("TORCHSCRIPT_BUILD_LIBTORCH  2.13.0+cpu in ") for line in out.splitlines())
 
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (["--libtorch", "/nowhere"], "no libtorch in /nowhere (named by argument root)"),
+        (["--libtorch", "/nowhere"], "no libtorch in /nowhere (named by --libtorch)"),
         (["--version", ">=99"], "2.13.0 is not >=99"),
         (["--cuda", "12"], "it is a cpu build, wanted is CUDA 12"),
         (["--cxx11-abi", "0"], "it has the new cxx11 ABI, wanted is the old one"),
@@ -214,6 +214,31 @@ def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: li
         main(arguments)
     assert caught.value.code == 2
     assert "usage: torchscript-build" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["fnid"], "did you mean find?"),
+        (
+            ["find", "--libtroch", "x"],
+            "torchscript-build find: error: there is no option --libtroch; did you mean --libto",
+        ),
+        (["find", "--jsno"], "there is no option --jsno; did you mean --json?"),
+        (["cmake-dir", "--libtroch=x"], "there is no option --libtroch; did you mean --libtorch?"),
+        (["cache", "claen"], "did you mean clean?"),
+        (["find", "--zzz"], "there is no option --zzz\n"),
+    ],
+)
+def test_what_is_misspelt_gets_a_suggestion(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert wanted in err
+    assert err.count("did you mean") <= 1
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

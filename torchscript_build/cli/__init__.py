@@ -10,6 +10,7 @@ from typing import Any, Optional, Union
 
 from torchscript_build import log, system
 from torchscript_build.cli import audit, cache, completion, conda, fetch, matrix, new
+from torchscript_build.cli.parsing import Parser
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
 from torchscript_build.libtorch.requirement import Requirement
@@ -33,9 +34,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it."
-    )
+    parser = Parser(prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it.")
     parser.set_defaults(command=None)
     commands = parser.add_subparsers(metavar="COMMAND")
 
@@ -83,7 +82,9 @@ def _search(options: argparse.Namespace) -> SearchResult:
     cuda: Optional[Union[str, bool]] = options.cuda
     abi = None if options.cxx11_abi is None else options.cxx11_abi == "1"
     requirement = Requirement.of(version=options.version, cxx11_abi=abi, cuda=cuda)
-    return search_libtorch(options.libtorch, requirement=requirement, environment=Environment.current())
+    return search_libtorch(
+        options.libtorch, requirement=requirement, environment=Environment.current(), named_by="--libtorch"
+    )
 
 
 def _found(result: SearchResult) -> LibTorch:

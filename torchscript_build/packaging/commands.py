@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Optional
 
 from setuptools import Command
 
@@ -118,6 +118,13 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
 
+    def _refuse(self, spec: ProjectSpec) -> NoReturn:
+        """:raises TorchScriptBuildError: there is nothing for this command to build."""
+        from torchscript_build.packaging.distribution import project_root
+        from torchscript_build.packaging.undeclared import nothing_declared
+
+        raise nothing_declared(self.distribution, spec, project_root(self.distribution))
+
     def _session(self) -> Session:
         if self._made_session is None:
             self._made_session = self._make_session()
@@ -228,6 +235,8 @@ class build_ts_ops(_Build):
         with _translated(), _recorded(self):
             spec = self.read_spec()
             if not spec.ops:
+                if "build_ts_ops" in self.distribution.commands:
+                    self._refuse(spec)
                 return
             session = self._session()
             if self.dry_run:
@@ -291,6 +300,8 @@ class build_ts_app(_Build):
 
         with _translated(), _recorded(self):
             spec = self.read_spec()
+            if not spec.is_buildable:
+                self._refuse(spec)
             if self.dry_run:
                 say_plan(self._session().plan)
                 return

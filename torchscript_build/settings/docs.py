@@ -11,7 +11,8 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS, TABLE
+from torchscript_build.settings.near_misses import TABLE
+from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS
 from torchscript_build.settings.rules import BINDINGS, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 

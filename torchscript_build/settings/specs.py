@@ -215,6 +215,8 @@ class ProjectSpec:
     apps: tuple[TorchScriptApp, ...] = ()
     cmake: tuple[CMakeProject, ...] = ()
     bundle: BundleOptions = field(default_factory=BundleOptions)
+    libtorch_named_by: str = field(default="libtorch in the settings", compare=False)
+    """What names ``options.libtorch``, in the user's words."""
 
     @property
     def packaged_apps(self) -> tuple[TorchScriptApp, ...]:
@@ -230,6 +232,11 @@ class ProjectSpec:
     def packaged_cmake(self) -> tuple[CMakeProject, ...]:
         """The CMake projects whose install tree goes into the wheel."""
         return tuple(project for project in self.cmake if project.install)
+
+    @property
+    def is_buildable(self) -> bool:
+        """Is there anything that a build makes? A model is made for an app only."""
+        return bool(self.apps or self.ops or self.cmake)
 
     @property
     def is_packaged(self) -> bool:

@@ -1,0 +1,48 @@
+"""``torchscript-build cmake-dir``: writes the package Torch for a libtorch and prints its folder."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from torchscript_build import system
+from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
+from torchscript_build.system import Environment
+
+EPILOG = """\
+examples:
+  cmake -DTorch_DIR="$(torchscript-build cmake-dir)" -S . -B build
+  cmake -DCMAKE_PREFIX_PATH="$(torchscript-build cmake-dir)" -S . -B build
+"""
+
+
+def add_parser(commands: Any) -> None:
+    """Add ``cmake-dir`` to the subcommands of a parser."""
+    parser = commands.add_parser(
+        "cmake-dir",
+        help="print a folder in which CMake's find_package(Torch) finds a libtorch",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_libtorch_options(parser)
+    parser.add_argument("--output", metavar="FOLDER", help="write it there; by default into the user's cache")
+    parser.set_defaults(command=_cmake_dir)
+
+
+def _cmake_dir(options: argparse.Namespace) -> None:
+    from torchscript_build.generate.torch_package import render_torch_package
+
+    files = render_torch_package(libtorch := found(search(options)))
+    if options.output:
+        folder = Path(options.output)
+    else:  # one folder per libtorch and content
+        digest = hashlib.sha256()
+        for name, content in sorted(files.items()):
+            digest.update(name.encode() + b"\0" + content + b"\0")
+        name = f"{libtorch.variant}-{digest.hexdigest()[:12]}"
+        folder = Environment.current().cache_dir() / "cmake" / name
+    for name, content in files.items():
+        system.write_if_changed(folder / name, content)
+    print(folder)

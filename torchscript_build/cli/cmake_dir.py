@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from torchscript_build import system
 from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
+from torchscript_build.libtorch import LibTorch
 from torchscript_build.system import Environment
 
 EPILOG = """\
@@ -32,17 +33,21 @@ def add_parser(commands: Any) -> None:
 
 
 def _cmake_dir(options: argparse.Namespace) -> None:
+    print(write_cmake_dir(found(search(options)), options.output))
+
+
+def write_cmake_dir(libtorch: LibTorch, output: Optional[str] = None) -> Path:
+    """Write the package Torch for a libtorch, by default into the user's cache: a folder per libtorch and content."""
     from torchscript_build.generate.torch_package import render_torch_package
 
-    files = render_torch_package(libtorch := found(search(options)))
-    if options.output:
-        folder = Path(options.output)
-    else:  # one folder per libtorch and content
+    files = render_torch_package(libtorch)
+    if output is None:
         digest = hashlib.sha256()
         for name, content in sorted(files.items()):
             digest.update(name.encode() + b"\0" + content + b"\0")
-        name = f"{libtorch.variant}-{digest.hexdigest()[:12]}"
-        folder = Environment.current().cache_dir() / "cmake" / name
+        folder = Environment.current().cache_dir() / "cmake" / f"{libtorch.variant}-{digest.hexdigest()[:12]}"
+    else:
+        folder = Path(output)
     for name, content in files.items():
         system.write_if_changed(folder / name, content)
-    print(folder)
+    return folder

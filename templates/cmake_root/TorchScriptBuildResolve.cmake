@@ -9,7 +9,10 @@ function(_ts_resolve_torch result_dir result_error)
   if(TORCHSCRIPT_BUILD_LIBTORCH)
     string(MD5 key "${TORCHSCRIPT_BUILD_LIBTORCH}")
   endif()
-  get_property(is_known GLOBAL PROPERTY "_TS_TORCH_DIR_${key}" SET)
+  get_property(
+    is_known GLOBAL
+    PROPERTY "_TS_TORCH_DIR_${key}"
+    SET)
   if(NOT is_known)
     set(error "")
     _ts_outer_choice(dir)
@@ -25,14 +28,20 @@ function(_ts_resolve_torch result_dir result_error)
   endif()
   get_property(dir GLOBAL PROPERTY "_TS_TORCH_DIR_${key}")
   get_property(error GLOBAL PROPERTY "_TS_TORCH_ERROR_${key}")
-  set(${result_dir} "${dir}" PARENT_SCOPE)
-  set(${result_error} "${error}" PARENT_SCOPE)
+  set(${result_dir}
+      "${dir}"
+      PARENT_SCOPE)
+  set(${result_error}
+      "${error}"
+      PARENT_SCOPE)
 endfunction()
 
 # The package that a build around this one has chosen (ExternalProject), unless this one names a libtorch itself or is run
 # by a Python back end, which nothing is around.
 function(_ts_outer_choice result)
-  set(${result} "" PARENT_SCOPE)
+  set(${result}
+      ""
+      PARENT_SCOPE)
   if(TORCHSCRIPT_BUILD_LIBTORCH
      OR NOT "$ENV{TORCHSCRIPT_BUILD_LIBTORCH}" STREQUAL ""
      OR DEFINED SKBUILD
@@ -47,7 +56,9 @@ function(_ts_outer_choice result)
       file(READ "${choice}" dir)
       if(EXISTS "${dir}/TorchConfig.cmake")
         message(STATUS "Torch: as chosen by the build around this one, ${folder}")
-        set(${result} "${dir}" PARENT_SCOPE)
+        set(${result}
+            "${dir}"
+            PARENT_SCOPE)
         return()
       endif()
     endif()
@@ -75,22 +86,28 @@ function(_ts_search_libtorch output result)
       OUTPUT_VARIABLE said
       ERROR_VARIABLE said)
     if(code EQUAL 0)
-      set(${result} "" PARENT_SCOPE)
+      set(${result}
+          ""
+          PARENT_SCOPE)
       return()
     endif()
     string(STRIP "${said}" said)
     if(code EQUAL 1)
-      set(${result} "${said}" PARENT_SCOPE)
+      set(${result}
+          "${said}"
+          PARENT_SCOPE)
       return()
     endif()
     # It cannot be started (a sentence instead of a code), or cannot run us; maybe the next can.
     string(REGEX REPLACE ".*\n" "" last "${said}")
     string(APPEND tried "\n    ${python}: ${last} (${code})")
   endforeach()
-  set(${result} "torchscript-build cannot be run to search for libtorch:${tried}
+  set(${result}
+      "torchscript-build cannot be run to search for libtorch:${tried}
   do one of these:
     - name a Python that has it: -DTORCHSCRIPT_BUILD_PYTHON=…
-    - do without it: -DTorch_DIR=<torch>/share/cmake/Torch" PARENT_SCOPE)
+    - do without it: -DTorch_DIR=<torch>/share/cmake/Torch"
+      PARENT_SCOPE)
 endfunction()
 
 # Pythons, the one that runs the build first: what somebody named, what a back end or FindPython has set, that of the
@@ -103,7 +120,9 @@ function(_ts_pythons root result)
     endif()
   endforeach()
   if(TORCHSCRIPT_BUILD_PYTHON)
-    set(${result} "${pythons}" PARENT_SCOPE)
+    set(${result}
+        "${pythons}"
+        PARENT_SCOPE)
     return()
   endif()
   get_filename_component(site "${root}/../../.." ABSOLUTE)
@@ -115,5 +134,7 @@ function(_ts_pythons root result)
   endforeach()
   list(APPEND pythons python3 python)
   list(REMOVE_DUPLICATES pythons)
-  set(${result} "${pythons}" PARENT_SCOPE)
+  set(${result}
+      "${pythons}"
+      PARENT_SCOPE)
 endfunction()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build import log
-from torchscript_build.cli import audit, cache, cmake_dir, conda, fetch, flags, matrix, new
+from torchscript_build.cli import audit, cache, check_wheel, cmake_dir, conda, fetch, flags, matrix, new
 from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (cmake_dir, flags, cache, fetch, matrix, new, audit, conda):
+    for command in (cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

@@ -168,7 +168,8 @@ def test_cmake_dir_is_a_folder_in_the_cache(capsys: pytest.CaptureFixture[str], 
     folder = Path(out.rstrip("\n"))
     assert folder.parent == tmp_path / "cache/cmake"
     assert folder.name.startswith("torch213-cxx11-cpu-x86_64-linux-")
-    names = ["TorchConfig.cmake", "TorchConfigVersion.cmake", "TorchScriptBuildTorch.cmake"]
+    parts = [f"TorchScriptBuild{part}.cmake" for part in ("Found", "Install", "Torch")]
+    names = ["TorchConfig.cmake", "TorchConfigVersion.cmake", *parts]
     assert sorted(p.name for p in folder.iterdir()) == names
 
 

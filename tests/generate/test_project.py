@@ -116,6 +116,8 @@ def test_only_what_is_used_is_written() -> None:
         "cmake/TorchConfig.cmake",
         "cmake/TorchConfigVersion.cmake",
         "cmake/TorchScriptBuild.cmake",
+        "cmake/TorchScriptBuildFound.cmake",
+        "cmake/TorchScriptBuildInstall.cmake",
         "cmake/TorchScriptBuildTorch.cmake",
     ]
 

@@ -258,7 +258,7 @@ def test_wheel_passes_the_workflows_audit(built: Path, tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     command = workflow_settings()["CIBW_REPAIR_WHEEL_COMMAND"].format(wheel=wheel, dest_dir=tmp_path / "repaired")
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    audit = subprocess.run(
+    audit = run_child(
         command, shell=True, env={**VARIABLES, "PATH": path}, capture_output=True, encoding="utf-8", check=False
     )
     assert audit.returncode == 0, audit.stderr

@@ -88,10 +88,12 @@ Error load_error(const std::string& path, const std::exception& exception) {
     return Error(kModelNotLoaded, path + ": unknown class torch.classes." + class_name,
                  "link the operator library that registers it, or pass it with --ops FILE");
   }
-  const Diagnosis diagnosis = why_not_torchscript(read_archive(path));
-  if (!diagnosis.message.empty()) {
-    return Error(kModelNotLoaded, path + " is not a TorchScript model: " + diagnosis.message,
-                 diagnosis.hint);
+  if (read_archive(path).has("model.json")) {
+    return Error(kModelNotLoaded,
+                 path +
+                     ": the file has the format of torch 1.0 to 1.3 (model.json), which libtorch " +
+                     libtorch_version() + " does not read",
+                 "load it in Python with a torch of that time, and save it again with a newer one");
   }
   if (message.find("maximum supported version") != std::string::npos) {
     return Error(kModelNotLoaded, path + ": " + essential_line(message),

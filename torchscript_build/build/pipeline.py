@@ -56,6 +56,8 @@ def component_of(target: PlannedTarget) -> str:
 def build_lock(plan: BuildPlan) -> Iterator[None]:
     """Only one build at a time in a build folder."""
     with system.locked(Path(plan.build_dir, ".lock"), f"the build folder {plan.build_dir}"):
+        for folder in (Path(plan.build_dir), Path(plan.build_dir, "models"), *Path(plan.build_dir).glob("cmake/*")):
+            system.remove_leftovers(folder)
         yield
 
 

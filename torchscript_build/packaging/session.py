@@ -42,7 +42,7 @@ class Session:
                 root=self.root,
                 build_base=self.build_base,
             )
-        return in_prefix(plan, self.destination.prefix) if self.destination.prefix else plan
+        return in_prefix(plan, self.destination.prefix.root) if self.destination.prefix else plan
 
     def jobs(self, plan: BuildPlan) -> int:
         """How many compilers run at once."""

@@ -148,10 +148,12 @@ def keep_compiler(plan: BuildPlan) -> None:
         return
     files = {name: (folder / name).read_text(encoding="utf-8", errors="replace") for name in FILES}
     cache = (plan.tree_dir / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
-    if any(str(plan.tree_dir) in text or "\ufffd" in text for text in (*files.values(), cache)):
+    answers = [list(answer) for answer in _ANSWERS.findall(cache)]
+    texts = [*files.values(), *(value for _, _, value in answers)]
+    if any(str(plan.tree_dir) in text or "\ufffd" in text for text in texts):
         return
     file = Path(plan.known_compiler)
-    entry = {"key": file.stem, "files": files, "answers": [list(answer) for answer in _ANSWERS.findall(cache)]}
+    entry = {"key": file.stem, "files": files, "answers": answers}
     try:
         system.make_private(file.parent, file.parent.parent)
         system.write_json(file, {**entry, "sha256": _digest(entry)})

@@ -60,7 +60,7 @@ def with_known_compiler(plan: BuildPlan, environment: Environment) -> BuildPlan:
         "flags": dict(plan.flags),
         "cmake_args": list(plan.cmake_args),
         "variables": {name: environment.get(name) for name in STEERING},
-        "binutils": {name: str(environment.which(name)) for name in BINUTILS},
+        "binutils": binutils(environment),
         "system": os.uname().release,
     }
     folder = system.locate_cache(environment, KIND)
@@ -68,6 +68,11 @@ def with_known_compiler(plan: BuildPlan, environment: Environment) -> BuildPlan:
         return plan
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     return dataclasses.replace(plan, known_compiler=str(folder / f"{digest}.json"))
+
+
+def binutils(environment: Environment) -> dict[str, str]:
+    """Where each of ``BINUTILS`` is now; ``"None"`` where it is not."""
+    return {name: str(environment.which(name)) for name in BINUTILS}
 
 
 def seed_tree(plan: BuildPlan) -> list[str]:

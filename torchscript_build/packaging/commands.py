@@ -34,6 +34,8 @@ def _translated() -> Iterator[None]:
             yield
     except TorchScriptBuildError as error:
         raise translated(error) from error
+    except OSError as error:  # a full disk, a folder that cannot be written
+        raise translated(TorchScriptBuildError(str(error))) from error
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings.coerce import kind_of, read_fields, read_spec, suggestion
+from torchscript_build.settings.coerce import check_text, kind_of, read_fields, read_spec, shortened, suggestion
 from torchscript_build.settings.rules import check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
@@ -36,6 +36,9 @@ ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher"
 """What ``TORCHSCRIPT_BUILD_<NAME>`` sets; the search for libtorch reads its own, to name it in its trace."""
 
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
+MOST_JOBS = 10_000
+MOST_DIGITS = 200
+"""Of a requirement; no release has a number of more than a few digits."""
 PINS = ("series", "exact", "none")
 LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
 """Beside paths."""
@@ -50,6 +53,8 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
         return _parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:  # a folder of that name
+        raise SettingsError([f"{path.name} cannot be read: {error.strerror}"]) from error
     except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
         raise SettingsError([f"{path.name}: {error}"]) from error
 
@@ -61,7 +66,10 @@ def _parse_toml(text: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
 
-    return dict(tomllib.loads(text))
+    try:
+        return dict(tomllib.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def collect_settings(
@@ -84,6 +92,7 @@ def collect_settings(
     :raises SettingsError: with every problem found.
     """
     problems: list[str] = []
+    check_text(str(root), "the project's folder", problems)
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
@@ -215,8 +224,9 @@ def _options(
             f"{suggestion(launcher, LAUNCHERS)}; CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
         )
     jobs = values.get("jobs")
-    if isinstance(jobs, int) and jobs < 1:
-        problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
+    if isinstance(jobs, int) and not 1 <= jobs <= MOST_JOBS:
+        least = f"at least 1, not {jobs}" if jobs < 1 else f"at most {MOST_JOBS}"
+        problems.append(f"{sources['jobs']}: jobs must be {least}")
     return BuildOptions(**values)
 
 
@@ -227,13 +237,18 @@ def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], pr
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         try:
+            if len(version) > MOST_DIGITS:
+                raise InvalidSpecifier(version)
             SpecifierSet(f"=={version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else version)
         except InvalidSpecifier:
             problems.append(
-                f"{sources['libtorch_version']}: libtorch-version: {version!r} is no version or range; write >=2.4,<2.7"
+                f"{sources['libtorch_version']}: libtorch-version: {shortened(version)} is no version or range; "
+                "write >=2.4,<2.7"
             )
-    if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
-        problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
+    if isinstance(cuda, str) and not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?|any|none|cpu", cuda):
+        problems.append(
+            f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {shortened(cuda)}'
+        )
 
 
 def _is_launcher_path(text: str) -> bool:
@@ -245,11 +260,13 @@ def _set_from_text(
 ) -> None:
     """An option given as text (command line, environment)."""
     sources[name] = where
+    if not check_text(text, where, problems):
+        return
     if name == "jobs":
         try:
             values[name] = int(text)
         except ValueError:
-            problems.append(f"{where}: must be a whole number, not {text!r}")
+            problems.append(f"{where}: must be a whole number, not {shortened(text)}")
     elif name == "cmake_args":
         try:
             values[name] = (*values.get(name, ()), *shlex.split(text))
@@ -289,8 +306,14 @@ def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], p
         if Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
             continue
-        found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        try:
+            found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        except (ValueError, NotImplementedError, IndexError, OSError) as error:  # src/**.cpp, before Python 3.13
+            problems.append(f"{where_of(spec)}: sources: {name!r} is no pattern ({error}); write src/**/*.cpp")
+            continue
         if not found:
             problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
+        for file in found:
+            check_text(file, f"{where_of(spec)}: sources", problems)
         sources += found
     return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))

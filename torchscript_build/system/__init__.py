@@ -6,6 +6,7 @@ from torchscript_build.system.children import Completed, Probes, StrPath, end, p
 from torchscript_build.system.environment import Environment, PythonTarget, default_variable
 from torchscript_build.system.files import (
     copy_if_changed,
+    date_now,
     materialize,
     normalize_modes,
     read_json,
@@ -27,6 +28,7 @@ __all__ = [
     "PythonTarget",
     "StrPath",
     "copy_if_changed",
+    "date_now",
     "default_variable",
     "end",
     "ending_by_signals",

@@ -181,7 +181,7 @@ def _awkward_files(target: PlannedTarget) -> FileSet:
     files = {}
     awkward = [d for d in target.definitions if not _is_plain(d)]
     if awkward:
-        lines = ["#define {} {}\n".format(*(d.split("=", 1) if "=" in d else (d, "1"))) for d in awkward]
+        lines = [_define(d) for d in awkward]
         files[_definitions_header(target)] = "".join(lines).encode()
     for options in (target.compile_options, target.cxx_options, target.cuda_options):
         if not all(map(_is_plain, options)):
@@ -195,6 +195,13 @@ def _find_package(text: str, plan: BuildPlan) -> dict[str, Any]:
     linked = dict.fromkeys(v for t in plan.targets if text in t.find_packages for v in t.link_libraries)
     words = quoted(_find_package_words(text))
     return {"name": words[0], "words": words, "linked": quoted([literal(v) for v in linked])}
+
+
+def _define(definition: str) -> str:
+    """A line of a header; one that ended in a backslash would swallow the next."""
+    name, equals, value = definition.partition("=")
+    end = "/**/" if value.endswith(("\\", "??/")) else ""
+    return f"#define {name} {value if equals else '1'}{end}\n"
 
 
 def _find_package_words(text: str) -> list[str]:

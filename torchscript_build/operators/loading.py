@@ -40,14 +40,19 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
             log.say(f"-- operator libraries were not loaded for a check: {record['skipped']}")
         else:
             system.write_json(record_file, record)
-    schemas: Schemas = record.get("schemas", {})
-    return schemas
+    return _schemas(record)
 
 
 def read_schemas(plan: BuildPlan) -> Schemas:
     """What the libraries registered when they were last loaded; empty where that is not known."""
-    schemas: Schemas = system.read_json(Path(plan.build_dir, RECORD)).get("schemas", {})
-    return schemas
+    return _schemas(system.read_json(Path(plan.build_dir, RECORD)))
+
+
+def _schemas(record: Mapping[str, Any]) -> Schemas:
+    """A record's schemas; one that was damaged has none."""
+    found = record.get("schemas")
+    known = found.items() if isinstance(found, dict) else ()
+    return {name: schemas for name, schemas in known if isinstance(schemas, list)}
 
 
 def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Environment) -> dict[str, Any]:

@@ -34,6 +34,8 @@ def _translated() -> Iterator[None]:
             yield
     except TorchScriptBuildError as error:
         raise translated(error) from error
+    except OSError as error:  # a full disk, a folder that cannot be written
+        raise translated(TorchScriptBuildError(str(error))) from error
 
 
 @contextmanager
@@ -134,31 +136,42 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.errors import SettingsError
         from torchscript_build.packaging.distribution import project_root
         from torchscript_build.packaging.session import Session
+        from torchscript_build.packaging.staged import make_place
         from torchscript_build.packaging.staging import Destination
         from torchscript_build.system import Environment
 
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
             raise SettingsError(["--prefix, --bundle and --inplace: give one of them; each says where the results go"])
-        destination = Destination(
-            wheel=None if into_sources else self._in_build_lib,
-            source=self._in_source_tree if into_sources else None,
-        )
+        root, base = project_root(self.distribution), Path(self.build_base or "build").absolute()
         if self.prefix:
-            destination = Destination(
-                prefix=Path(self.prefix).absolute(), is_bundle=bool(getattr(self, "bundle", None))
-            )
+            place = make_place(Path(self.prefix).absolute(), base, is_shared=True)
+            destination = Destination(prefix=place, is_bundle=bool(getattr(self, "bundle", None)))
+        elif into_sources:
+            destination = Destination(source=make_place(root, base, self._in_source_tree))
+        else:
+            destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base))
         return Session(
             self.read_spec(),
             Environment.current(),
             project=self.distribution.get_name(),
             version=self.distribution.get_version(),
-            root=project_root(self.distribution),
-            build_base=Path(self.build_base or "build").absolute(),
+            root=root,
+            build_base=base,
             destination=destination,
             # As a part of `build`, only what is packaged is built.
             packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
         )
+
+    def take_away_others(self) -> None:
+        """Take away what earlier builds staged for parts of the project that the settings do not name any more."""
+        from torchscript_build.packaging.staged import take_away_others
+        from torchscript_build.packaging.staging import owners
+
+        with _translated():
+            destination = self._session().destination
+            for place in destination.places:
+                take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
 
     def _in_build_lib(self, target: str) -> Path:
         return Path(self.build_lib or "", target)
@@ -309,6 +322,7 @@ class build_ts_app(_Build):
                 from torchscript_build import system
 
                 system.remove_tree(Path(self.prefix or ""))
+            self.take_away_others()
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True

@@ -14,7 +14,8 @@ from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
 from torchscript_build.packaging.say import say_built, say_header
 from torchscript_build.packaging.session import Session
-from torchscript_build.packaging.staging import StagedFile, app_files, install_into_prefix, stage
+from torchscript_build.packaging.staged import APPS, StagedFile, project_owner, stage
+from torchscript_build.packaging.staging import app_files, install_into_prefix
 from torchscript_build.plan.build_plan import BuildPlan
 
 
@@ -36,14 +37,12 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             built = {a.name: result.built(a.name) for a in targets}
             pairs = {n: (apps[n], references[key]) for n, key in compared.items()}
             compare_apps(plan, built, pairs, environment, again=run or verify)
-            install_into_prefix(session.destination, plan, targets, result.installed)
+            install_into_prefix(session.destination, plan, targets, result.installed, APPS)
             if session.destination.wheel:
-                stage(app_files(spec, plan, result.installed, result.accelerated), session.destination.wheel)
+                stage(app_files(spec, plan, result.installed, result.accelerated), session.destination.wheel, APPS)
             if session.destination.source:
-                stage(
-                    app_files(spec, plan, lambda a: result.built(a.name), result.accelerated),
-                    session.destination.source,
-                )
+                staged = app_files(spec, plan, lambda a: result.built(a.name), result.accelerated)
+                stage(staged, session.destination.source, APPS)
             say_built(built)
         _build_projects(session, plan)
     for name, app in apps.items() if run else ():
@@ -61,14 +60,13 @@ def _build_projects(session: Session, plan: BuildPlan) -> None:
     for project in plan.cmake:
         if not project.install and session.packaged_only:
             continue
-        prefix = session.destination.prefix
-        into_prefix = prefix.joinpath if prefix else None
-        for folder, inplace in ((session.destination.wheel or into_prefix, False), (session.destination.source, True)):
-            if folder is None:
+        destination = session.destination
+        for place, inplace in ((destination.wheel or destination.prefix, False), (destination.source, True)):
+            if place is None:
                 continue
             installed = build_cmake_project(
                 plan, project, session.environment, jobs=session.jobs(plan), inplace=inplace and project.install
             )
             if project.install:
                 files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
-                stage([StagedFile(name, path) for name, path in files.items()], folder)
+                stage([StagedFile(n, path) for n, path in files.items()], place, project_owner(project.name))

@@ -11,7 +11,8 @@ from torchscript_build.operators.loading import load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
 from torchscript_build.packaging.say import say_advice, say_built, say_header
 from torchscript_build.packaging.session import Session
-from torchscript_build.packaging.staging import install_into_prefix, ops_files, stage
+from torchscript_build.packaging.staged import OPS, stage
+from torchscript_build.packaging.staging import install_into_prefix, ops_files
 
 
 def build_ops(session: Session) -> None:
@@ -37,9 +38,9 @@ def build_ops(session: Session) -> None:
         loaders = render_loaders(spec, plan, operators, schemas, result.accelerated)
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
-        install_into_prefix(session.destination, plan, wanted, result.installed)
+        install_into_prefix(session.destination, plan, wanted, result.installed, OPS)
         if session.destination.wheel:
-            stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
+            stage(ops_files(plan, loaders, result.installed), session.destination.wheel, OPS)
         if session.destination.source:
-            stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
+            stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source, OPS)
     say_built(built)

@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
+from torchscript_build import system
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging.distribution import is_packaged, read_spec, translated
 from torchscript_build.settings.specs import ProjectSpec
+
+EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
+EPOCH = "315532800"
+"""The date of files in a wheel where nobody names one: 1980-01-01, the first that a zip file can have."""
 
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
     """A subclass of this environment's bdist_wheel for a project with our settings."""
 
     class bdist_wheel(base):  # type: ignore[misc]
-        """Tags the wheel ``py3-none-<platform>`` where nothing in it links libpython, and pins torch."""
+        """Tags the wheel ``py3-none-<platform>`` where nothing in it links libpython, and pins torch.
+
+        The same project makes the same bytes in another folder, at another time and with another umask.
+        """
+
+        def run(self) -> None:
+            system.remove_tree(Path(self.bdist_dir))  # a killed build leaves files there, which would be packed
+            with ExitStack() as self._packing:
+                super().run()
+
+        def write_wheelfile(self, *arguments: Any, **options: Any) -> None:
+            """The last step before everything is packed; what the project compiles has the real time."""
+            super().write_wheelfile(*arguments, **options)
+            system.normalize_modes(Path(self.bdist_dir))
+            self._packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
 
         def get_tag(self) -> tuple[str, str, str]:
             exact: tuple[str, str, str] = super().get_tag()

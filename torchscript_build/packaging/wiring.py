@@ -116,6 +116,12 @@ def _make_build(base: type[Any]) -> type[Any]:
             ("build_ts_app", lambda self: is_built(self.distribution)),
         ]
 
+        def run(self) -> None:
+            super().run()
+            if not is_packaged(self.distribution):  # any more
+                command: Any = self.get_finalized_command("build_ts_app")
+                command.take_away_others()
+
     return build
 
 

@@ -136,14 +136,15 @@ def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
     """Libraries after those that they depend on; otherwise as the project lists them. Cycles were refused before."""
     by_name = {o.name: o for o in libraries}
     ordered: dict[str, OpLibrary] = {}
-
-    def visit(ops: OpLibrary) -> None:
-        for name in ops.depends:
-            visit(by_name[name])
-        ordered.setdefault(ops.name, ops)
-
-    for ops in libraries:
-        visit(ops)
+    todo = list(reversed(libraries))
+    while todo:
+        ops = todo[-1]
+        waiting = [by_name[name] for name in ops.depends if name not in ordered] if ops.name not in ordered else []
+        if waiting:
+            todo += reversed(waiting)
+        else:
+            ordered.setdefault(ops.name, ops)
+            todo.pop()
     return list(ordered.values())
 
 
@@ -271,8 +272,9 @@ def _check_paths(plan: BuildPlan) -> None:
         raise SettingsError(problems)
 
 
-_FORBIDDEN = r'[;"|\[\]\n\r]|\$[<{]|\$ENV\{'
-"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
+_FORBIDDEN = r'[;"|\[\]\n\r\0\ud800-\udfff]|\$[<{]|\$ENV\{'
+"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere.
+The range is what Python makes of bytes that are no UTF-8, which CMake's answers cannot hold."""
 _FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
 """A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
 _FORBIDDEN_IN_LIBTORCH = r"[,:$]"

@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings.coerce import closest, kind_of, read_fields, read_spec, suggestion
+from torchscript_build.settings.coerce import (
+    check_text,
+    closest,
+    kind_of,
+    read_fields,
+    read_spec,
+    shortened,
+    suggestion,
+)
 from torchscript_build.settings.near_misses import HINT, TABLE, find_near_misses
 from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
 from torchscript_build.settings.specs import (
@@ -39,6 +47,9 @@ ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher"
 _GENERAL = frozenset(field.name for field in dataclasses.fields(BuildOptions))
 
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
+MOST_JOBS = 10_000
+MOST_DIGITS = 200
+"""Of a requirement; no release has a number of more than a few digits."""
 PINS = ("series", "exact", "none")
 LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
 """Beside paths."""
@@ -53,6 +64,8 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
         return _parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:  # a folder of that name
+        raise SettingsError([f"{path.name} cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError([f"{path.name}, line {line}: is not written in UTF-8 ({error.reason})"]) from error
@@ -67,7 +80,10 @@ def _parse_toml(text: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
 
-    return dict(tomllib.loads(text))
+    try:
+        return dict(tomllib.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _toml_problem(path: Path, error: ValueError) -> str:
@@ -103,6 +119,7 @@ def collect_settings(
     """
     problems = find_near_misses(pyproject)
     doubts: Doubts = {name: {ANY} if problems else set() for name in ARRAYS}
+    check_text(str(root), "the project's folder", problems)
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
@@ -263,8 +280,9 @@ def _options(
             f"{suggestion(launcher, LAUNCHERS)}; CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
         )
     jobs = values.get("jobs")
-    if isinstance(jobs, int) and jobs < 1:
-        problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
+    if isinstance(jobs, int) and not 1 <= jobs <= MOST_JOBS:
+        least = f"at least 1, not {jobs}" if jobs < 1 else f"at most {MOST_JOBS}"
+        problems.append(f"{sources['jobs']}: jobs must be {least}")
     return BuildOptions(**values)
 
 
@@ -275,13 +293,18 @@ def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], pr
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         try:
+            if len(version) > MOST_DIGITS:
+                raise InvalidSpecifier(version)
             SpecifierSet(f"=={version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else version)
         except InvalidSpecifier:
             problems.append(
-                f"{sources['libtorch_version']}: libtorch-version: {version!r} is no version or range; write >=2.4,<2.7"
+                f"{sources['libtorch_version']}: libtorch-version: {shortened(version)} is no version or range; "
+                "write >=2.4,<2.7"
             )
-    if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
-        problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
+    if isinstance(cuda, str) and not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?|any|none|cpu", cuda):
+        problems.append(
+            f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {shortened(cuda)}'
+        )
 
 
 def _is_launcher_path(text: str) -> bool:
@@ -293,11 +316,13 @@ def _set_from_text(
 ) -> None:
     """An option given as text (command line, environment)."""
     sources[name] = where
+    if not check_text(text, where, problems):
+        return
     if name == "jobs":
         try:
             values[name] = int(text)
         except ValueError:
-            problems.append(f"{where}: must be a whole number, not {text!r}")
+            problems.append(f"{where}: must be a whole number, not {shortened(text)}")
     elif name == "cmake_args":
         try:
             values[name] = (*values.get(name, ()), *shlex.split(text))
@@ -337,8 +362,14 @@ def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], p
         if Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
             continue
-        found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        try:
+            found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        except (ValueError, NotImplementedError, IndexError, OSError) as error:  # src/**.cpp, before Python 3.13
+            problems.append(f"{where_of(spec)}: sources: {name!r} is no pattern ({error}); write src/**/*.cpp")
+            continue
         if not found:
             problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
+        for file in found:
+            check_text(file, f"{where_of(spec)}: sources", problems)
         sources += found
     return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))

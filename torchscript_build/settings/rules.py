@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Optional, Union
@@ -43,6 +43,8 @@ _RESERVED_NAMES = frozenset(
 )
 """Targets and files of CMake, Ninja and libtorch; compared without case, as some file systems do."""
 _DEFINITION = re.compile(r"[A-Za-z_]\w*(\([\w\s,.]*\))?(=.*)?\Z")
+_LITERAL = re.compile(r"""\"(\\.|[^\"\\])*\"|'(\\.|[^'\\])*'""")
+_FIND_PACKAGE = re.compile(r"\s*[A-Za-z0-9_][\w.+:/-]*(\s[^\r\n]*)?\Z")
 _PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 _FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -93,7 +95,7 @@ def check_spec(
         _check_app(app, spec, problems, doubts)
     for project in spec.cmake:
         _check_package(project, packages, problems)
-        if not (root / project.source_dir / "CMakeLists.txt").is_file():
+        if not is_file(root / project.source_dir / "CMakeLists.txt"):
             problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
 
 
@@ -112,7 +114,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     where = f"model {model.name!r}"
     if (model.file is None) == (model.factory is None):
         problems.append(f"{where}: give either file or factory")
-    if model.file is not None and not is_package_file(model.file) and not (root / model.file).is_file():
+    if model.file is not None and not is_package_file(model.file) and not is_file(root / model.file):
         problems.append(f"{where}: there is no file {model.file!r}")
     if model.factory is not None and not _FUNCTION_NAME.match(model.factory):
         problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
@@ -121,7 +123,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     if _lacks_inputs_for_tracing(model):
         problems.append(f"{where}: tracing needs example-inputs")
     for folder in model.python_path:
-        if not (root / folder).is_dir():
+        if not is_dir(root / folder):
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
 
 
@@ -131,14 +133,14 @@ def _lacks_inputs_for_tracing(model: ScriptModel) -> bool:
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
     for name in spec.sources:
-        if not (root / name).is_file():
+        if not is_file(root / name):
             problems.append(f"{where_of(spec)}: sources: there is no file {name!r}")
     for key in ("include_dirs", "link_dirs"):
         for name in getattr(spec, key):
-            if not (root / name).is_dir():
+            if not is_dir(root / name):
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no folder {name!r}")
     for name in spec.link_libraries:
-        if is_library_file(name) and not (root / name).is_file():
+        if is_library_file(name) and not is_file(root / name):
             problems.append(f"{where_of(spec)}: link-libraries: there is no file {name!r}")
     if spec.without_cuda not in WITHOUT_CUDA:
         allowed = ", ".join(WITHOUT_CUDA)
@@ -150,6 +152,13 @@ def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems
     for definition in spec.definitions:
         if not _DEFINITION.match(definition):
             problems.append(f"{where_of(spec)}: definitions: {definition!r} does not begin with a macro's name")
+        elif "/*" in _LITERAL.sub("", definition).split("*/")[-1]:
+            problems.append(f"{where_of(spec)}: definitions: {definition!r} begins a comment that does not end")
+    for package in spec.find_packages:
+        if not _FIND_PACKAGE.match(package):
+            problems.append(
+                f'{where_of(spec)}: find-packages: {package!r} must begin with a package: "OpenCV COMPONENTS core"'
+            )
 
 
 def _check_package(
@@ -184,7 +193,7 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str], doubts: D
             )
         if other.name < ops.name and other.install and ops.file_name and _file(other) == _file(ops):
             problems.append(f"operator libraries {other.name!r} and {ops.name!r} are both installed as {_file(ops)}")
-    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
+    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.[0-9]{1,3}", ops.limited_api)):
         problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
     if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
         problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
@@ -198,18 +207,20 @@ def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
     """Each cycle of ``depends`` once, as the chain that a reader can follow."""
     depends = {o.name: o.depends for o in libraries}
     finished: set[str] = set()
-
-    def walk(name: str, chain: tuple[str, ...]) -> None:
-        if name in chain:
-            circle = " → ".join((*chain[chain.index(name) :], name))
-            problems.append(f"operator libraries depend on each other in a circle: {circle}")
-        elif name not in finished:
-            for needed in depends.get(name, ()):
-                walk(needed, (*chain, name))
-            finished.add(name)
-
-    for name in depends:
-        walk(name, ())
+    for first in depends:
+        chain = [first] if first not in finished else []
+        todo = [iter(depends[first])] if chain else []
+        while todo:
+            name = next(todo[-1], None)
+            if name is None:
+                finished.add(chain.pop())
+                todo.pop()
+            elif name in chain:
+                circle = " → ".join((*chain[chain.index(name) :], name))
+                problems.append(f"operator libraries depend on each other in a circle: {circle}")
+            elif name not in finished:
+                chain.append(name)
+                todo.append(iter(depends.get(name, ())))
 
 
 def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str], doubts: Doubts) -> None:
@@ -244,6 +255,23 @@ def _check_references(
         if name not in known and not {name, ANY} & doubtful:
             hint = suggestion(name, known) if known else "; the project has none"
             problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
+
+
+def is_file(path: Path) -> bool:
+    """Is there such a file? There is none whose name the system does not take."""
+    return _ask(path.is_file)
+
+
+def is_dir(path: Path) -> bool:
+    """Is there such a folder?"""
+    return _ask(path.is_dir)
+
+
+def _ask(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (OSError, ValueError):
+        return False
 
 
 def is_package_file(file: str) -> bool:

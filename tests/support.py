@@ -88,7 +88,9 @@ def build_fake_cuda_torch(site: Path) -> tuple[Path, Path]:
     compile_library(lib / "libc10_cuda.so", "namespace c10 { int cuda_device() { return 3; } }", "-lc10")
     needs = (f"-L{runtime}", "-l:libcudart.so.13", "-lc10_cuda", "-ltorch_cpu")
     compile_library(lib / "libtorch_cuda.so", TORCH_CUDA, *needs)
-    compile_library(lib / "libtorch.so", "", "-Wl,--no-as-needed", "-ltorch_cpu", "-ltorch_cuda", f"-Wl,-rpath-link,{runtime}")
+    compile_library(
+        lib / "libtorch.so", "", "-Wl,--no-as-needed", "-ltorch_cpu", "-ltorch_cuda", f"-Wl,-rpath-link,{runtime}"
+    )
     python = 'extern "C" void* PyLong_FromLong(long); extern "C" void* fake_python() { return PyLong_FromLong(1); }'
     compile_library(lib / "libtorch_python.so", python, "-ltorch", f"-Wl,-rpath-link,{runtime}")
     write(root / "version.py", f"__version__ = '{FAKE_VERSION}+cu130'\ncuda: Optional[str] = '13.0'\nhip = None\n")

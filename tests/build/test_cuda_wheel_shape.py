@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, build_fake_cuda_torch, read_project, run_python, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, build_fake_cuda_torch, read_project, run_python, write_project
 
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_targets
@@ -63,7 +62,9 @@ def test_modules_and_programs_of_the_cuda_wheels_shape(
     tmp_path: Path, machine: Environment, cuda_torch: tuple[Path, Path], fake_torch: Path, flags: str
 ) -> None:
     torch, runtime = cuda_torch
-    plan, result = build(tmp_path / "project", machine.with_variables(LDFLAGS=flags, TORCHSCRIPT_BUILD_LIBTORCH=str(torch)))
+    plan, result = build(
+        tmp_path / "project", machine.with_variables(LDFLAGS=flags, TORCHSCRIPT_BUILD_LIBTORCH=str(torch))
+    )
     assert plan.libtorch.backend == "cuda"
     for target in plan.targets:
         needed = read_elf(result.installed(target)).needed

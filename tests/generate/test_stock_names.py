@@ -59,19 +59,19 @@ def test_stock_names(tmp_path: Path, variables: dict[str, str], package: str) ->
     done = run_python(*command, cwd=tmp_path, variables=variables)
     assert done.returncode == 0, done.stderr
     named = "".join(f'message("{name}=${{{name}}}|")\n' for name in (*VARIABLES, *LEFT_OUT) if "::" not in name)
-    targets = "".join(
-        f'if(TARGET {name})\n  message("target {name}")\nendif()\n' for name in (*TARGETS, *LEFT_OUT)
-    )
+    targets = "".join(f'if(TARGET {name})\n  message("target {name}")\nendif()\n' for name in (*TARGETS, *LEFT_OUT))
     write(
         tmp_path / "CMakeLists.txt",
         f"cmake_minimum_required(VERSION 3.18)\nproject(x CXX)\nfind_package({package} REQUIRED)\n"
         "find_package(Torch REQUIRED)\nfind_package(Caffe2 REQUIRED)\n"
         f"{named}{targets}"
         'file(GENERATE OUTPUT file.txt CONTENT "$<TARGET_FILE:torch>;$<TARGET_FILE_DIR:torch>;$<TARGET_FILE_NAME:torch>")\n'
-        "get_target_property(location torch LOCATION)\nmessage(\"LOCATION=${location}\")\n",
+        'get_target_property(location torch LOCATION)\nmessage("LOCATION=${location}")\n',
     )
     found = [f"-D{name}_DIR={done.stdout.strip()}" for name in ("Torch", "Caffe2")]
-    ran = subprocess.run(["cmake", "-B", "b", *found], cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = subprocess.run(
+        ["cmake", "-B", "b", *found], cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8"
+    )
     assert ran.returncode == 0, ran.stderr
     lines = ran.stderr.splitlines()
     for name, pattern in VARIABLES.items():

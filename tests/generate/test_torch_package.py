@@ -211,7 +211,9 @@ def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda
         assert not any("cuda" in name for name in read_elf(file).needed), file
     for other, python in (("cuda", cuda_python), ("cpu", Path(sys.executable))):
         # cpython's own names do not matter here: the same minor release runs both
-        ran = subprocess.run([python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8")
+        ran = subprocess.run(
+            [python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8"
+        )
         cuda = "None" if other == "cpu" else "13.0"
         assert ran.stdout == f"6.0 6.0 [2.0, 2.0] {cuda}\n", ran.stderr
         kernels = subprocess.run(

@@ -39,7 +39,17 @@ def main() -> int:
         after = all_schemas(torch)
         schemas[library["name"]] = sorted(after - before)
         before = after
-    return finish(request, {"schemas": schemas})
+    imports = {module["file"]: try_import(module["name"], module["file"]) for module in request.get("imports", [])}
+    return finish(request, {"schemas": schemas, "imports": imports})
+
+
+def try_import(name: str, file: str) -> "str | None":
+    """Import a module of somebody's project; the error in words where it fails."""
+    try:
+        import_module(name, file)
+    except Exception as error:  # noqa: BLE001 - it is that module's own code
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def print_reasons(error: BaseException) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torchscript_build import log, system
@@ -50,18 +51,54 @@ def read_schemas(plan: BuildPlan) -> Schemas:
     return schemas
 
 
-def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Environment) -> dict[str, Any]:
+def check_imports(plan: BuildPlan, project: str, modules: Mapping[str, Path], environment: Environment) -> None:
+    """Import the Python modules of a CMake project in a child process with torch, if one has changed.
+
+    :param modules: path in the install tree → the file.
+    :raises VerificationError: the loader cannot load one, or Python finds no module in it.
+    """
+    record_file = Path(plan.build_dir, f"imports-{project}.json")
+    stamps = {name: system.stamp(path) for name, path in modules.items()}
+    if system.read_json(record_file).get("stamps") == stamps:
+        return
+    record_file.unlink(missing_ok=True)
+    report = _run_child(plan, {}, environment, imports=modules)
+    if "skipped" in report:
+        log.say(f"-- {project}: its Python modules were not imported for a check: {report['skipped']}")
+        return
+    failed = {n: report["imports"][str(p)] for n, p in modules.items() if report["imports"].get(str(p))}
+    # Others may come from Python code that the module imports, and that is not there yet.
+    sure = [f"{n}: {words}" for n, words in failed.items() if _LOADER.search(words)]
+    if sure:
+        raise VerificationError(
+            f"{project}: Python cannot import what it installs:\n" + "\n".join(f"  - {words}" for words in sure)
+        )
+    for name, words in failed.items():
+        log.warn(f"{project}: {name} could not be imported for a check: {words}")
+    system.write_json(record_file, {"stamps": stamps})
+
+
+_LOADER = re.compile(r"undefined symbol|cannot open shared object|dynamic module does not define|wrong ELF class")
+
+
+def _run_child(
+    plan: BuildPlan,
+    libraries: Mapping[str, Path],
+    environment: Environment,
+    imports: Mapping[str, Path] = MappingProxyType({}),
+) -> dict[str, Any]:
     request_file, report_file = Path(plan.build_dir, "load.request.json"), Path(plan.build_dir, "load.report.json")
     report_file.unlink(missing_ok=True)
     built = [o for o in plan.ops if o.name in libraries]
     request = {
         "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in built],
+        "imports": [{"name": p.name.split(".")[0], "file": str(p)} for p in imports.values()],
         "site_dirs": torch_site_dirs(plan.libtorch, environment),
         "torch": plan.libtorch.full_version,
         "report": str(report_file),
     }
     system.write_json(request_file, request)
-    with log.step("load the operator libraries"):
+    with log.step("import the Python modules" if imports else "load the operator libraries"):
         done = system.run(
             [environment.python.executable, CHILD, request_file],
             variables={**environment.variables, "PYTHONDONTWRITEBYTECODE": "1"},

@@ -99,6 +99,8 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.build_lib: Optional[str] = None
         self.build_base: Optional[str] = None
         self.editable_mode = False
+        self.staged: list[str] = []
+        """Package-tree paths of what this run put into build_lib or the source tree."""
         self._spec: Optional[ProjectSpec] = None
         self._made_session: Optional[Session] = None
 
@@ -229,7 +231,7 @@ class build_ts_ops(_Build):
             if self.dry_run:
                 say_plan(session.plan)
                 return
-            build_ops(session)
+            self.staged = build_ops(session)
             if self.prefix:
                 return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
@@ -284,7 +286,7 @@ class build_ts_app(_Build):
                 ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
-                build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

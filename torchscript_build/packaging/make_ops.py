@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from torchscript_build import system
 from torchscript_build.build.pipeline import build_lock
 from torchscript_build.build.whole_headers import build_with_lean_headers
@@ -14,8 +16,11 @@ from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staging import install_into_prefix, ops_files, stage
 
 
-def build_ops(session: Session) -> None:
-    """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked."""
+def build_ops(session: Session) -> list[str]:
+    """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked.
+
+    :returns: the package-tree paths of what was staged.
+    """
     spec, environment = session.spec, session.environment
     registrations = read_library_registrations(spec.ops, session.root)
     problems = find_conflicts(registrations, {o.name: o.namespaces for o in spec.ops})
@@ -37,9 +42,11 @@ def build_ops(session: Session) -> None:
         loaders = render_loaders(spec, plan, operators, schemas, result.accelerated)
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
+        staged: list[tuple[str, Path]] = []
         install_into_prefix(session.destination.prefix, plan, wanted, result.installed)
         if session.destination.wheel:
-            stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
+            staged += stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
         if session.destination.source:
-            stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
+            staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
     say_built(built)
+    return [target for target, _ in staged]

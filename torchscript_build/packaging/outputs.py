@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Optional, Union
 
-from torchscript_build.generate.launcher import MODULE as LAUNCHER
+from torchscript_build.generate.launcher import launcher_packages, launcher_target
 from torchscript_build.generate.loader import MODULE as LOADER
 from torchscript_build.plan.decide import app_path, ops_path
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
@@ -27,7 +27,7 @@ def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the programs, their models and launchers."""
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
     models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
-    launchers = {f"{_folder(a.package)}/{LAUNCHER}.py" for a in spec.packaged_apps if a.console_script}
+    launchers = map(launcher_target, launcher_packages(spec))
     return sorted([*programs, *models, *launchers])
 
 

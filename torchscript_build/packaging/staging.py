@@ -38,19 +38,21 @@ def ops_files(
     return [*files, *(StagedFile(target, text) for target, text in loaders.items())]
 
 
-def app_files(
-    spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path], accelerated: Collection[str] = ()
-) -> list[StagedFile]:
-    """The files of the apps: programs, models, launchers.
-
-    :param accelerated: the apps that need CUDA's part of libtorch.
-    """
+def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
+    """The files of the apps: programs and models."""
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
-    files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
-    launchers = launcher.render_launchers(
+    return files + [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+
+
+def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
+    """The modules that start the programs of apps and CMake projects.
+
+    :param accelerated: the programs that need CUDA's part of libtorch.
+    """
+    texts = launcher.render_launchers(
         spec, series=plan.libtorch.series, cuda=cuda_major(plan.libtorch), accelerated=accelerated
     )
-    return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
+    return [StagedFile(target, text) for target, text in texts.items()]
 
 
 def prefix_files(

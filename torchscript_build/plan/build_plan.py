@@ -138,6 +138,11 @@ class PlannedProject:
     install: bool
     components: tuple[str, ...]
     include: tuple[str, ...]
+    artifacts: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    """The installed programs that have a console script."""
+    libtorch_dirs: tuple[str, ...] = ()
+    """Where libtorch lies: absolute, or relative to the folder that holds the package tree."""
 
 
 @dataclass(frozen=True)

@@ -122,14 +122,19 @@ class _RPaths:
             result.append(self.origin if between == "." else f"{self.origin}/{between}")
         return tuple(dict.fromkeys(result))
 
+    @property
+    def libtorch_dirs(self) -> list[str]:
+        """Where libtorch lies, from the folder that the package is installed in."""
+        result = ["torch/lib"]
+        if self.libtorch.layout == "conda" and self.site_packages is not None:
+            library_dir = self.libtorch.library_dirs[0].as_posix()
+            result.append(posixpath.relpath(library_dir, PurePath(self.site_packages).as_posix()))
+        return result
+
     def to_libtorch(self, folder: str) -> list[str]:
         """From a folder of the package tree to the torch that is installed beside the package."""
         up = posixpath.relpath(".", folder)
-        result = [f"{self.origin}/{up}/torch/lib"]
-        if self.libtorch.layout == "conda" and self.site_packages is not None:
-            below = posixpath.relpath(self.libtorch.library_dirs[0].as_posix(), PurePath(self.site_packages).as_posix())
-            result.append(f"{self.origin}/{posixpath.normpath(f'{up}/{below}')}")
-        return result
+        return [f"{self.origin}/{posixpath.normpath(posixpath.join(up, d))}" for d in self.libtorch_dirs]
 
 
 def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
@@ -237,7 +242,21 @@ def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> Planned
         install=project.install,
         components=project.components,
         include=project.include,
+        artifacts=project.artifacts,
+        programs=tuple(program_scripts(project).values()),
+        libtorch_dirs=tuple(rpaths.libtorch_dirs),
     )
+
+
+def program_scripts(project: CMakeProject) -> dict[str, str]:
+    """Console script → the program that it starts, in the project's install tree."""
+    asked = project.console_script
+    if not asked or not project.install:
+        return {}
+    if isinstance(asked, str):
+        name = asked.rpartition("/")[2]
+        return {name: asked if "/" in asked else f"bin/{asked}"}
+    return {command: str(program) for command, program in asked.items()}
 
 
 def _cache_value(value: Union[str, bool, int]) -> str:

@@ -72,7 +72,7 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
         _check_package(ops, packages, problems)
         _check_ops(ops, spec, problems)
     _check_cycles(spec.ops, problems)
-    _check_scripts(spec.packaged_apps, problems)
+    _check_scripts(spec, problems)
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
@@ -81,16 +81,31 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
         _check_package(project, packages, problems)
         if not (root / project.source_dir / "CMakeLists.txt").is_file():
             problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
+        for key in ("components", "include"):
+            if project.artifacts and getattr(project, key):
+                problems.append(f"{where_of(project)}: give artifacts or {key}: artifacts are not what it installs")
+        for program in _scripts_of(project).values():
+            if program.startswith(("/", "../")) or not program:
+                problems.append(f"{where_of(project)}: console-script: {program!r} is no path in its install tree")
+        if project.limited_api is not None and not re.fullmatch(r"3\.\d+", project.limited_api):
+            problems.append(f'{where_of(project)}: limited-api is a version like "3.9"')
 
 
-def _check_scripts(apps: Sequence[TorchScriptApp], problems: list[str]) -> None:
+def _scripts_of(project: CMakeProject) -> dict[str, str]:
+    asked = project.console_script or {}
+    return {asked.rpartition("/")[2]: asked} if isinstance(asked, str) else {n: str(p) for n, p in asked.items()}
+
+
+def _check_scripts(spec: ProjectSpec, problems: list[str]) -> None:
     """Console scripts: their names, and that no two are the same."""
+    apps = spec.packaged_apps
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
+    names += [name for project in spec.packaged_cmake for name in _scripts_of(project)]
     for name in sorted(set(names)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
         if names.count(name) > 1:
-            problems.append(f"two apps have the console script {name!r}")
+            problems.append(f"two programs have the console script {name!r}")
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:

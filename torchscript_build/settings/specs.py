@@ -147,6 +147,14 @@ class CMakeProject:
     """The install components to take; by default all."""
     include: tuple[str, ...] = ()
     """Patterns of installed files to take, `bin/*`; by default all."""
+    artifacts: tuple[str, ...] = ()
+    """Targets whose files are taken from the build tree in the place of what it installs, for a project without
+    `install()` rules: programs into `bin`, libraries into `lib`, Python modules into the package itself."""
+    console_script: Optional[Union[str, Mapping[str, Union[str, bool, int]]]] = field(default=None, hash=False)
+    """Make a console script that starts an installed program: `"tool"` for `bin/tool`, or a table
+    `{ command = "bin/tool" }`."""
+    limited_api: Optional[str] = None
+    """The Python from which on its modules `….abi3.so` work, `"3.9"`; by default the one that builds."""
 
 
 @dataclass(frozen=True)

@@ -108,9 +108,8 @@ def _configure(
                 raise
             raise ConfigureError(str(error), cures=[_TORCH_DIR_CURE]) from error
     if _sets_torch_dir(source) and not _found_ours(tree):
-        log.warn(
-            f"{project.name}: its CMakeLists.txt sets Torch_DIR itself and may have found another Torch: {_TORCH_DIR_CURE}"
-        )
+        found = "sets Torch_DIR itself and may have found another Torch"
+        log.warn(f"{project.name}: its CMakeLists.txt {found}: {_TORCH_DIR_CURE}")
     verify_linked(cmake.read_linked_files(tree, plan.build_type), plan.libtorch)
     system.write_json(state_file, wanted)
 

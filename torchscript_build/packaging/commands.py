@@ -176,21 +176,27 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
     def get_source_files(self) -> list[str]:
         """For sdists: the files of the project that the settings name."""
-        from torchscript_build.packaging import outputs
         from torchscript_build.packaging.distribution import project_root
+        from torchscript_build.packaging.source_files import outside_files, source_files
 
         with _translated():
-            return outputs.source_files(self.read_spec(), project_root(self.distribution))
+            found = source_files(self.read_spec(), project_root(self.distribution))
+            # setuptools would copy those outside into the project's folder; the command sdist tells of them.
+            return [f for f in found if f not in outside_files(found)]
+
+    def _all_targets(self) -> list[str]:
+        """Those known beforehand, and what a CMake project turned out to install."""
+        return list(dict.fromkeys([*self._targets(), *self.staged]))
 
     def get_outputs(self) -> list[str]:
         """The files in build_lib."""
-        return [str(self._in_build_lib(target)) for target in self._targets()]
+        return [str(self._in_build_lib(target)) for target in self._all_targets()]
 
     def get_output_mapping(self) -> dict[str, str]:
         """File in build_lib → the same among the sources, for editable installs."""
         if not self.editable_mode:
             return {}
-        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._targets()}
+        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._all_targets()}
 
 
 class build_ts_ops(_Build):

@@ -1,18 +1,14 @@
-"""What the settings alone tell of a project's files: those that go into the package, and those that an sdist needs."""
+"""What the settings alone tell of the files that go into a package."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 from torchscript_build.generate.launcher import launcher_packages, launcher_target
 from torchscript_build.generate.loader import MODULE as LOADER
 from torchscript_build.plan.decide import app_path, ops_path
-from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
-
-HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".cuh", ".inl", ".inc", ".ipp")
 
 
 def ops_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
@@ -40,35 +36,6 @@ def package_of(spec: ProjectSpec, target: str) -> str:
     ]
     packages = {name or "" for name in names}
     return max((p for p in packages if target.startswith(_folder(p) + "/")), key=len)
-
-
-def source_files(spec: ProjectSpec, root: Path) -> list[str]:
-    """Files of the project that building needs and that no other command puts into an sdist, relative."""
-    files: set[str] = set()
-    compiled: list[Union[OpLibrary, TorchScriptApp]] = [*spec.ops, *spec.apps]
-    for target in compiled:
-        files.update(target.sources)
-        for folder in (*target.include_dirs, *sorted({str(Path(s).parent) for s in target.sources})):
-            files.update(_below(root, folder, HEADER_SUFFIXES))
-        files.update(lib for lib in target.link_libraries if (root / lib).is_file())
-    for model in spec.models:
-        files.update(f for f in (model.file, *model.example_inputs) if f and (root / f).is_file())
-    for project in spec.cmake:
-        files.update(_below(root, project.source_dir))
-    return sorted(files)
-
-
-def _below(root: Path, folder: str, suffixes: Optional[tuple[str, ...]] = None) -> list[str]:
-    """The files below a folder of the project; what is hidden, built or a virtual environment is left out."""
-    found = []
-    for where, folders, names in os.walk(root / folder):
-        folders[:] = [f for f in folders if not f.startswith(".") and f not in ("build", "__pycache__")]
-        if Path(where) != root / folder and {"pyvenv.cfg", "CMakeCache.txt"} & set(names):
-            folders.clear()
-            continue
-        paths = (Path(where, name) for name in names)
-        found += [p.relative_to(root).as_posix() for p in paths if suffixes is None or p.suffix in suffixes]
-    return sorted(found)
 
 
 def _folder(package: Optional[str]) -> str:

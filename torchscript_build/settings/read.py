@@ -6,6 +6,7 @@ Every problem is collected and all are raised at once, whichever source it came 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shlex
 import sys
@@ -286,10 +287,10 @@ def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], p
         if not any(c in name for c in "*?["):
             sources.append(name)
             continue
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
+        if Path(name).is_absolute():
+            problems.append(f"{where_of(spec)}: sources: a pattern must be relative to the project, not {name!r}")
             continue
-        found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
         if not found:
             problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
         sources += found

@@ -26,6 +26,7 @@ def main() -> int:
         return finish(request, {"skipped": f"Python's torch is {torch.__version__}, built for {request['torch']}"})
     schemas = {}
     before = all_schemas(torch)
+    dangling = dangling_implementations(torch)
     for library in request["libraries"]:
         print(f"loading {library['file']}", file=sys.stderr, flush=True)
         try:
@@ -40,7 +41,14 @@ def main() -> int:
         schemas[library["name"]] = sorted(after - before)
         before = after
     imports = {module["file"]: try_import(module["name"], module["file"]) for module in request.get("imports", [])}
-    return finish(request, {"schemas": schemas, "imports": imports})
+    found = sorted(dangling_implementations(torch) - dangling)
+    return finish(request, {"schemas": schemas, "imports": imports, "dangling": found})
+
+
+def dangling_implementations(torch: Any) -> "set[str]":
+    """Names of operators that have kernels and no schema; releases that cannot tell have none."""
+    find = getattr(torch._C, "_dispatch_find_dangling_impls", None)
+    return {line.partition("name: ")[2].split("\n")[0].strip() for line in find()} if find else set()
 
 
 def try_import(name: str, file: str) -> "str | None":

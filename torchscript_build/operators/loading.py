@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -40,9 +40,52 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
         if "skipped" in record:
             log.say(f"-- operator libraries were not loaded for a check: {record['skipped']}")
         else:
+            _check_dangling(record)
             system.write_json(record_file, record)
     schemas: Schemas = record.get("schemas", {})
     return schemas
+
+
+def _check_dangling(record: Mapping[str, Any]) -> None:
+    """Kernels for operators that nobody has defined.
+
+    In a namespace of the project's own that is a mistake; others may be another package's, which is not loaded here.
+
+    :raises VerificationError: names them.
+    """
+    own = {schema.partition("::")[0] for schemas in record["schemas"].values() for schema in schemas}
+    dangling = record.get("dangling", ())
+    mistaken = [name for name in dangling if name.partition("::")[0] in own]
+    if mistaken:
+        raise VerificationError(
+            f"TORCH_LIBRARY_IMPL has kernels for {', '.join(mistaken)}, which no TORCH_LIBRARY of the project defines"
+        )
+    for name in dangling:
+        log.warn(
+            f"TORCH_LIBRARY_IMPL has a kernel for {name}, which neither libtorch nor the project defines: a misspelt "
+            "namespace, unless another package defines it"
+        )
+
+
+def broken_promises(
+    promised: Mapping[str, Sequence[str]], texts: Mapping[str, Collection[str]], schemas: Schemas
+) -> list[str]:
+    """Namespaces that a library promises and, loaded, has not registered anything in.
+
+    :param texts: library name → the namespaces in its sources' text, which may hold classes without any operator.
+    """
+    problems = []
+    for name, namespaces in promised.items():
+        if name not in schemas:
+            continue
+        found = {schema.partition("::")[0] for schema in schemas[name]}
+        for namespace in namespaces:
+            if namespace not in found and namespace not in texts.get(name, ()):
+                problems.append(
+                    f"operator library {name!r} promises the namespace {namespace!r}, but it registers no operator in "
+                    f"it when it is loaded (it registers: {', '.join(sorted(found)) or 'none'})"
+                )
+    return problems
 
 
 def read_schemas(plan: BuildPlan) -> Schemas:

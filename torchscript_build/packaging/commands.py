@@ -166,7 +166,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.packaging import outputs
 
         package = outputs.package_of(self.read_spec(), target)
-        return self._package_dir(package) / target[len(package) + 1 :]
+        return self._package_dir(package) / target[len(package) + 1 if package else 0 :]
 
     # What setuptools asks of a sub-command of build (setuptools.command.build.SubCommand).
 

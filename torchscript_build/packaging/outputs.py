@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Optional
 
 from torchscript_build.generate.launcher import launcher_packages, launcher_target
-from torchscript_build.generate.loader import MODULE as LOADER
+from torchscript_build.generate.loader import loader_packages, loader_target
 from torchscript_build.plan.decide import app_path, ops_path
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
@@ -15,7 +15,7 @@ def ops_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the operator libraries and their loaders."""
     suffix = environment.python.ext_suffix
     libraries = [ops_path(o, environment.platform, suffix) for o in spec.packaged_ops]
-    loaders = {f"{_folder(o.package)}/{LOADER}.py" for o in spec.packaged_ops if o.python_binding == "loader"}
+    loaders = map(loader_target, loader_packages(spec))
     return sorted([*libraries, *loaders])
 
 
@@ -35,7 +35,7 @@ def package_of(spec: ProjectSpec, target: str) -> str:
         *(c.package for c in spec.packaged_cmake),
     ]
     packages = {name or "" for name in names}
-    return max((p for p in packages if target.startswith(_folder(p) + "/")), key=len)
+    return max((p for p in packages if not p or target.startswith(_folder(p) + "/")), key=len)
 
 
 def _folder(package: Optional[str]) -> str:

@@ -81,11 +81,12 @@ class PlannedTarget:
     find_packages: tuple[str, ...]
     link_libraries: tuple[str, ...]
     link_dirs: tuple[str, ...]
+    link_options: tuple[str, ...]
 
     @property
     def path(self) -> str:
         """The file's path in the package tree."""
-        return posixpath.join(self.output_dir, self.file_name)
+        return posixpath.normpath(posixpath.join(self.output_dir, self.file_name))
 
 
 @dataclass(frozen=True)

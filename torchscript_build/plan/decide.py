@@ -30,7 +30,7 @@ from torchscript_build.settings.specs import (
     ProjectSpec,
     ScriptModel,
     TorchScriptApp,
-    is_cuda_source,
+    needs_cuda,
 )
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 
@@ -170,6 +170,8 @@ def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
         default = ops.name + (abi3 if ops.limited_api else ext_suffix)
     else:
         default = ops.name + suffix if platform == "win32" else f"lib{ops.name}{suffix}"
+    if ops.install and ops.package == "":
+        return ops.file_name or default
     return posixpath.join(folder if package else f"ops/{ops.name}", ops.file_name or default)
 
 
@@ -184,7 +186,7 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
     folder, _, file_name = ops_path(ops, platform, ext_suffix).rpartition("/")
     return PlannedOps(
         file_name=file_name,
-        output_dir=folder,
+        output_dir=folder or ".",
         ops=ops.depends,
         python_module=ops.python_module,
         limited_api=ops.limited_api,
@@ -210,7 +212,7 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
     """What both kinds of target take from their specs as it is."""
     return {
         "name": spec.name,
-        "sources": tuple(str(root / s) for s in spec.sources),
+        "sources": tuple(_source_path(root, s) for s in (*spec.sources, *spec.cuda_sources)),
         "install": spec.install,
         "install_rpath": (),
         "include_dirs": tuple(str(root / d) for d in spec.include_dirs),
@@ -218,13 +220,19 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
         "compile_options": spec.compile_options,
         "cxx_options": spec.cxx_options,
         "cuda_options": spec.cuda_options,
-        "with_cuda": any(is_cuda_source(s) for s in spec.sources),
+        "with_cuda": needs_cuda(spec),
         "separable_compilation": spec.separable_compilation,
         "cudnn": spec.cudnn,
         "find_packages": spec.find_packages,
         "link_libraries": tuple(str(root / lib) if is_library_file(lib) else lib for lib in spec.link_libraries),
         "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
+        "link_options": spec.link_options,
     }
+
+
+def _source_path(root: Path, source: str) -> str:
+    """An absolute path, without ``..`` where it leads out of the project."""
+    return posixpath.normpath(str(root / source)) if ".." in source else str(root / source)
 
 
 def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> PlannedProject:

@@ -30,6 +30,9 @@ TABLE = "tool.torchscript-build"
 ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
+DEFAULTS = "defaults"
+"""The table with defaults for the entries of each array."""
+
 KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
 """setup()'s keywords, and the array that each stands for."""
 
@@ -88,9 +91,13 @@ def collect_settings(
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
+    defaults = _defaults(table.get(DEFAULTS, {}), problems)
     for key, value in table.items():
+        if key == DEFAULTS:
+            continue
         if key in ARRAYS:
             if isinstance(value, list):
+                value = [{**defaults.get(key, {}), **v} if isinstance(v, Mapping) else v for v in value]
                 entries[key] += [
                     read_spec(ARRAYS[key], v, f"[[{TABLE}.{key}]] {i + 1}", problems, toml=True)
                     for i, v in enumerate(value)
@@ -118,7 +125,7 @@ def collect_settings(
         models=tuple(_with_python_path(m, root) for m in entries["model"]),
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
-        cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
+        cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
     )
     check_spec(spec, root, packages, problems)
     if problems:
@@ -133,10 +140,27 @@ def read_options(pyproject: Mapping[str, Any], variables: Mapping[str, str]) -> 
     """
     problems: list[str] = []
     table = _table(pyproject)
-    options = _options({k: v for k, v in table.items() if k not in ARRAYS}, variables, {}, problems)
+    options = _options({k: v for k, v in table.items() if k not in (*ARRAYS, DEFAULTS)}, variables, {}, problems)
     if problems:
         raise SettingsError(problems)
     return options
+
+
+def _defaults(value: Any, problems: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    """``[tool.torchscript-build.defaults.ops]`` and its like: values for each entry that does not give its own."""
+    if not isinstance(value, Mapping):
+        problems.append(f"{TABLE}.{DEFAULTS} must be a table of tables, not {kind_of(value)}")
+        return {}
+    kept = {}
+    for key, table in value.items():
+        if key not in ARRAYS:
+            problems.append(f"[{TABLE}.{DEFAULTS}]: unknown key {key!r}{suggestion(str(key), list(ARRAYS))}")
+        elif not isinstance(table, Mapping) or "name" in table:
+            problems.append(f"[{TABLE}.{DEFAULTS}.{key}]: must be a table of settings without a name")
+        else:
+            read_fields(ARRAYS[key], table, f"[{TABLE}.{DEFAULTS}.{key}]", problems, toml=True)
+            kept[key] = table
+    return kept
 
 
 def _table(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -266,12 +290,29 @@ _Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
 _Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
 
 
-def _with_package(spec: _Packaged, packages: Optional[Sequence[str]]) -> _Packaged:
+def _with_package(spec: _Packaged, root: Path, packages: Optional[Sequence[str]]) -> _Packaged:
     """The spec with its default package, if the project has exactly one at the top."""
-    top = sorted({p.split(".")[0] for p in packages or ()})
-    if spec.install and spec.package is None and len(top) == 1:
-        return dataclasses.replace(spec, package=top[0])
+    default = _default_package(root, packages or ())
+    if spec.install and spec.package is None and default:
+        return dataclasses.replace(spec, package=default)
     return spec
+
+
+def _default_package(root: Path, packages: Sequence[str]) -> Optional[str]:
+    """The project's only package at the top; of a namespace (``acme.tool``), the only one in it."""
+    inner = ""
+    while True:
+        deeper = {p[len(inner) :].split(".")[0] for p in packages if p.startswith(inner)}
+        if len(deeper) != 1:
+            return None
+        package = inner + deeper.pop()
+        folder = package.replace(".", "/")
+        is_namespace = not any((root / top / folder / "__init__.py").is_file() for top in ("", "src"))
+        has_more = any(p.startswith(package + ".") for p in packages)
+        there = any((root / top / folder).is_dir() for top in ("", "src"))
+        if not (is_namespace and there and has_more):
+            return package
+        inner = package + "."
 
 
 def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
@@ -281,17 +322,27 @@ def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
 
 
 def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> _Compiled:
-    """The spec with its default package, and its sources without patterns: sorted, relative, with forward slashes."""
+    """The spec with its default package, and its sources without patterns."""
+    return dataclasses.replace(
+        _with_package(spec, root, packages),
+        sources=_matching(spec, "sources", root, problems),
+        cuda_sources=_matching(spec, "cuda_sources", root, problems),
+    )
+
+
+def _matching(spec: _Compiled, key: str, root: Path, problems: list[str]) -> tuple[str, ...]:
+    """Files that names and patterns stand for: sorted, relative, with forward slashes."""
+    where = f"{where_of(spec)}: {key.replace('_', '-')}"
     sources: list[str] = []
-    for name in spec.sources:
+    for name in getattr(spec, key):
         if not any(c in name for c in "*?["):
             sources.append(name)
             continue
         if Path(name).is_absolute():
-            problems.append(f"{where_of(spec)}: sources: a pattern must be relative to the project, not {name!r}")
+            problems.append(f"{where}: a pattern must be relative to the project, not {name!r}")
             continue
         found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
         if not found:
-            problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
+            problems.append(f"{where}: nothing matches {name!r}")
         sources += found
-    return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))
+    return tuple(dict.fromkeys(sources))

@@ -126,9 +126,10 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
 
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
-    for name in spec.sources:
-        if not (root / name).is_file():
-            problems.append(f"{where_of(spec)}: sources: there is no file {name!r}")
+    for key in ("sources", "cuda_sources"):
+        for name in getattr(spec, key):
+            if not (root / name).is_file():
+                problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no file {name!r}")
     for key in ("include_dirs", "link_dirs"):
         for name in getattr(spec, key):
             if not (root / name).is_dir():
@@ -139,7 +140,8 @@ def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems
     if spec.without_cuda not in WITHOUT_CUDA:
         allowed = ", ".join(WITHOUT_CUDA)
         problems.append(f"{where_of(spec)}: without-cuda must be one of {allowed}, not {spec.without_cuda!r}")
-    for key in ("definitions", "compile_options", "cxx_options", "cuda_options", "link_libraries"):
+    options = ("definitions", "compile_options", "cxx_options", "cuda_options", "link_options", "link_libraries")
+    for key in options:
         for value in getattr(spec, key):
             if not value or set(value) & {"\n", "\r", "\0"}:
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: {value!r} is empty or has a line break")
@@ -152,6 +154,8 @@ def _check_package(
     spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
 ) -> None:
     where = where_of(spec)
+    if spec.package == "" and isinstance(spec, OpLibrary) and spec.python_module:
+        return
     if spec.package is not None and not _PACKAGE_NAME.match(spec.package):
         problems.append(f"{where}: {spec.package!r} is no name of a Python package")
     elif spec.install and packages is not None:

@@ -79,4 +79,4 @@ def test_stock_names(tmp_path: Path, variables: dict[str, str], package: str) ->
         assert "::" in name or f"{name}=|" in lines
     assert [line[7:] for line in lines if line.startswith("target ")] == list(TARGETS)
     assert f"LOCATION={torch}/lib/libtorch.so" in lines
-    assert (tmp_path / "b/file.txt").read_text() == f"{torch}/lib/libtorch.so;{torch}/lib;libtorch.so"
+    assert (tmp_path / "b/file.txt").read_text() == f"{torch}/lib/libtorch.so;{torch}/lib"

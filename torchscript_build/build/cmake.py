@@ -179,15 +179,19 @@ def install(
     build_type: str,
     variables: Mapping[str, str],
     component: Optional[str] = None,
+    destdir: Optional[Path] = None,
 ) -> None:
     """Install a tree into a folder, which also gives binaries their final RUNPATH.
 
+    :param destdir: a folder that stands for the root of the file system, so that nothing is written elsewhere.
     :raises BuildError: with CMake's own words.
     """
     command = [str(toolchain.cmake.path), "--install", str(tree), "--prefix", str(prefix), "--config", build_type]
     command += ["--component", component] if component else []
     command += ["--strip"] if build_type in ("Release", "MinSizeRel") else []
     clean = {k: v for k, v in variables.items() if k != "DESTDIR"}
+    if destdir is not None:
+        clean["DESTDIR"] = str(destdir)
     done = system.run(command, variables=clean, echo=False)
     if done.returncode != 0:
         log.say_command(command)

@@ -283,7 +283,9 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
         library_dirs=[*sorted(own), *(cuda_library_dirs(plan.cuda) if plan.cuda else ())],
         link_dirs=[Path(d) for t in plan.targets for d in t.link_dirs],
         python_modules={
-            installed_file(plan.stage_dir, t) for t in targets if isinstance(t, PlannedOps) and t.python_module
+            installed_file(plan.stage_dir, t)
+            for t in targets
+            if isinstance(t, PlannedOps) and (t.python_module or "torch_python" in t.link_libraries)
         },
         runpath=[*relocated_folders(environment), *(Path(e) for t in targets for e in t.install_rpath)],
     )

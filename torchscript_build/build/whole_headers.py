@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torchscript_build import log, system
@@ -31,8 +32,12 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
 
     def decide(ops: PlannedOps) -> PlannedOps:
         spec = asked[ops.name]
-        uses = {s: read_header_use(Path(s), ops.include_dirs) for s in ops.sources if not s.endswith((".cu", ".c"))}
-        lean = spec.lean_headers and can_be_lean
+        macros = [re.split(r"\W", d, maxsplit=1)[0] for d in ops.definitions]
+        cxx = [s for s in ops.sources if not s.endswith((".cu", ".c"))]
+        uses = {s: read_header_use(Path(s), ops.include_dirs, macros) for s in cxx}
+        lean = spec.lean_headers and can_be_lean and not _hides_includes(ops, plan.flags)
+        # Its casters make a tensor of a Python object: without them, pybind compiles a module that cannot.
+        uses = {s: dataclasses.replace(u, python=u.python or ops.python_module) for s, u in uses.items()}
         uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
         if spec.precompiled_header == "auto":
             at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
@@ -41,6 +46,13 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
         return dataclasses.replace(ops, headers=plan_headers(uses, ops.sources, precompile=at_least))
 
     return dataclasses.replace(plan, ops=tuple(map(decide, plan.ops)))
+
+
+def _hides_includes(ops: PlannedOps, flags: Mapping[str, str]) -> bool:
+    """Do the options bring headers or macros that no source names?"""
+    if any(re.search(r"-(include|imacros)\b", value) for value in flags.values()):
+        return True
+    return any(re.match(r"(-include|-imacros|-D|-I|-isystem|/FI)", o) for o in (*ops.compile_options, *ops.cxx_options))
 
 
 def remember_whole_headers(lean: BuildPlan, built: BuildPlan) -> None:

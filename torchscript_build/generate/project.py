@@ -97,8 +97,10 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
 
 def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
     arguments = _target_arguments(ops, ops.sources) + _cuda_arguments(ops, plan)
+    if plan.python.include:
+        arguments.append(("PYTHON_INCLUDE", quoted([plan.python.include])))
     if ops.python_module:
-        arguments += [("PYTHON_MODULE", []), ("PYTHON_INCLUDE", quoted([plan.python.include or ""]))]
+        arguments.append(("PYTHON_MODULE", []))
     headers = ops.headers
     if headers.lean:
         arguments += [("LEAN", quoted(headers.lean)), ("LEAN_PYTHON", quoted(headers.python))]
@@ -144,6 +146,7 @@ def _target_arguments(target: PlannedTarget, sources: Sequence[str]) -> Argument
         ("CUDA_OPTIONS", _options(target, target.cuda_options)),
         ("LINK_LIBRARIES", [literal(v) for v in target.link_libraries]),
         ("LINK_DIRS", target.link_dirs),
+        ("LINK_OPTIONS", _options(target, target.link_options)),
     ]
     return [(keyword, quoted(values)) for keyword, values in pairs if values]
 
@@ -183,7 +186,7 @@ def _awkward_files(target: PlannedTarget) -> FileSet:
     if awkward:
         lines = [_define(d) for d in awkward]
         files[_definitions_header(target)] = "".join(lines).encode()
-    for options in (target.compile_options, target.cxx_options, target.cuda_options):
+    for options in (target.compile_options, target.cxx_options, target.cuda_options, target.link_options):
         if not all(map(_is_plain, options)):
             name, content = _options_file(target, options)
             files[name] = content

@@ -103,6 +103,8 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.build_lib: Optional[str] = None
         self.build_base: Optional[str] = None
         self.editable_mode = False
+        self.staged: list[str] = []
+        """Package-tree paths of what this run put into build_lib or the source tree."""
         self._spec: Optional[ProjectSpec] = None
         self._made_session: Optional[Session] = None
 
@@ -188,7 +190,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.packaging import outputs
 
         package = outputs.package_of(self.read_spec(), target)
-        return self._package_dir(package) / target[len(package) + 1 :]
+        return self._package_dir(package) / target[len(package) + 1 if package else 0 :]
 
     # What setuptools asks of a sub-command of build (setuptools.command.build.SubCommand).
 
@@ -198,21 +200,27 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
     def get_source_files(self) -> list[str]:
         """For sdists: the files of the project that the settings name."""
-        from torchscript_build.packaging import outputs
         from torchscript_build.packaging.distribution import project_root
+        from torchscript_build.packaging.source_files import outside_files, source_files
 
         with _translated():
-            return outputs.source_files(self.read_spec(), project_root(self.distribution))
+            found = source_files(self.read_spec(), project_root(self.distribution))
+            # setuptools would copy those outside into the project's folder; the command sdist tells of them.
+            return [f for f in found if f not in outside_files(found)]
+
+    def _all_targets(self) -> list[str]:
+        """Those known beforehand, and what a CMake project turned out to install."""
+        return list(dict.fromkeys([*self._targets(), *self.staged]))
 
     def get_outputs(self) -> list[str]:
         """The files in build_lib."""
-        return [str(self._in_build_lib(target)) for target in self._targets()]
+        return [str(self._in_build_lib(target)) for target in self._all_targets()]
 
     def get_output_mapping(self) -> dict[str, str]:
         """File in build_lib → the same among the sources, for editable installs."""
         if not self.editable_mode:
             return {}
-        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._targets()}
+        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._all_targets()}
 
 
 class build_ts_ops(_Build):
@@ -255,7 +263,7 @@ class build_ts_ops(_Build):
             if self.dry_run:
                 say_plan(session.plan)
                 return
-            build_ops(session)
+            self.staged = build_ops(session)
             if self.prefix:
                 return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
@@ -328,7 +336,7 @@ class build_ts_app(_Build):
                 ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
-                build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
             if self.bundle:
                 self._make_bundle()
 

@@ -13,6 +13,7 @@ from torchscript_build import log, system
 
 OPS = "ops"
 APPS = "apps"
+LAUNCHERS = "launchers"
 RECORD = "staged.json"
 SCRATCH = "scratch"
 

@@ -10,7 +10,7 @@ from typing import Optional
 from torchscript_build import log
 from torchscript_build.generate import launcher
 from torchscript_build.generate.loader import cuda_major
-from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, project_owner, stage
+from torchscript_build.packaging.staged import APPS, LAUNCHERS, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec
@@ -27,19 +27,21 @@ def ops_files(
     return [*files, *(StagedFile(target, text) for target, text in loaders.items())]
 
 
-def app_files(
-    spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path], accelerated: Collection[str] = ()
-) -> list[StagedFile]:
-    """The files of the apps: programs, models, launchers.
-
-    :param accelerated: the apps that need CUDA's part of libtorch.
-    """
+def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
+    """The files of the apps: programs and models."""
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
-    files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
-    launchers = launcher.render_launchers(
+    return files + [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+
+
+def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
+    """The modules that start the programs of apps and CMake projects.
+
+    :param accelerated: the programs that need CUDA's part of libtorch.
+    """
+    texts = launcher.render_launchers(
         spec, series=plan.libtorch.series, cuda=cuda_major(plan.libtorch), accelerated=accelerated
     )
-    return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
+    return [StagedFile(target, text) for target, text in texts.items()]
 
 
 def prefix_files(
@@ -105,6 +107,6 @@ def owners(spec: ProjectSpec, *, in_prefix: bool) -> frozenset[str]:
     ops, apps, projects = (
         (spec.ops, spec.apps, spec.cmake) if in_prefix else (spec.packaged_ops, spec.packaged_apps, spec.packaged_cmake)
     )
-    return frozenset(
-        [*([OPS] if ops else []), *([APPS] if apps else []), *(project_owner(project.name) for project in projects)]
-    )
+    started = not in_prefix and launcher.launcher_packages(spec)
+    parts = [OPS] * bool(ops) + [APPS] * bool(apps) + [LAUNCHERS] * bool(started)
+    return frozenset([*parts, *(project_owner(project.name) for project in projects)])

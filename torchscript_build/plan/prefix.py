@@ -79,7 +79,14 @@ def _project_in_prefix(project: PlannedProject, plan: BuildPlan, place: _Place) 
     """What an existing CMake project installs goes into the prefix as it is."""
     rpath = RPATH_ENTRY + ";".join(dict.fromkeys([*place.rpath("lib"), *place.rpath("bin")]))
     arguments = tuple(rpath if a.startswith(RPATH_ENTRY) else a for a in project.arguments)
-    return dataclasses.replace(project, arguments=arguments, package_dir="", install=True)
+    folders = (_below(d, place.prefix) or d.as_posix() for d in plan.libtorch.library_dirs[:1])
+    return dataclasses.replace(
+        project,
+        arguments=(f"-DCMAKE_INSTALL_PREFIX={place.prefix.as_posix()}", *arguments),
+        package_dir="",
+        install=True,
+        libtorch_dirs=tuple(folders),
+    )
 
 
 @dataclass(frozen=True)

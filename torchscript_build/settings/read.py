@@ -6,6 +6,7 @@ Every problem is collected and all are raised at once, whichever source it came 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shlex
 import sys
@@ -37,6 +38,9 @@ from torchscript_build.settings.specs import (
 
 ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
 """The arrays of tables in pyproject.toml, and what each entry is."""
+
+DEFAULTS = "defaults"
+"""The table with defaults for the entries of each array."""
 
 KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
 """setup()'s keywords, and the array that each stands for."""
@@ -123,9 +127,12 @@ def collect_settings(
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
+    defaults = _defaults(table.get(DEFAULTS, {}), problems)
 
     def read_entries(array: str, values: Any, where: str, *, toml: bool) -> None:
         for i, value in enumerate(values):
+            if toml and isinstance(value, Mapping):
+                value = {**defaults.get(array, {}), **value}
             spec = read_spec(ARRAYS[array], value, f"{where} {i + 1}", problems, toml=toml)
             if spec is not None:
                 entries[array].append(spec)
@@ -138,6 +145,8 @@ def collect_settings(
         elif key in ARRAYS:
             problems.append(f"{TABLE}.{key} must be an array of tables: write [[{TABLE}.{key}]]")
             doubts[key].add(ANY)
+        elif key == DEFAULTS:
+            continue
         elif key.replace("-", "_") not in _GENERAL and _is_array(value):
             meant = closest(key, ARRAYS)
             also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
@@ -165,7 +174,7 @@ def collect_settings(
         models=tuple(_with_python_path(m, root) for m in entries["model"]),
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
-        cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
+        cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
         bundle=BundleOptions(**bundle),
         libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
@@ -182,10 +191,28 @@ def read_options(pyproject: Mapping[str, Any], variables: Mapping[str, str]) -> 
     """
     problems: list[str] = []
     table = _table(pyproject)
-    options = _options({k: v for k, v in table.items() if k not in (*ARRAYS, "bundle")}, variables, {}, problems)
+    general = {k: v for k, v in table.items() if k not in (*ARRAYS, DEFAULTS, "bundle")}
+    options = _options(general, variables, {}, problems)
     if problems:
         raise SettingsError(problems)
     return options
+
+
+def _defaults(value: Any, problems: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    """``[tool.torchscript-build.defaults.ops]`` and its like: values for each entry that does not give its own."""
+    if not isinstance(value, Mapping):
+        problems.append(f"{TABLE}.{DEFAULTS} must be a table of tables, not {kind_of(value)}")
+        return {}
+    kept = {}
+    for key, table in value.items():
+        if key not in ARRAYS:
+            problems.append(f"[{TABLE}.{DEFAULTS}]: unknown key {key!r}{suggestion(str(key), list(ARRAYS))}")
+        elif not isinstance(table, Mapping) or "name" in table:
+            problems.append(f"[{TABLE}.{DEFAULTS}.{key}]: must be a table of settings without a name")
+        else:
+            read_fields(ARRAYS[key], table, f"[{TABLE}.{DEFAULTS}.{key}]", problems, toml=True)
+            kept[key] = table
+    return kept
 
 
 def _table(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -338,12 +365,29 @@ _Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
 _Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
 
 
-def _with_package(spec: _Packaged, packages: Optional[Sequence[str]]) -> _Packaged:
+def _with_package(spec: _Packaged, root: Path, packages: Optional[Sequence[str]]) -> _Packaged:
     """The spec with its default package, if the project has exactly one at the top."""
-    top = sorted({p.split(".")[0] for p in packages or ()})
-    if spec.install and spec.package is None and len(top) == 1:
-        return dataclasses.replace(spec, package=top[0])
+    default = _default_package(root, packages or ())
+    if spec.install and spec.package is None and default:
+        return dataclasses.replace(spec, package=default)
     return spec
+
+
+def _default_package(root: Path, packages: Sequence[str]) -> Optional[str]:
+    """The project's only package at the top; of a namespace (``acme.tool``), the only one in it."""
+    inner = ""
+    while True:
+        deeper = {p[len(inner) :].split(".")[0] for p in packages if p.startswith(inner)}
+        if len(deeper) != 1:
+            return None
+        package = inner + deeper.pop()
+        folder = package.replace(".", "/")
+        is_namespace = not any((root / top / folder / "__init__.py").is_file() for top in ("", "src"))
+        has_more = any(p.startswith(package + ".") for p in packages)
+        there = any((root / top / folder).is_dir() for top in ("", "src"))
+        if not (is_namespace and there and has_more):
+            return package
+        inner = package + "."
 
 
 def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
@@ -353,23 +397,33 @@ def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
 
 
 def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> _Compiled:
-    """The spec with its default package, and its sources without patterns: sorted, relative, with forward slashes."""
+    """The spec with its default package, and its sources without patterns."""
+    return dataclasses.replace(
+        _with_package(spec, root, packages),
+        sources=_matching(spec, "sources", root, problems),
+        cuda_sources=_matching(spec, "cuda_sources", root, problems),
+    )
+
+
+def _matching(spec: _Compiled, key: str, root: Path, problems: list[str]) -> tuple[str, ...]:
+    """Files that names and patterns stand for: sorted, relative, with forward slashes."""
+    where = f"{where_of(spec)}: {key.replace('_', '-')}"
     sources: list[str] = []
-    for name in spec.sources:
+    for name in getattr(spec, key):
         if not any(c in name for c in "*?["):
             sources.append(name)
             continue
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
+        if Path(name).is_absolute():
+            problems.append(f"{where}: a pattern must be relative to the project, not {name!r}")
             continue
         try:
-            found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+            found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
         except (ValueError, NotImplementedError, IndexError, OSError) as error:  # src/**.cpp, before Python 3.13
-            problems.append(f"{where_of(spec)}: sources: {name!r} is no pattern ({error}); write src/**/*.cpp")
+            problems.append(f"{where}: {name!r} is no pattern ({error}); write src/**/*.cpp")
             continue
         if not found:
-            problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
+            problems.append(f"{where}: nothing matches {name!r}")
         for file in found:
-            check_text(file, f"{where_of(spec)}: sources", problems)
+            check_text(file, where, problems)
         sources += found
-    return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))
+    return tuple(dict.fromkeys(sources))

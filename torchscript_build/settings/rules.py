@@ -88,7 +88,7 @@ def check_spec(
         _check_package(ops, packages, problems)
         _check_ops(ops, spec, problems, doubts)
     _check_cycles(spec.ops, problems)
-    _check_scripts(spec.packaged_apps, problems)
+    _check_scripts(spec, problems)
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
@@ -97,17 +97,31 @@ def check_spec(
         _check_package(project, packages, problems)
         if not is_file(root / project.source_dir / "CMakeLists.txt"):
             problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
+        for key in ("components", "include"):
+            if project.artifacts and getattr(project, key):
+                problems.append(f"{where_of(project)}: give artifacts or {key}: artifacts are not what it installs")
+        for program in _scripts_of(project).values():
+            if program.startswith(("/", "../")) or not program:
+                problems.append(f"{where_of(project)}: console-script: {program!r} is no path in its install tree")
+        if project.limited_api is not None and not re.fullmatch(r"3\.\d+", project.limited_api):
+            problems.append(f'{where_of(project)}: limited-api is a version like "3.9"')
 
 
-def _check_scripts(apps: Sequence[TorchScriptApp], problems: list[str]) -> None:
+def _scripts_of(project: CMakeProject) -> dict[str, str]:
+    asked = project.console_script or {}
+    return {asked.rpartition("/")[2]: asked} if isinstance(asked, str) else {n: str(p) for n, p in asked.items()}
+
+
+def _check_scripts(spec: ProjectSpec, problems: list[str]) -> None:
     """Console scripts: their names, and that no two are the same."""
+    apps = spec.packaged_apps
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
-    own = [a.name for a in apps]  # of a bad or double one among these, the app's name was told
-    for name in sorted(set(names) - set(own)):
+    names += [name for project in spec.packaged_cmake for name in _scripts_of(project)]
+    for name in sorted(set(names)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
-    for name in sorted(n for n in set(names) if names.count(n) > max(1, own.count(n))):
-        problems.append(f"two apps have the console script {name!r}")
+        if names.count(name) > 1:
+            problems.append(f"two programs have the console script {name!r}")
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
@@ -132,9 +146,10 @@ def _lacks_inputs_for_tracing(model: ScriptModel) -> bool:
 
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
-    for name in spec.sources:
-        if not is_file(root / name):
-            problems.append(f"{where_of(spec)}: sources: there is no file {name!r}")
+    for key in ("sources", "cuda_sources"):
+        for name in getattr(spec, key):
+            if not is_file(root / name):
+                problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no file {name!r}")
     for key in ("include_dirs", "link_dirs"):
         for name in getattr(spec, key):
             if not is_dir(root / name):
@@ -145,7 +160,8 @@ def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems
     if spec.without_cuda not in WITHOUT_CUDA:
         allowed = ", ".join(WITHOUT_CUDA)
         problems.append(f"{where_of(spec)}: without-cuda must be one of {allowed}, not {spec.without_cuda!r}")
-    for key in ("definitions", "compile_options", "cxx_options", "cuda_options", "link_libraries"):
+    options = ("definitions", "compile_options", "cxx_options", "cuda_options", "link_options", "link_libraries")
+    for key in options:
         for value in getattr(spec, key):
             if not value or set(value) & {"\n", "\r", "\0"}:
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: {value!r} is empty or has a line break")
@@ -165,6 +181,8 @@ def _check_package(
     spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
 ) -> None:
     where = where_of(spec)
+    if spec.package == "" and isinstance(spec, OpLibrary) and spec.python_module:
+        return
     if spec.package is not None and not _PACKAGE_NAME.match(spec.package):
         problems.append(f"{where}: {spec.package!r} is no name of a Python package")
     elif spec.install and packages is not None:

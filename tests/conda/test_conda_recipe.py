@@ -241,6 +241,12 @@ def test_variants_follow_the_setting_cuda(cuda: Any, cpu: bool, versions: list[s
     assert ("cuda" in render_recipe(found)["meta.yaml"].decode()) is bool(versions)
 
 
+def test_without_a_cpu_build_a_pinnings_one_is_skipped() -> None:
+    spec = ProjectSpec(options=BuildOptions(cuda=True), ops=(OPS,))
+    assert '  skip: true  # [cuda_compiler_version == "None"]\n' in render_recipe(facts(spec))["meta.yaml"].decode()
+    assert '    - cuda == "None"\n' in render_recipe(facts(spec), v1=True)["recipe.yaml"].decode()
+
+
 def test_cuda_that_conda_forge_does_not_build_for() -> None:
     with pytest.raises(SettingsError, match=r'cuda = "11": conda-forge builds for CUDA 12\.9, 13\.0'):
         facts(ProjectSpec(options=BuildOptions(cuda="11"), ops=(OPS,)))

@@ -402,31 +402,39 @@ def test_version_of_a_v1_recipe_drifts(project: Path, capsys: pytest.CaptureFixt
     assert 'recipe/recipe.yaml:6: the project wants `version: "1.6"`' in capsys.readouterr().out
 
 
+def render_v1(project: Path, folder: Path, *, cuda: bool = False, **values: list[str]) -> list[Any]:
+    """What rattler-build makes of a project's recipe and its configuration."""
+    pytest.importorskip("rattler_build", reason="py-rattler-build is not installed")
+    run_command(["conda-recipe", "--v1"])
+    request = {"do": "render", "recipe": str(project / "recipe/recipe.yaml"), "cuda": cuda, "values": values}
+    recipes: list[Any] = ask_rattler(request, folder, folder / "cache")["recipes"]
+    return recipes
+
+
+V1_BUILD = {
+    "cpu": ["gxx_linux-64", "sysroot_linux-64 2.17.*"],
+    "cuda129": ["gxx_linux-64 14.*", "sysroot_linux-64 2.17.*"],
+    "cuda130": ["gxx_linux-64 15.*", "sysroot_linux-64 2.28.*"],
+}
+
+
 @pytest.mark.parametrize("cuda", [False, True], ids=["cpu", "cuda"])
 def test_v1_recipes_of_the_matrix_have_names_of_their_own(project: Path, tmp_path: Path, cuda: bool) -> None:
-    pytest.importorskip("rattler_build", reason="py-rattler-build is not installed")
-    meta_yaml = pytest.importorskip("meta_yaml", reason="PyYAML is not installed")
-    run_command(["conda-recipe", "--v1"])
-    config = project / "recipe/conda_build_config.yaml"
-    values, groups = meta_yaml.combine_configs([meta_yaml.load_config(config, cuda=cuda), {"python": ["3.11", "3.12"]}])
-    request = {
-        "do": "render",
-        "recipe": str(project / "recipe/recipe.yaml"),
-        "values": values,
-        "zip_keys": [group for group in groups if len(group) > 1],
-    }
-    builds = ask_rattler(request, tmp_path, tmp_path / "cache")["builds"]
-    names = sorted(str(b["string"]) for b in builds)
+    recipes = render_v1(project, tmp_path, cuda=cuda, python=["3.11", "3.12"])
+    names = sorted(recipe["build"]["string"] for recipe in recipes)
     assert len(set(names)) == len(names)
     flavours = ["cpu", "cuda129", "cuda130"] if cuda else ["cpu"]
     assert [n.rpartition("_h")[0] for n in names] == [f"{f}_py{p}" for f in flavours for p in ("311", "312")]
+    for recipe in recipes:
+        flavour = recipe["build"]["string"].split("_")[0]
+        compiler = "gxx_linux-64 15.*" if cuda and flavour == "cpu" else V1_BUILD[flavour][0]
+        assert recipe["requirements"]["build"][:2] == [compiler, V1_BUILD[flavour][1]]
+        of_cuda = [] if flavour == "cpu" else [f"cuda-version =={flavour[4:6]}.{flavour[6:]}"]
+        of_torch = f"pytorch * {'cuda' if of_cuda else 'cpu'}*"
+        assert recipe["requirements"]["host"][4:] == ["pytorch", of_torch, *of_cuda]
 
 
 def test_v1_recipe_without_a_python_among_the_variants(project: Path, tmp_path: Path) -> None:
-    pytest.importorskip("rattler_build", reason="py-rattler-build is not installed")
-    run_command(["conda-recipe", "--v1"])
-    values = {"c_stdlib": ["sysroot"], "c_stdlib_version": ["2.17"]}
-    request = {"do": "render", "recipe": str(project / "recipe/recipe.yaml"), "values": values, "zip_keys": []}
-    [build] = ask_rattler(request, tmp_path, tmp_path / "cache")["builds"]
-    assert build["string"].startswith("cpu_h")
-    assert not build.get("skip")
+    [recipe] = render_v1(project, tmp_path)
+    assert recipe["build"]["string"].startswith("cpu_h")
+    assert not recipe["build"].get("skip")

@@ -1,4 +1,4 @@
-"""``torchscript-build conda-recipe``: its files and notes, and what it says of a recipe that has drifted from the project."""
+"""``torchscript-build conda-recipe``: its files and notes, and a recipe that has drifted from the project."""
 
 from __future__ import annotations
 

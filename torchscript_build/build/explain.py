@@ -12,7 +12,10 @@ from torchscript_build.errors import BuildError, ConfigureError, TorchScriptBuil
 
 def explain_log(text: str) -> list[Named]:
     """What is known of the failures in a log of any build or program."""
-    return name_failures(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text), (*PAINS, *HINTS))
+    found: dict[int, Named] = {}
+    for named in name_failures(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text), (*PAINS, *HINTS)):
+        found.setdefault(named.line, named)  # the more special one stands first
+    return list(found.values())
 
 
 def explain(error: TorchScriptBuildError, backend: str = "") -> None:

@@ -153,7 +153,7 @@ PAINS: tuple[Failure, ...] = (
     ),
     Failure(
         "15 made for another torch",
-        r"undefined symbol: (?:_ZN?K?\w*(?:2at|3c10|5torch|6caffe2)\w+|aoti_torch_\w+|torch_\w+)",
+        r"undefined symbol: (?!_ZN3c105ErrorC)(?:_ZN?K?\w*(?:2at|3c10|5torch|6caffe2)\w+|aoti_torch_\w+|torch_\w+)",
         "the library was built for another release of torch than the one that loads it: C++ symbols change with each",
         "install the torch that it was built for, or build it anew; torchscript-build's wheels pin torch==X.Y.*",
         "sglang#36462, torch-harmonics#226, ROCm/mori#549, #187727",

@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build import log
-from torchscript_build.cli import audit, cache, check_wheel, cmake_dir, completion, conda, fetch, flags, matrix, new
+from torchscript_build.cli import (
+    audit,
+    cache,
+    check_wheel,
+    cmake_dir,
+    completion,
+    conda,
+    doctor,
+    fetch,
+    flags,
+    matrix,
+    new,
+)
 from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
 from torchscript_build.cli.parsing import Parser
 from torchscript_build.libtorch import LibTorch
@@ -49,7 +61,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda, completion):
+    for command in (doctor, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda, completion):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build import log
-from torchscript_build.cli import audit, cache, check_wheel, cmake_dir, conda, fetch, flags, matrix, new
+from torchscript_build.cli import audit, cache, check_wheel, cmake_dir, conda, fetch, flags, matrix, new, twins
 from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
@@ -22,6 +22,11 @@ def run_command(arguments: Sequence[str]) -> int:
 
     :raises TorchScriptBuildError: the command failed.
     """
+    if arguments and arguments[0] in twins.COMMANDS:
+        from torchscript_build.packaging.standalone import run_commands
+
+        run_commands(twins.setup_words(arguments))
+        return 0
     options = make_parser().parse_args(arguments)
     result = options.command(options)
     return int(result or 0)
@@ -45,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda):
+    for command in (twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

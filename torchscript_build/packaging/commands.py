@@ -149,6 +149,18 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
         )
 
+    def _link_for_editors(self) -> None:
+        """With ``ide = true``, and where results go into the source tree: the link that editors look for."""
+        if not (self.read_spec().options.ide and (self.inplace or self.editable_mode)):
+            return
+        from torchscript_build import log
+        from torchscript_build.build.compile_commands import link_commands
+
+        session = self._session()
+        trouble = link_commands(session.root, session.build_base)
+        if trouble:
+            log.warn(trouble)
+
     def _in_build_lib(self, target: str) -> Path:
         return Path(self.build_lib or "", target)
 
@@ -230,6 +242,7 @@ class build_ts_ops(_Build):
                 say_plan(session.plan)
                 return
             build_ops(session)
+            self._link_for_editors()
             if self.prefix:
                 return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
@@ -285,6 +298,7 @@ class build_ts_app(_Build):
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self._link_for_editors()
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

@@ -127,6 +127,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.packaging.session import Session
         from torchscript_build.packaging.staging import Destination
         from torchscript_build.system import Environment
+        from torchscript_build.toolchain.sanitizers import with_sanitizers
 
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
@@ -139,7 +140,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             destination = Destination(prefix=Path(self.prefix).absolute())
         return Session(
             self.read_spec(),
-            Environment.current(),
+            with_sanitizers(Environment.current(), self.read_spec().options.sanitize),
             project=self.distribution.get_name(),
             version=self.distribution.get_version(),
             root=project_root(self.distribution),

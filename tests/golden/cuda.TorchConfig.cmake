@@ -9,10 +9,14 @@ set(_ts_torch_include_dirs "/venv/lib/python3.11/site-packages/torch/include" "/
 set(_ts_torch_header_root "/venv/lib/python3.11/site-packages/torch")
 set(_ts_torch_compile_options "")
 set(_ts_torch_library_dir "/venv/lib/python3.11/site-packages/torch/lib")
+# libtorch itself, the target torch.
+set(_ts_torch_main_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch.so")
 # Linked as they are.
-set(_ts_torch_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10.so")
-# Linked even though nothing refers to them: they register kernels when they are loaded. One linker argument.
-set(_ts_torch_kept_libraries "-Wl,--push-state,--no-as-needed /venv/lib/python3.11/site-packages/torch/lib/libtorch.so /venv/lib/python3.11/site-packages/torch/lib/libtorch_cuda.so -Wl,--pop-state")
+set(_ts_torch_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cpu.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10.so")
+# Linked even though nothing refers to it: it brings the kernels of the installed torch. One linker argument.
+set(_ts_torch_kept_libraries "-Wl,--push-state,--no-as-needed /venv/lib/python3.11/site-packages/torch/lib/libtorch.so -Wl,--pop-state")
+# Linked where something refers to them: a CPU build of the same torch lacks them. One linker argument.
+set(_ts_torch_optional_libraries "-Wl,--push-state,--as-needed /venv/lib/python3.11/site-packages/torch/lib/libtorch_cuda.so /venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so -Wl,--pop-state")
 set(_ts_torch_cuda_libraries "/venv/lib/python3.11/site-packages/torch/lib/libtorch_cuda.so" "/venv/lib/python3.11/site-packages/torch/lib/libc10_cuda.so")
 set(_ts_torch_python_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.so")
 set(_ts_torch_cuda_version "13.0")

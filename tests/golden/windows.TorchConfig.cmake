@@ -9,10 +9,14 @@ set(_ts_torch_include_dirs "C:/venv/Lib/site-packages/torch/include")
 set(_ts_torch_header_root "C:/venv/Lib/site-packages/torch")
 set(_ts_torch_compile_options "")
 set(_ts_torch_library_dir "C:/venv/Lib/site-packages/torch/lib")
+# libtorch itself, the target torch.
+set(_ts_torch_main_library "C:/venv/Lib/site-packages/torch/lib/torch.lib")
 # Linked as they are.
-set(_ts_torch_libraries "C:/venv/Lib/site-packages/torch/lib/torch.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cpu.lib" "C:/venv/Lib/site-packages/torch/lib/c10_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/c10.lib")
-# Linked even though nothing refers to them: they register kernels when they are loaded. One linker argument.
+set(_ts_torch_libraries "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/torch_cpu.lib" "C:/venv/Lib/site-packages/torch/lib/c10_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/c10.lib")
+# Linked even though nothing refers to it: it brings the kernels of the installed torch. One linker argument.
 set(_ts_torch_kept_libraries "")
+# Linked where something refers to them: a CPU build of the same torch lacks them. One linker argument.
+set(_ts_torch_optional_libraries "")
 set(_ts_torch_cuda_libraries "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib" "C:/venv/Lib/site-packages/torch/lib/c10_cuda.lib")
 set(_ts_torch_python_library "C:/venv/Lib/site-packages/torch/lib/torch_python.lib")
 set(_ts_torch_cuda_version "13.0")

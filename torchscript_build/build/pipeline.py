@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -32,6 +33,8 @@ class BuildResult:
 
     artifacts: tuple[Artifact, ...]
     stage_dir: Path
+    accelerated: frozenset[str] = frozenset()
+    """The installed targets that a build of torch without their accelerator cannot load."""
 
     def built(self, target: str) -> Path:
         """The file of a target in the build tree; it finds libtorch where it is on this machine."""
@@ -55,7 +58,7 @@ def component_of(target: PlannedTarget) -> str:
 @contextmanager
 def build_lock(plan: BuildPlan) -> Iterator[None]:
     """Only one build at a time in a build folder."""
-    with system.locked(Path(plan.build_dir, ".lock")):
+    with system.locked(Path(plan.build_dir, ".lock"), f"the build folder {plan.build_dir}"):
         yield
 
 
@@ -85,6 +88,7 @@ def build_targets(
             keep_runner(plan, _compiled_runner(state))
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
+    accelerated = dict(state.get("accelerated", {}))
     for component in sorted({component_of(t) for t in targets if t.install}):
         members = [t for t in plan.targets if t.install and component_of(t) == component]
         stamps = {t.name: system.stamp(result.built(t.name)) for t in members}
@@ -93,9 +97,10 @@ def build_targets(
             _install(plan, environment, folder, component)
             with log.step(f"verify {component}", quiet=True):
                 _verify(plan, members, environment)
+                accelerated[component] = _accelerated(plan, members)
             installed[component] = stamps
-            system.write_json(state_file, {**state, "installed": installed})
-    return result
+            system.write_json(state_file, {**state, "installed": installed, "accelerated": accelerated})
+    return dataclasses.replace(result, accelerated=frozenset(n for names in accelerated.values() for n in names))
 
 
 def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
@@ -228,6 +233,13 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
     )
     for note in notes:
         log.warn(note)
+
+
+def _accelerated(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> list[str]:
+    """The names of those that need a library which only builds of torch for an accelerator have."""
+    from torchscript_build.build.verify import needs_accelerator
+
+    return [t.name for t in targets if needs_accelerator(installed_file(plan.stage_dir, t))]
 
 
 def relocated_folders(environment: Environment) -> list[Path]:

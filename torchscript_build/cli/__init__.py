@@ -9,8 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build import log
-from torchscript_build.cli import audit, cache, check_wheel, cmake_dir, conda, fetch, flags, matrix, new, twins
+from torchscript_build.cli import (
+    audit,
+    cache,
+    check_wheel,
+    cmake_dir,
+    completion,
+    conda,
+    fetch,
+    flags,
+    matrix,
+    new,
+    twins,
+)
 from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
+from torchscript_build.cli.parsing import Parser
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
 from torchscript_build.libtorch.search import SearchResult
@@ -27,17 +40,20 @@ def run_command(arguments: Sequence[str]) -> int:
 
         run_commands(twins.setup_words(arguments))
         return 0
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     result = options.command(options)
     return int(result or 0)
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = Parser(prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it.")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     find = commands.add_parser("find", help="find a libtorch and print what is known about it")
     add_libtorch_options(find)
@@ -50,7 +66,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda):
+    for command in (twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda, completion):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")
@@ -83,6 +99,8 @@ def _find(options: argparse.Namespace) -> int:
         _print_facts(libtorch, result, trace=options.trace)
         for trouble in troubles:
             log.warn(trouble)
+        if options.diagnose and not troubles:
+            print("\nno problems found")
     return 1 if troubles else 0
 
 
@@ -99,9 +117,20 @@ def _print_facts(libtorch: LibTorch, result: SearchResult, *, trace: bool) -> No
         if isinstance(value, list):
             value = ("\n" + " " * (width + 2)).join(map(str, value))
         witness = libtorch.witnesses.get(name)
-        print(
-            f"{name:<{width}}  {'unknown' if value in (None, '') else value}" + (f"   ({witness})" if witness else "")
-        )
+        word = absent(name, libtorch) if value in (None, "") else value
+        print(f"{name:<{width}}  {word}" + (f"   ({witness})" if witness else ""))
+
+
+OF_CUDA = ("cuda_version", "cudnn_version", "cuda_architectures")
+OFTEN_NONE = ("local_version", "python_library", "definitions")
+"""Facts that are read from files: nothing found is nothing there."""
+
+
+def absent(name: str, libtorch: LibTorch) -> str:
+    """Why a fact has no value: there is nothing to know, or nothing could be learned."""
+    if name in OFTEN_NONE or (name in OF_CUDA and libtorch.backend != "cuda"):
+        return "none"
+    return "none" if name == "cxx11_abi" and libtorch.platform != "linux" else "unknown"
 
 
 def describe(libtorch: LibTorch, result: SearchResult) -> dict[str, Any]:

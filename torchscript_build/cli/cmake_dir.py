@@ -45,7 +45,9 @@ def write_cmake_dir(libtorch: LibTorch, output: Optional[str] = None) -> Path:
         digest = hashlib.sha256()
         for name, content in sorted(files.items()):
             digest.update(name.encode() + b"\0" + content + b"\0")
-        folder = Environment.current().cache_dir() / "cmake" / f"{libtorch.variant}-{digest.hexdigest()[:12]}"
+        store = system.find_cache(Environment.current(), "cmake")
+        folder = store / f"{libtorch.variant}-{digest.hexdigest()[:12]}"
+        system.make_private(folder, store.parent)
     else:
         folder = Path(output)
     for name, content in files.items():

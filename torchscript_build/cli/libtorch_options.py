@@ -27,7 +27,8 @@ def search(options: argparse.Namespace) -> SearchResult:
     cuda: Optional[Union[str, bool]] = options.cuda
     abi = None if options.cxx11_abi is None else options.cxx11_abi == "1"
     requirement = Requirement.of(version=options.version, cxx11_abi=abi, cuda=cuda)
-    return search_libtorch(options.libtorch, requirement=requirement, environment=Environment.current())
+    environment = Environment.current()
+    return search_libtorch(options.libtorch, requirement=requirement, environment=environment, named_by="--libtorch")
 
 
 def found(result: SearchResult) -> LibTorch:

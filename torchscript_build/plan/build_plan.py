@@ -169,7 +169,7 @@ class BuildPlan:
     cuda: Optional[CudaFacts]
     """``None`` where nothing needs a toolkit."""
     runner_library: Optional[str]
-    """Where the compiled runner is, or will be, kept; ``None``: it is compiled in the build tree."""
+    """Where the build folder has, or will have, its copy of the cache's compiled runner; ``None``: no cache is used."""
     models: tuple[PlannedModel, ...]
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
@@ -180,6 +180,8 @@ class BuildPlan:
     """Their libraries that a Python must preload to load what is built; ``None``: where they are is not known."""
     known_compiler: Optional[str] = None
     """Where what CMake found out about the compiler is, or will be, kept; ``None``: nowhere."""
+    runner_entry: Optional[str] = None
+    """The compiled runner's folder in the cache."""
 
     @property
     def targets(self) -> tuple[PlannedTarget, ...]:
@@ -230,7 +232,7 @@ class BuildPlan:
     def fingerprint(self, extra: bytes = b"") -> str:
         """A digest of everything that configure depends on; models are made apart from CMake and do not count."""
         data = self.to_json()
-        del data["models"], data["cmake"], data["known_compiler"]
+        del data["models"], data["cmake"], data["known_compiler"], data["runner_entry"]
         return _digest(data, extra)
 
     def identity(self) -> str:

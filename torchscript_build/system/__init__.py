@@ -1,0 +1,45 @@
+"""The only door to the machine: environment, processes, atomic changes of files, locks, and which cache to trust."""
+
+from __future__ import annotations
+
+from torchscript_build.system.children import Completed, Probes, StrPath, end, probe, run
+from torchscript_build.system.environment import Environment, PythonTarget
+from torchscript_build.system.files import (
+    copy_if_changed,
+    materialize,
+    read_json,
+    remove_tree,
+    stamp,
+    write_atomically,
+    write_if_changed,
+    write_json,
+)
+from torchscript_build.system.locks import locked, locked_if_possible
+from torchscript_build.system.signals import ending_by_signals
+from torchscript_build.system.trust import find_cache, locate_cache, make_private, why_foreign
+
+__all__ = [
+    "Completed",
+    "Environment",
+    "Probes",
+    "PythonTarget",
+    "StrPath",
+    "copy_if_changed",
+    "end",
+    "ending_by_signals",
+    "find_cache",
+    "locate_cache",
+    "locked",
+    "locked_if_possible",
+    "make_private",
+    "materialize",
+    "probe",
+    "read_json",
+    "remove_tree",
+    "run",
+    "stamp",
+    "why_foreign",
+    "write_atomically",
+    "write_if_changed",
+    "write_json",
+]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, clean_variables, run_python, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, clean_variables, run_child, run_python, write, write_project
 
 from torchscript_build.build.compile_commands import for_clang, keep_commands, link_commands, merge_commands
 
@@ -133,7 +132,7 @@ def test_clangd_understands_an_operator_source(tmp_path: Path) -> None:
     done = run_python("setup.py", "build_ts_ops", cwd=project, variables=clean_variables(MAX_JOBS="1"))
     assert done.returncode == 0, done.stderr + done.stdout
     check = ["clangd", "--check=shrink.cpp", "--check-lines=3"]
-    checked = subprocess.run(check, cwd=project, capture_output=True, encoding="utf-8", timeout=600, check=False)
+    checked = run_child(check, cwd=project, capture_output=True, encoding="utf-8")
     assert f"Compilation database path: {project}/build\n" in checked.stderr.replace("'", "") or (
         f"Loaded compilation database from {project}/build/compile_commands.json" in checked.stderr
     )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
-from support import run_python
+from support import run_child, run_python
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.read import read_libtorch
@@ -49,7 +48,7 @@ class Maker:
         command += ["-Wl,--enable-new-dtags", "-Wl,--allow-shlib-undefined"]
         command += [f"-Wl,-rpath,{rpath}"] if rpath else []
         command += [f"-Wl,-rpath-link,{self.torch / 'lib'}"] if program else ["-shared", "-fPIC"]
-        subprocess.run([*command, *options], cwd=self.folder, check=True)
+        run_child([*command, *options], cwd=self.folder, check=True)
         return (self.folder / "a.out").read_bytes()
 
     def wheel(
@@ -143,7 +142,7 @@ def test_the_other_abi(maker: Maker) -> None:
 
 
 def test_a_library_that_nobody_has(maker: Maker) -> None:
-    subprocess.run(
+    run_child(
         ["c++", "-shared", "-o", "libodd.so", "-Wl,-soname,libodd.so.7", "-x", "c++", "/dev/null"], cwd=maker.folder
     )
     wheel = maker.wheel(maker.binary(PLAIN, "-L.", "-lodd"))

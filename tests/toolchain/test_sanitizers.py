@@ -98,7 +98,7 @@ def test_an_operator_library_with_address_sanitizer_is_loaded_for_the_check(tmp_
     settings += '[[tool.torchscript-build.ops]]\nname = "same"\nsources = ["same.cpp"]\n'
     project = write_project(tmp_path / "p", settings, files={"same.cpp": SHRINK})
     variables = clean_variables(MAX_JOBS="1")
-    done = run_python("setup.py", "build_ts_ops", "--inplace", cwd=project, variables=variables, timeout=600)
+    done = run_python("setup.py", "build_ts_ops", "--inplace", cwd=project, variables=variables)
     assert done.returncode == 0, done.stdout + done.stderr
     line = next(x for x in done.stdout.splitlines() if x.startswith("-- to load what was built with sanitize: "))
     loader = (project / "demo/_torchscript_ops.py").read_text()

@@ -16,6 +16,7 @@ from torchscript_build.cli import (
     cmake_dir,
     completion,
     conda,
+    eject,
     fetch,
     flags,
     matrix,
@@ -66,7 +67,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda, completion):
+    for command in (twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, eject, audit, conda, completion):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

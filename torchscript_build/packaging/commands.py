@@ -125,6 +125,10 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
         raise nothing_declared(self.distribution, spec, project_root(self.distribution))
 
+    def session(self) -> Session:
+        """The project on this machine, by the command's options."""
+        return self._session()
+
     def _session(self) -> Session:
         if self._made_session is None:
             self._made_session = self._make_session()

@@ -157,7 +157,7 @@ def test_cmake_dir_is_a_folder_in_the_cache(capsys: pytest.CaptureFixture[str], 
     assert folder.parent == tmp_path / "cache/cmake"
     assert folder.name.startswith("torch213-cxx11-cpu-x86_64-linux-")
     parts = [f"TorchScriptBuild{part}.cmake" for part in ("Found", "Install", "Torch")]
-    names = ["TorchConfig.cmake", "TorchConfigVersion.cmake", *parts]
+    names = ["Caffe2Config.cmake", "TorchConfig.cmake", "TorchConfigVersion.cmake", *parts]
     assert sorted(p.name for p in folder.iterdir()) == names
 
 

@@ -224,12 +224,15 @@ def _jobs(asked: Optional[int], environment: Environment) -> Check:
 
 
 def _cache(environment: Environment) -> Check:
-    folder = environment.cache_dir()
+    cures = ("set TORCHSCRIPT_BUILD_CACHE_DIR to a folder of your own", "cache = false in the settings")
+    try:
+        folder = system.find_cache(environment, "runner").parent
+    except TorchScriptBuildError as error:
+        return Check("cache folder", False, error.problem, cures)
     existing: Sequence[Path] = [p for p in (folder, *folder.parents) if p.exists()]
     try:
         with tempfile.TemporaryFile(dir=existing[0]):
             pass
     except OSError as error:
-        cures = ("set TORCHSCRIPT_BUILD_CACHE_DIR to a folder that can be written", "cache = false in the settings")
         return Check("cache folder", False, f"{folder} cannot be written: {error.strerror}", cures)
     return Check("cache folder", True, f"{folder}{'' if folder.exists() else ', made when it is needed'}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
+from torchscript_build.build.compile_commands import keep_commands
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
@@ -67,6 +68,7 @@ def configure(
     if (tree / "CMakeCache.txt").is_file():
         command.append("-UCMAKE_*_COMPILER_LAUNCHER")  # that of an earlier configure
     defaults = {} if toolchain.generator.multi_config else {"CMAKE_BUILD_TYPE": build_type}
+    defaults["CMAKE_EXPORT_COMPILE_COMMANDS"] = "ON"
     if toolchain.generator.ninja:
         defaults["CMAKE_MAKE_PROGRAM"] = toolchain.generator.ninja.as_posix()
     if toolchain.cxx.command and not variables.get("CXX"):
@@ -136,6 +138,7 @@ def build(
         command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
         command += ["--target", *targets] if targets else []
     launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
+    keep_commands(tree)
     log.say_command(command)
     with _edges_kept(tree):
         done = system.run(command, variables={**launcher_settings, **variables})

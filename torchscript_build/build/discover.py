@@ -23,6 +23,7 @@ from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sourc
 from torchscript_build.toolchain.cxx import find_cxx
 from torchscript_build.toolchain.launchers import find_launcher
 from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
+from torchscript_build.toolchain.sanitizers import locate_runtimes
 
 FLAG_VARIABLES = ("CFLAGS", "CPPFLAGS", "CUDAFLAGS", "CXXFLAGS", "LDFLAGS")
 """What CMake reads at a tree's first configure, and never again."""
@@ -107,6 +108,9 @@ def discover_plan(
             ext_suffix=python.ext_suffix,
         ),
     )
+    if spec.options.sanitize:
+        runtimes = locate_runtimes(spec.options.sanitize, toolchain.cxx, environment)
+        plan = dataclasses.replace(plan, runtimes=runtimes)
     plan = with_headers(plan, spec.ops, processors=environment.cpu_count)
     if not is_cache_on(spec.options.cache, environment):
         return plan

@@ -17,10 +17,12 @@ from torchscript_build.cli import (
     completion,
     conda,
     doctor,
+    eject,
     fetch,
     flags,
     matrix,
     new,
+    twins,
 )
 from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
 from torchscript_build.cli.parsing import Parser
@@ -35,6 +37,11 @@ def run_command(arguments: Sequence[str]) -> int:
 
     :raises TorchScriptBuildError: the command failed.
     """
+    if arguments and arguments[0] in twins.COMMANDS:
+        from torchscript_build.packaging.standalone import run_commands
+
+        run_commands(twins.setup_words(arguments))
+        return 0
     parser = make_parser()
     options = parser.parse_args(arguments)
     if options.command is None:
@@ -42,6 +49,12 @@ def run_command(arguments: Sequence[str]) -> int:
         return 0
     result = options.command(options)
     return int(result or 0)
+
+
+COMMANDS = (
+    *(doctor, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, eject, audit, conda, completion),
+)
+"""In the order of the help text, after ``find``."""
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (doctor, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, audit, conda, completion):
+    for command in COMMANDS:
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

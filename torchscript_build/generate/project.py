@@ -27,7 +27,6 @@ def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
     files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
-    calls = []
     with_runner = any(app.template == "runner" for app in plan.apps)
     if with_runner:
         files.update(runner_sources())
@@ -39,25 +38,31 @@ def render_project(plan: BuildPlan) -> FileSet:
         files.update(
             {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
         )
-    for ops in plan.ops:
-        calls.append({"function": "ts_add_ops", "arguments": _ops_arguments(ops, plan)})
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
-        calls.append({"function": "ts_add_app", "arguments": _app_arguments(app, plan)})
-    packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
-        project=cmake_quote(_target_name(plan.project)),
+        **project_values(plan),
         source_dir=cmake_quote(Path(plan.source_dir).as_posix()),
-        languages=languages(plan),
-        with_runner=with_runner,
         runner_library=cmake_quote(Path(plan.runner_library).as_posix() if plan.runner_library else ""),
-        find_packages=[_find_package(p, plan) for p in packages],
-        calls=calls,
     )
     files["CMakePresets.json"] = _json(_presets(plan))
     return files
+
+
+def project_values(plan: BuildPlan) -> dict[str, Any]:
+    """What every CMakeLists.txt for a plan says, wherever the project lies."""
+    packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
+    ops = [{"function": "ts_add_ops", "arguments": _ops_arguments(o, plan)} for o in plan.ops]
+    apps = [{"function": "ts_add_app", "arguments": _app_arguments(a, plan)} for a in plan.apps]
+    return {
+        "project": cmake_quote(_target_name(plan.project)),
+        "languages": languages(plan),
+        "with_runner": any(app.template == "runner" for app in plan.apps),
+        "find_packages": [_find_package(p, plan) for p in packages],
+        "calls": [*ops, *apps],
+    }
 
 
 @functools.cache

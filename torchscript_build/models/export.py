@@ -16,6 +16,7 @@ from torchscript_build.models.archive import read_archive
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.python_torch import torch_site_dirs
+from torchscript_build.toolchain.sanitizers import preload_variables
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -69,7 +70,9 @@ def _prepare(model: PlannedModel, plan: BuildPlan, environment: Environment, cal
         read_archive(Path(model.file))
     sources: Mapping[str, str] = {}
     if model.factory is not None or calls:
-        sources = _run_child(model, request, folder, environment, plan.libtorch)["sources"]
+        preload = preload_variables(plan.runtimes or (), environment.variables) if plan.ops else {}
+        child_environment = environment.with_variables(**preload)
+        sources = _run_child(model, request, folder, child_environment, plan.libtorch)["sources"]
         if model.factory is not None:
             read_archive(Path(model.file))
     made = [model.file, *(str(file) for r in calls.values() for file in (r.arguments, r.expected))]

@@ -136,6 +136,10 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
         raise nothing_declared(self.distribution, spec, project_root(self.distribution))
 
+    def session(self) -> Session:
+        """The project on this machine, by the command's options."""
+        return self._session()
+
     def _session(self) -> Session:
         if self._made_session is None:
             self._made_session = self._make_session()
@@ -154,6 +158,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.packaging.staged import make_place
         from torchscript_build.packaging.staging import Destination
         from torchscript_build.system import Environment
+        from torchscript_build.toolchain.sanitizers import with_sanitizers
 
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
@@ -168,7 +173,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base))
         return Session(
             self.read_spec(),
-            Environment.current(),
+            with_sanitizers(Environment.current(), self.read_spec().options.sanitize),
             project=self.distribution.get_name(),
             version=self.distribution.get_version(),
             root=root,
@@ -187,6 +192,18 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             destination = self._session().destination
             for place in destination.places:
                 take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
+
+    def _link_for_editors(self) -> None:
+        """With ``ide = true``, and where results go into the source tree: the link that editors look for."""
+        if not (self.read_spec().options.ide and (self.inplace or self.editable_mode)):
+            return
+        from torchscript_build import log
+        from torchscript_build.build.compile_commands import link_commands
+
+        session = self._session()
+        trouble = link_commands(session.root, session.build_base)
+        if trouble:
+            log.warn(trouble)
 
     def _in_build_lib(self, target: str) -> Path:
         return Path(self.build_lib or "", target)
@@ -277,6 +294,7 @@ class build_ts_ops(_Build):
                 say_plan(session.plan)
                 return
             self.staged = build_ops(session)
+            self._link_for_editors()
             if self.prefix:
                 return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
@@ -350,6 +368,7 @@ class build_ts_app(_Build):
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self._link_for_editors()
             if self.bundle:
                 self._make_bundle()
 

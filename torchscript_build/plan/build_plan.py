@@ -180,6 +180,10 @@ class BuildPlan:
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
     cmake: tuple[PlannedProject, ...]
+    sanitize: tuple[str, ...] = ()
+    """The compiler's sanitizers; their options are among the flags."""
+    runtimes: Optional[tuple[str, ...]] = ()
+    """Their libraries that a Python must preload to load what is built; ``None``: where they are is not known."""
     known_compiler: Optional[str] = None
     """Where what CMake found out about the compiler is, or will be, kept; ``None``: nowhere."""
     runner_entry: Optional[str] = None

@@ -57,7 +57,7 @@ def plan_build(
     :raises SettingsError: a path cannot be said in CMake.
     """
     options = spec.options
-    build_dir = build_base / "torchscript" / f"{libtorch.variant}-{options.build_type.lower()}"
+    build_dir = build_base / "torchscript" / "-".join([libtorch.variant, options.build_type.lower(), *options.sanitize])
     models = tuple(_plan_model(m, root, build_dir) for m in spec.models)
     rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
     ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
@@ -76,6 +76,7 @@ def plan_build(
         python=python,
         cuda=cuda,
         runner_library=None,
+        sanitize=options.sanitize,
         models=models,
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
         apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),

@@ -203,6 +203,12 @@ class BuildOptions:
     """The libtorches that `torchscript-build matrix` builds against: folders, or `fetched:2.6.0+cu124`."""
     pin: str = "series"
     """What the wheel requires of torch: `series` (`torch ==2.13.*`), `exact` (`torch ==2.13.0`) or `none`."""
+    sanitize: tuple[str, ...] = ()
+    """Compile and link with the compiler's sanitizers: `address`, `leak`, `thread`, `undefined`. For debugging: Python
+    loads such a library only with their runtime preloaded, as the build does and tells."""
+    ide: bool = False
+    """Link `compile_commands.json` into the project's folder with `--inplace` and in editable installs. Every build
+    keeps that file in the build folder, where clangd finds it by itself if that is `build`."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Optional, Union
 
 from torchscript_build.generate.launcher import MODULE as LAUNCHER
 from torchscript_build.generate.loader import MODULE as LOADER
-from torchscript_build.plan.decide import app_path, ops_path
+from torchscript_build.plan.decide import app_path, external_name, ops_path
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 
@@ -28,7 +29,13 @@ def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
     models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
     launchers = {f"{_folder(a.package)}/{LAUNCHER}.py" for a in spec.packaged_apps if a.console_script}
-    return sorted([*programs, *models, *launchers])
+    carried = {
+        f"{_folder(a.package)}/lib/{external_name(namespace, environment.platform)}"
+        for a in spec.packaged_apps
+        if isinstance(a.external_ops, Mapping)
+        for namespace in a.external_ops
+    }
+    return sorted([*programs, *models, *launchers, *carried])
 
 
 def package_of(spec: ProjectSpec, target: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Optional, Union
 
 from torchscript_build import log, system
 from torchscript_build.generate import launcher
+from torchscript_build.models.external import carried_file
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec
@@ -41,6 +43,12 @@ def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarge
     """The files of the apps: programs, models, launchers."""
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
     files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    files += [
+        StagedFile(posixpath.normpath(f"{app.output_dir}/{library.relative}"), carried_file(plan, library))
+        for app in plan.apps
+        if app.install
+        for library in app.external_ops
+    ]
     launchers = launcher.render_launchers(spec, series=plan.libtorch.series)
     return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
 
@@ -54,6 +62,12 @@ def prefix_files(
     return [
         *(StagedFile(target.path, binary(target)) for target in targets),
         *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
+        *(
+            StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), carried_file(plan, library))
+            for target in targets
+            if isinstance(target, PlannedApp)
+            for library in target.external_ops
+        ),
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Optional, Union
 
@@ -14,6 +14,9 @@ TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""What ``torch.set_default_dtype`` takes."""
+ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
 
 _TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
 _RESERVED_NAMES = frozenset(
@@ -76,7 +79,7 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
-        _check_app(app, spec, problems)
+        _check_app(app, spec, root, problems)
     for project in spec.cmake:
         _check_package(project, packages, problems)
         if not (root / project.source_dir / "CMakeLists.txt").is_file():
@@ -105,6 +108,18 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
         problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
     if model.factory is not None and model.method == "trace" and not model.example_inputs:
         problems.append(f"{where}: tracing needs example-inputs")
+    for key, value, allowed in (
+        ("default-dtype", model.default_dtype, DTYPES),
+        ("quantized-engine", model.quantized_engine, ENGINES),
+    ):
+        if value is not None and value not in allowed:
+            problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")
+    for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
+        if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
+            problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")
+    for pattern in model.inputs:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            problems.append(f"{where}: inputs: a pattern must stay inside the project, not {pattern!r}")
     for folder in model.python_path:
         if not (root / folder).is_dir():
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
@@ -193,7 +208,7 @@ def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
         walk(name, ())
 
 
-def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:
+def _check_app(app: TorchScriptApp, spec: ProjectSpec, root: Path, problems: list[str]) -> None:
     where = where_of(app)
     if app.template not in TEMPLATES:
         problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
@@ -208,11 +223,21 @@ def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> N
         if not 0 <= getattr(app, key) < float("inf"):
             problems.append(f"{where}: {key} must not be negative, not {getattr(app, key)}")
     if app.verify:
-        first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
         if app.sources or app.template != "runner":
             problems.append(f"{where}: verify works with the runner template only")
-        elif first is None or not first.example_inputs:
+        elif not any(m.name in app.models and (m.example_inputs or m.check_inputs) for m in spec.models):
             problems.append(f"{where}: verify needs a model with example-inputs")
+    _check_external_ops(where, app, root, problems)
+
+
+def _check_external_ops(where: str, app: TorchScriptApp, root: Path, problems: list[str]) -> None:
+    if not isinstance(app.external_ops, Mapping):
+        return
+    if app.external_ops and (app.sources or app.template != "runner"):
+        problems.append(f"{where}: external-ops: only the runner template loads the libraries of a table")
+    for namespace, file in app.external_ops.items():
+        if not is_package_file(file) and not (root / file).is_file():
+            problems.append(f"{where}: external-ops: {namespace}: there is no file {file!r}")
 
 
 def _check_references(where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str]) -> None:

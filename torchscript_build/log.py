@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TextIO
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,19 @@ edges: list[Edge] = []
 """Every edge so far, as far as the build tool keeps a log of them."""
 
 
+def write(text: str, stream: TextIO) -> None:
+    """Text, at once; what the stream's encoding cannot hold is escaped, for a log must not end a build."""
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, errors="backslashreplace").decode(encoding))
+    stream.flush()
+
+
 def say(line: str) -> None:
     """One line of status, at once."""
-    print(line, flush=True)
+    write(line + "\n", sys.stdout)
 
 
 def say_command(command: Sequence[object]) -> None:
@@ -56,12 +67,12 @@ def say_command(command: Sequence[object]) -> None:
 def warn(line: str) -> None:
     """One line on standard error."""
     sys.stdout.flush()
-    print(f"warning: {line}", file=sys.stderr, flush=True)
+    write(f"warning: {line}\n", sys.stderr)
 
 
 def progress(line: str) -> None:
     """One line on standard error for somebody who waits; standard output stays what was asked for."""
-    print(line, file=sys.stderr, flush=True)
+    write(line + "\n", sys.stderr)
 
 
 @contextmanager

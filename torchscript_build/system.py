@@ -21,6 +21,7 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -162,8 +163,7 @@ def run(
             for line in child.stdout:
                 lines.append(line)
                 if echo:
-                    sys.stdout.write(line)
-                    sys.stdout.flush()
+                    log.write(line, sys.stdout)
             child.wait()
         except KeyboardInterrupt:
             end(child)

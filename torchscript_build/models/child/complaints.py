@@ -10,6 +10,8 @@ from typing import Any, Optional
 HERE = os.path.dirname(os.path.abspath(__file__))
 LONGEST = 12
 """Lines of an error's message; torch's own lists of backends have eighty."""
+WIDEST = 300
+"""Characters of the line that is quoted."""
 
 
 class Failed(Exception):
@@ -49,9 +51,16 @@ def sentence(failure: Failed, torch: Any, root: str) -> str:
 
 
 def _essence(lines: "list[str]") -> str:
-    """The first line that says something; an operator that TorchScript does not know is told on the second."""
+    """The first line that says something, with the second where that is announced.
+
+    The tracer prints whole tensors before it comes to its reason, on a line that begins with a colon.
+    """
     said = [line.strip() for line in lines if line.strip()]
-    return said[0] + (f" {said[1]}" if said[0].endswith(":") and len(said) > 1 else "")
+    reason = next((line for line in said[1:] if line.startswith(":")), "")
+    first = said[0] if len(said[0]) <= WIDEST else said[0][:WIDEST] + "…"
+    if reason:
+        return f"{first.rstrip('…')} … {reason}"
+    return first + (f" {said[1]}" if first.endswith(":") and len(said) > 1 else "")
 
 
 def print_traceback(error: BaseException, torch: Any) -> None:
@@ -117,7 +126,7 @@ def collect_warnings(torch: Any, root: str) -> Said:
             said.deprecations.append(text)
         elif category.__name__ == "TracerWarning":
             where = _users_line(torch, root) or f"{filename}:{lineno}"
-            if (where, text) not in seen:
+            if (where, text) not in seen and not _is_printing():
                 seen.add((where, text))
                 print(f"{where}: TracerWarning: {text}", file=sys.stderr, flush=True)
         else:
@@ -131,6 +140,14 @@ def collect_warnings(torch: Any, root: str) -> Said:
         warnings.filterwarnings("always", category=tracer_warning)
     warnings.showwarning = showwarning
     return said
+
+
+def _is_printing() -> bool:
+    """Is torch about to write a tensor as text, for a message of its own?"""
+    frame: Any = sys._getframe(1)
+    while frame is not None and not frame.f_code.co_filename.endswith("_tensor_str.py"):
+        frame = frame.f_back
+    return frame is not None
 
 
 def _users_line(torch: Any, root: str) -> Optional[str]:

@@ -1,4 +1,4 @@
-"""The gallery: about fifty small models, exported, built into apps that share the compiled runner, compared three ways."""
+"""The gallery: fifty small models, exported, built into apps that share the compiled runner, compared three ways."""
 
 from __future__ import annotations
 

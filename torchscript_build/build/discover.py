@@ -16,6 +16,7 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
+from torchscript_build.plan.flags import find_unfit_flags
 from torchscript_build.settings.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sources
@@ -27,18 +28,20 @@ FLAG_VARIABLES = ("CFLAGS", "CPPFLAGS", "CUDAFLAGS", "CXXFLAGS", "LDFLAGS")
 """What CMake reads at a tree's first configure, and never again."""
 
 
-def find_project_libtorch(options: BuildOptions, environment: Environment) -> LibTorch:
+def find_project_libtorch(spec: ProjectSpec, environment: Environment) -> LibTorch:
     """The libtorch that a project's settings ask for.
 
     :raises LibTorchNotFoundError: no place holds one that will do.
     :raises LibTorchUnusableError: the one that was named will not do.
     """
+    options = spec.options
     return find_libtorch(
         options.libtorch,
         version=options.libtorch_version,
         cxx11_abi=options.cxx11_abi,
         cuda=options.cuda,
         environment=environment,
+        named_by=spec.libtorch_named_by,
     )
 
 
@@ -67,7 +70,7 @@ def discover_plan(
     spec: ProjectSpec, environment: Environment, *, project: str, version: str, root: Path, build_base: Path
 ) -> BuildPlan:
     """Find everything that the spec needs, and decide everything."""
-    libtorch = find_project_libtorch(spec.options, environment)
+    libtorch = find_project_libtorch(spec, environment)
     spec = without_cuda_sources(spec, libtorch)
     python = environment.python
     probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
@@ -83,6 +86,10 @@ def discover_plan(
         cmake_args=cmake_args,
         probes=probes,
     )
+    flags = {name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)}
+    unfit = find_unfit_flags(spec, flags, libtorch)
+    if unfit:
+        raise SettingsError(unfit)
     plan = plan_build(
         spec,
         project=project,
@@ -93,7 +100,7 @@ def discover_plan(
         toolchain=dataclasses.replace(toolchain, launcher=launcher),
         cuda=find_cuda(spec, environment, libtorch, toolchain.cxx, build_base),
         cmake_args=cmake_args,
-        flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},
+        flags=flags,
         python=PythonFacts(
             site_packages=str(python.site_packages[0]) if python.site_packages else None,
             include=str(python.include) if python.include else None,

@@ -107,7 +107,7 @@ def _start_failure(
     return TorchScriptBuildError(
         f"app {app.name!r} cannot start: the loader misses a library that libtorch needs\n{tail(done.output)}",
         cures=[
-            "install what this libtorch needs beside it (pip install torch brings the nvidia-* packages)",
+            "install what it needs beside it, as its wheel does: pip install --force-reinstall torch",
             "torchscript-build fetch VERSION --with-cuda-libraries",
             "use a libtorch without CUDA: cuda = false in the settings",
         ],

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import io
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from setuptools import Distribution
+from setuptools.errors import BaseError
 
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging import commands
-from torchscript_build.packaging.distribution import is_collecting_requirements, is_packaged, read_spec, translated
+from torchscript_build.packaging.distribution import (
+    is_built,
+    is_collecting_requirements,
+    is_packaged,
+    project_root,
+    read_spec,
+    translated,
+)
+from torchscript_build.packaging.source_commands import make_build_ext, make_build_py, make_sdist
 from torchscript_build.packaging.wheel import make_bdist_wheel
+from torchscript_build.settings.coerce import closest
+from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment
 
 OWN = ("build_ts_app", "build_ts_ops")
@@ -26,10 +39,18 @@ def wire(dist: Any) -> None:
     if getattr(dist, _MARK, False):
         return
     setattr(dist, _MARK, True)
+    _check_toml(dist)
     if is_collecting_requirements(dist):
         _request_tools(dist)
     plain_class: Callable[[str], Any] = dist.get_command_class
-    extensions = {"build": _make_build, "egg_info": _make_egg_info, "bdist_wheel": make_bdist_wheel}
+    extensions = {
+        "build": _make_build,
+        "build_ext": make_build_ext,
+        "build_py": make_build_py,
+        "egg_info": _make_egg_info,
+        "sdist": make_sdist,
+        "bdist_wheel": make_bdist_wheel,
+    }
 
     def get_command_class(command: str) -> Any:
         if command in OWN:
@@ -41,8 +62,68 @@ def wire(dist: Any) -> None:
         return found
 
     dist.get_command_class = get_command_class
+    plain_parse: Callable[[], Any] = dist.parse_command_line
+
+    def parse_command_line() -> Any:
+        try:
+            return plain_parse()
+        except BaseError as error:
+            raise type(error)(f"{error}{_meant(str(error), dist.commands)}") from error
+
+    dist.parse_command_line = parse_command_line
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
+    _mark_requirement_dynamic(dist)
+
+
+def _mark_requirement_dynamic(dist: Any) -> None:
+    """Tell in an sdist's metadata that its wheels require more (PEP 643): uv and others believe it."""
+    plain: Callable[[Any], None] = dist.metadata.write_pkg_file
+
+    def write_pkg_file(file: Any) -> None:
+        text = io.StringIO()
+        plain(text)
+        packaged = is_packaged(dist) and read_spec(dist).options.pin != "none"
+        file.write(with_dynamic_requirement(text.getvalue()) if packaged else text.getvalue())
+
+    dist.metadata.write_pkg_file = write_pkg_file
+
+
+def with_dynamic_requirement(metadata: str) -> str:
+    """A PKG-INFO text with ``Dynamic: Requires-Dist``, which metadata know from 2.2 on."""
+    head, blank, body = metadata.partition("\n\n")
+    found = re.match(r"Metadata-Version: (\d+)\.(\d+)", head)
+    if found is None or (int(found[1]), int(found[2])) < (2, 2) or "dynamic: requires-dist" in head.lower():
+        return metadata
+    return f"{head.rstrip()}\nDynamic: Requires-Dist\n{blank[1:]}{body}"
+
+
+def _meant(message: str, names: Sequence[str]) -> str:
+    """What was probably meant by an option or a command that setuptools does not know.
+
+    :param names: the commands so far; an option is the last one's.
+    """
+    option = re.search(r"option (--?[\w-]+) not recognized", message)
+    command = re.search(r"invalid command '([\w-]+)'", message)
+    if option and names and names[-1] in OWN:
+        known = [name.rstrip("=") for name, *_ in getattr(commands, names[-1]).user_options]
+        meant = closest(option[1].lstrip("-"), known)
+        return f"; did you mean --{meant}?" if meant else f"; see python setup.py {names[-1]} --help"
+    meant = closest(command[1], [name.replace("_", "-") for name in OWN]) if command else None
+    return f"; did you mean {meant.replace('-', '_')}?" if meant else ""
+
+
+def _check_toml(dist: Any) -> None:
+    """setuptools is about to read the same file, and would tell of a mistake in it with its own frames.
+
+    :raises setuptools.errors.SetupError: it is no TOML.
+    """
+    from setuptools.errors import SetupError
+
+    try:
+        read_pyproject(project_root(dist) / "pyproject.toml")
+    except TorchScriptBuildError as error:
+        raise SetupError(str(error)) from error
 
 
 def _request_tools(dist: Distribution) -> None:
@@ -64,8 +145,14 @@ def _make_build(base: type[Any]) -> type[Any]:
         sub_commands = [  # noqa: RUF012 - setuptools' protocol
             *base.sub_commands,
             ("build_ts_ops", lambda self: is_packaged(self.distribution)),
-            ("build_ts_app", lambda self: is_packaged(self.distribution)),
+            ("build_ts_app", lambda self: is_built(self.distribution)),
         ]
+
+        def run(self) -> None:
+            super().run()
+            if not is_packaged(self.distribution):  # any more
+                command: Any = self.get_finalized_command("build_ts_app")
+                command.take_away_others()
 
     return build
 

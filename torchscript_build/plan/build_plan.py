@@ -111,11 +111,12 @@ class PlannedTarget:
     find_packages: tuple[str, ...]
     link_libraries: tuple[str, ...]
     link_dirs: tuple[str, ...]
+    link_options: tuple[str, ...]
 
     @property
     def path(self) -> str:
         """The file's path in the package tree."""
-        return posixpath.join(self.output_dir, self.file_name)
+        return posixpath.normpath(posixpath.join(self.output_dir, self.file_name))
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,11 @@ class PlannedProject:
     install: bool
     components: tuple[str, ...]
     include: tuple[str, ...]
+    artifacts: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    """The installed programs that have a console script."""
+    libtorch_dirs: tuple[str, ...] = ()
+    """Where libtorch lies: absolute, or relative to the folder that holds the package tree."""
 
 
 @dataclass(frozen=True)
@@ -203,13 +209,15 @@ class BuildPlan:
     cuda: Optional[CudaFacts]
     """``None`` where nothing needs a toolkit."""
     runner_library: Optional[str]
-    """Where the compiled runner is, or will be, kept; ``None``: it is compiled in the build tree."""
+    """Where the build folder has, or will have, its copy of the cache's compiled runner; ``None``: no cache is used."""
     models: tuple[PlannedModel, ...]
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
     cmake: tuple[PlannedProject, ...]
     known_compiler: Optional[str] = None
     """Where what CMake found out about the compiler is, or will be, kept; ``None``: nowhere."""
+    runner_entry: Optional[str] = None
+    """The compiled runner's folder in the cache."""
 
     @property
     def targets(self) -> tuple[PlannedTarget, ...]:
@@ -281,7 +289,7 @@ class BuildPlan:
     def fingerprint(self, extra: bytes = b"") -> str:
         """A digest of everything that configure depends on; models are made apart from CMake and do not count."""
         data = self.to_json()
-        del data["models"], data["cmake"], data["known_compiler"]
+        del data["models"], data["cmake"], data["known_compiler"], data["runner_entry"]
         return _digest(data, extra)
 
     def identity(self) -> str:

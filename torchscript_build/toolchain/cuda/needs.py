@@ -11,7 +11,7 @@ from typing import Optional, TypeVar
 from torchscript_build import log
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp, is_cuda_source
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp, is_cuda_source, needs_cuda
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler
@@ -29,21 +29,31 @@ def without_cuda_sources(spec: ProjectSpec, libtorch: LibTorch) -> ProjectSpec:
     if libtorch.backend == "cuda":
         return spec
     problems: list[str] = []
-    wanted = f"libtorch {libtorch.full_version} in {libtorch.root} was built without CUDA"
 
     def left(target: Compiled) -> Compiled:
         sources = tuple(s for s in target.sources if not is_cuda_source(s))
-        if len(sources) < len(target.sources) and target.without_cuda == "refuse":
-            cure = 'use a CUDA build of torch, or say without-cuda = "skip"'
-            problems.append(f"{target.name!r} has CUDA sources, and {wanted}: {cure}")
-        elif target.sources and not sources:
-            problems.append(f"{target.name!r} has CUDA sources only, and {wanted}: use a CUDA build of torch")
-        return dataclasses.replace(target, sources=sources)
+        left_out = [*(s for s in target.sources if is_cuda_source(s)), *target.cuda_sources]
+        if left_out and target.without_cuda == "refuse":
+            cure = f'{_another_build(libtorch)}, or say without-cuda = "skip"'
+            problems.append(f"{target.name!r} has CUDA sources, and {cure}")
+        elif left_out and not sources:
+            problems.append(f"{target.name!r} has CUDA sources only, and {_another_build(libtorch)}")
+        elif left_out:
+            log.say(f"-- {target.name}: without CUDA, left out: {', '.join(left_out)}")
+        return dataclasses.replace(target, sources=sources, cuda_sources=())
 
     result = dataclasses.replace(spec, ops=tuple(map(left, spec.ops)), apps=tuple(map(left, spec.apps)))
     if problems:
         raise SettingsError(problems)
     return result
+
+
+def _another_build(libtorch: LibTorch) -> str:
+    from torchscript_build.libtorch.variants import variant_tag  # for errors only
+
+    variant = f"torch=={libtorch.version}+{variant_tag(libtorch.version, True)}"
+    found = f"libtorch {libtorch.full_version} in {libtorch.root}"
+    return f"{found} was built without CUDA: use a CUDA build ({variant})"
 
 
 def find_cuda(
@@ -55,7 +65,7 @@ def find_cuda(
     :raises SettingsError: an architecture is unknown to nvcc.
     """
     targets = (*spec.ops, *spec.apps)
-    with_cuda = any(is_cuda_source(s) for t in targets for s in t.sources)
+    with_cuda = any(map(needs_cuda, targets))
     with_cudnn = any(t.cudnn for t in targets)
     if not with_cuda and not with_cudnn:
         return None

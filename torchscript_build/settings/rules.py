@@ -120,11 +120,17 @@ def _check_scripts(spec: ProjectSpec, problems: list[str]) -> None:
     apps = spec.packaged_apps
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
     names += [name for project in spec.packaged_cmake for name in _scripts_of(project)]
+    # What is wrong with a target's name is told of the target.
+    targets = {a.name for a in spec.apps if not _TARGET_NAME.match(a.name)} | _repeated([a.name for a in spec.apps])
+    names = [name for name in names if name not in targets]
     for name in sorted(set(names)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
-        if names.count(name) > 1:
-            problems.append(f"two programs have the console script {name!r}")
+    problems += [f"two programs have the console script {name!r}" for name in sorted(_repeated(names))]
+
+
+def _repeated(names: Sequence[str]) -> set[str]:
+    return {name for name in names if names.count(name) > 1}
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import clean_variables, run_python, write_project
+from support import clean_variables, run_child, run_python, write_project
 
 from torchscript_build.models.archive import read_archive
 
@@ -66,7 +66,7 @@ def entries() -> list[Any]:
 
 
 def build(project: Path, variables: Mapping[str, str]) -> Built:
-    done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables, timeout=3000)
+    done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     return Built(project, output, variables)
@@ -111,8 +111,6 @@ def test_a_second_build_does_nothing_of_it_again(built: Built) -> None:
 
 
 def test_the_programs_run_where_the_log_says_that_they_are(built: Built) -> None:
-    import subprocess
-
     (program,) = re.findall(r"^-- built forces: (.*)$", built.output, re.M)
-    done = subprocess.run([program, "--input", "ones:2x3"], capture_output=True, encoding="utf-8", check=False)
+    done = run_child([program, "--input", "ones:2x3"], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

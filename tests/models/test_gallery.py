@@ -66,7 +66,7 @@ def entries() -> list[Any]:
 
 
 def build(project: Path, variables: Mapping[str, str]) -> Built:
-    done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables, timeout=3000)
+    done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables)
     output = done.stdout + done.stderr
     assert done.returncode == 0, output
     return Built(project, output, variables)
@@ -111,7 +111,6 @@ def test_a_second_build_does_nothing_of_it_again(built: Built) -> None:
 
 
 def test_the_programs_run_where_the_log_says_that_they_are(built: Built) -> None:
-
     (program,) = re.findall(r"^-- built forces: (.*)$", built.output, re.M)
-    done = run_child([program, "--input", "ones:2x3"], capture_output=True, encoding="utf-8", check=False)
+    done = run_child([program, "--input", "ones:2x3"], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

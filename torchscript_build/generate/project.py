@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal, quoted
 from torchscript_build.generate.templates import FileSet, read_static, render, templates_dir
@@ -81,7 +81,15 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
         version=cxx_quote(version),
         method=cxx_quote(app.method),
         models=[{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models],
+        libraries=[cxx_quote(library.relative) for library in app.external_ops],
+        grad="true" if app.wishes.grad else "false",
+        default_dtype=_cxx_or_null(app.wishes.default_dtype),
+        quantized_engine=_cxx_or_null(app.wishes.quantized_engine),
     )
+
+
+def _cxx_or_null(text: Optional[str]) -> str:
+    return "nullptr" if text is None else cxx_quote(text)
 
 
 def languages(plan: BuildPlan) -> list[str]:

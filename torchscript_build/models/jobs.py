@@ -55,7 +55,10 @@ def run_jobs(plan: BuildPlan, environment: Environment, jobs: Sequence[Job]) -> 
     command = [str(environment.python.executable), str(CHILD), str(request_file)]
     log.say_command(command)
     preload = preload_variables(plan.runtimes or (), environment.variables) if plan.ops else {}
-    done = system.run(command, variables={**environment.variables, **preload, "PYTHONDONTWRITEBYTECODE": "1"})
+    done = system.run(
+        command,
+        variables={**environment.variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"},
+    )
     outcome = system.read_json(outcome_file)
     if done.returncode == NO_TORCH:
         raise _no_torch(jobs[0].model, plan, environment, outcome.get("no_torch"))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
 from torchscript_build.settings.read import collect_settings
 from torchscript_build.settings.specs import ProjectSpec
-from torchscript_build.system import Environment, PythonTarget
+from torchscript_build.system import Environment, PythonTarget, StrPath
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import Generator, Program
 
@@ -67,13 +69,43 @@ def build_fake_torch(site: Path) -> Path:
     return root
 
 
+TORCH_CUDA = """\
+extern "C" int cudaFake();
+namespace torch { int kernels() { return cudaFake(); } }
+static int registered = cudaFake();
+"""
+"""As large as it need be: it wants CUDA's runtime, which does not lie where a linker looks."""
+
+
+def build_fake_cuda_torch(site: Path) -> tuple[Path, Path]:
+    """The tiny libtorch in the shape of the default wheel, which has CUDA.
+
+    :returns: ``site/torch``, and the folder of the CUDA runtime, for LD_LIBRARY_PATH.
+    """
+    root = build_fake_torch(site)
+    lib, runtime = root / "lib", site / "runtime"
+    runtime.mkdir()
+    source = '#include <cstdio>\nextern "C" int cudaFake() { return std::puts("kernels"); }'
+    compile_library(runtime / "libcudart.so.13", source)
+    compile_library(lib / "libc10_cuda.so", "namespace c10 { int cuda_device() { return 3; } }", "-lc10")
+    needs = (f"-L{runtime}", "-l:libcudart.so.13", "-lc10_cuda", "-ltorch_cpu")
+    compile_library(lib / "libtorch_cuda.so", TORCH_CUDA, *needs)
+    compile_library(
+        lib / "libtorch.so", "", "-Wl,--no-as-needed", "-ltorch_cpu", "-ltorch_cuda", f"-Wl,-rpath-link,{runtime}"
+    )
+    python = 'extern "C" void* PyLong_FromLong(long); extern "C" void* fake_python() { return PyLong_FromLong(1); }'
+    compile_library(lib / "libtorch_python.so", python, "-ltorch", f"-Wl,-rpath-link,{runtime}")
+    write(root / "version.py", f"__version__ = '{FAKE_VERSION}+cu130'\ncuda: Optional[str] = '13.0'\nhip = None\n")
+    return root, runtime
+
+
 def compile_library(file: Path, source: str, *needs: str) -> None:
     """A shared library from a few lines of C++, with its folder as RUNPATH."""
     source_file = file.with_suffix(".cpp")
     source_file.write_text(source)
     command = ["c++", "-shared", "-fPIC", "-o", file.name, source_file.name, f"-Wl,-soname,{file.name}"]
     command += ["-L.", "-Wl,-rpath,$ORIGIN", *needs]
-    subprocess.run(command, cwd=file.parent, check=True)
+    run_child(command, cwd=file.parent, check=True)
     source_file.unlink()
 
 
@@ -140,19 +172,52 @@ def clean_variables(**changes: str) -> dict[str, str]:
     return {**variables, "TORCHSCRIPT_BUILD_LAUNCHER": "none", **changes}
 
 
-def run_python(
-    *arguments: str, cwd: Path, variables: Mapping[str, str], timeout: float = 300
-) -> subprocess.CompletedProcess[str]:
+def run_child(
+    command: Union[str, Sequence[StrPath]], *, capture_output: bool = False, check: bool = False, **options: Any
+) -> subprocess.CompletedProcess[Any]:
+    """As ``subprocess.run``, but the child has a process group of its own, which is killed if we cannot wait for it.
+
+    There is no time limit but the test's own: how long a compiler takes depends on what else the machine does.
+    """
+    if capture_output:
+        options.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with started(command, **options) as child:
+        output, errors = child.communicate()
+    done = subprocess.CompletedProcess(command, child.returncode, output, errors)
+    if check:
+        done.check_returncode()
+    return done
+
+
+@contextlib.contextmanager
+def started(command: Union[str, Sequence[StrPath]], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """As ``subprocess.Popen``, in the same way; for what is not only waited for."""
+    with subprocess.Popen(command, start_new_session=True, **options) as child:
+        try:
+            yield child
+        except BaseException:  # the time limit, Ctrl-C or what the test found wrong
+            kill_group(child)
+            raise
+
+
+def kill_group(child: subprocess.Popen[Any]) -> None:
+    """Kill a child that has a process group of its own, with all that it started."""
+    if os.name != "posix":
+        child.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def run_python(*arguments: str, cwd: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """The running interpreter as a child; standard output and error apart."""
-    return subprocess.run(
+    return run_child(
         [sys.executable, *arguments],
         cwd=cwd,
         env=dict(variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=timeout,
-        check=False,
     )
 
 

@@ -1,17 +1,23 @@
 # Targets and variables of the package Torch, from the facts that TorchConfig.cmake has set.
 #
-# Defines what the stock package defines, without asking for CUDA, cuDNN, MKL, kineto or nvToolsExt: targets    torch,
-# torch_library, torch_cpu, c10, and torch_cuda, c10_cuda, torch_python where they are variables  TORCH_LIBRARIES
-# TORCH_INCLUDE_DIRS TORCH_CXX_FLAGS TORCH_INSTALL_PREFIX TORCH_CUDA_LIBRARIES TORCH_VERSION TORCH_CXX_STANDARD
-# TORCH_LIBRARY_DIR TORCH_HEADER_ROOT TORCH_PYTHON_LIBRARY
+# Defines what the stock package defines, without asking for CUDA, cuDNN, MKL, kineto or nvToolsExt (see the table in
+# tests/generate/test_stock_names.py).
 
-foreach(_ts_file IN LISTS _ts_torch_include_dirs _ts_torch_libraries)
+foreach(_ts_file IN LISTS _ts_torch_include_dirs _ts_torch_main_library _ts_torch_libraries)
   if(NOT EXISTS "${_ts_file}")
     set(Torch_FOUND FALSE)
     set(Torch_NOT_FOUND_MESSAGE "libtorch has moved since this package was written: ${_ts_file} is not there any more")
     return()
   endif()
 endforeach()
+
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildFound.cmake")
+if(_ts_torch_refusal)
+  set(Torch_FOUND FALSE)
+  set(Torch_NOT_FOUND_MESSAGE "${_ts_torch_refusal}")
+  return()
+endif()
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildInstall.cmake")
 
 if(NOT TARGET torch)
   # Each library by its own name, for projects that link c10 or torch_cpu directly.
@@ -26,8 +32,13 @@ if(NOT TARGET torch)
                                                                                  "${_ts_torch_include_dirs}")
   endforeach()
 
-  # The stock package has the pair "torch" and "torch_library"; here the second is the first by another name.
-  add_library(torch INTERFACE IMPORTED)
+  # With the file, for $<TARGET_FILE:torch>. The stock package has the pair "torch" and "torch_library" (torch_cpu and
+  # torch_cpu_library, …); here the second is the first by another name.
+  add_library(torch SHARED IMPORTED)
+  set_property(TARGET torch PROPERTY IMPORTED_LOCATION "${_ts_torch_main_library}")
+  if(WIN32)
+    set_property(TARGET torch PROPERTY IMPORTED_IMPLIB "${_ts_torch_main_library}")
+  endif()
   set_property(TARGET torch PROPERTY INTERFACE_INCLUDE_DIRECTORIES "${_ts_torch_include_dirs}")
   set_property(TARGET torch PROPERTY INTERFACE_SYSTEM_INCLUDE_DIRECTORIES "${_ts_torch_include_dirs}")
   set_property(TARGET torch PROPERTY INTERFACE_COMPILE_OPTIONS "${_ts_torch_compile_options}")
@@ -35,10 +46,15 @@ if(NOT TARGET torch)
   if(NOT _ts_torch_abi_flag STREQUAL "")
     set_property(TARGET torch PROPERTY INTERFACE_COMPILE_DEFINITIONS "_GLIBCXX_USE_CXX11_ABI=${_ts_torch_abi_flag}")
   endif()
-  set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_kept_libraries}" "${_ts_torch_libraries}")
+  set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_kept_libraries}"
+                                     "${_ts_torch_optional_libraries}" "${_ts_torch_libraries}")
   set_property(TARGET torch PROPERTY INTERFACE_LINK_OPTIONS "${_ts_torch_link_options}")
-  add_library(torch_library INTERFACE IMPORTED)
-  set_property(TARGET torch_library PROPERTY INTERFACE_LINK_LIBRARIES torch)
+  foreach(_ts_name IN ITEMS torch torch_cpu torch_cuda)
+    if(TARGET ${_ts_name})
+      add_library(${_ts_name}_library INTERFACE IMPORTED)
+      set_property(TARGET ${_ts_name}_library PROPERTY INTERFACE_LINK_LIBRARIES ${_ts_name})
+    endif()
+  endforeach()
 endif()
 
 set(TORCH_FOUND TRUE)
@@ -51,6 +67,17 @@ set(TORCH_LIBRARIES torch torch_library)
 set(TORCH_LIBRARY_DIR "${_ts_torch_library_dir}")
 set(TORCH_CUDA_LIBRARIES "${_ts_torch_cuda_libraries}")
 set(TORCH_PYTHON_LIBRARY "${_ts_torch_python_library}")
+set(TORCH_LIBRARY "${_ts_torch_main_library}")
+foreach(_ts_file IN LISTS _ts_torch_libraries _ts_torch_cuda_libraries)
+  if(_ts_file MATCHES "[/\\\\](lib)?c10\\.[a-z]+$")
+    set(c10_LIBRARY "${_ts_file}")
+  elseif(_ts_file MATCHES "[/\\\\](lib)?c10_cuda\\.[a-z]+$")
+    set(C10_CUDA_LIBRARY "${_ts_file}")
+  endif()
+endforeach()
+set(Caffe2_FOUND TRUE)
+set(Caffe2_MAIN_LIBS torch_library)
+set(CAFFE2_INCLUDE_DIRS "${_ts_torch_include_dirs}")
 if(_ts_torch_abi_flag STREQUAL "")
   set(TORCH_CXX_FLAGS "")
 else()
@@ -64,14 +91,19 @@ foreach(
   _ts_name IN
   ITEMS prefix
         version
+        description
+        library_names
+        refusal
         cxx_standard
         abi_flag
         include_dirs
         header_root
         compile_options
         library_dir
+        main_library
         libraries
         kept_libraries
+        optional_libraries
         cuda_libraries
         python_library
         cuda_version

@@ -7,7 +7,7 @@ import re
 import torch
 
 PACKAGE = "my_ops"  # replaced when the package is built, like the next two
-BUILT_FOR = {"torch": "2.13", "cxx11_abi": True, "cuda": None}
+BUILT_FOR = {"torch": "2.13", "cxx11_abi": True, "cuda": None}  # cuda: only where a library needs it
 LIBRARIES = ()  # pairs (path from here, names of the operators that the library registers)
 OPERATORS = ()  # their schemas
 
@@ -27,9 +27,13 @@ def _check_torch():
     if series == BUILT_FOR["torch"] and abi == BUILT_FOR["cxx11_abi"] and same_cuda:
         return
     wanted = _words(BUILT_FOR["torch"], BUILT_FOR["cxx11_abi"], BUILT_FOR["cuda"])
+    cure = f"pip install 'torch=={BUILT_FOR['torch']}.*'"
+    if series == BUILT_FOR["torch"]:  # pip is content with the build that is here
+        build = f"the CUDA {BUILT_FOR['cuda']} build" if not same_cuda else "a build with the other C++ ABI"
+        cure = f"install {build} of torch {BUILT_FOR['torch']} in its place"
     raise ImportError(
         f"{PACKAGE} was built for {wanted}, but {_words(torch.__version__, abi, cuda)} is installed: "
-        f"pip install 'torch=={BUILT_FOR['torch']}.*', or build {PACKAGE} again for this torch"
+        f"{cure}, or build {PACKAGE} again for this torch"
     )
 
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, write_project
+from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, run_child, write_project
 
 from torchscript_build.build.compiler_cache import _digest, with_known_compiler
 from torchscript_build.build.discover import discover_plan
@@ -81,7 +80,7 @@ def test_a_tree_with_a_known_compiler_is_the_same_as_one_without(
         spec = read_project(project)
         plan = discover_plan(spec, machine, project="demo", version="1", root=project, build_base=tmp_path / base)
         result = build_targets(plan, machine, jobs=2, targets=plan.targets)
-        printed = subprocess.run([result.built("answer")], capture_output=True, encoding="utf-8", check=True)
+        printed = run_child([result.built("answer")], capture_output=True, encoding="utf-8", check=True)
         assert printed.stdout == "answer 42\n"
         assert result.installed(plan.apps[0]).is_file()  # --install --strip knows its programs
         return capsys.readouterr().out, plan

@@ -85,6 +85,7 @@ def test_the_least_used_entries_go_first(tmp_path: Path) -> None:
     assert [e.folder.name for e in list_entries(tmp_path)] == ["entry3", "entry2"]
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_the_first(tmp_path: Path) -> None:
@@ -98,8 +99,8 @@ def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_th
 
     for name in ("first", "second"):
         write_project(tmp_path / name, APP)
-    assert "runtime.cpp" in build("first")
-    assert "runtime.cpp" not in build("second")
+    assert "ts_runner.dir" in build("first")
+    assert "ts_runner.dir" not in build("second")
     (library,) = cache.glob("runner/*/libts_runner.a")
     assert os.fsencode(tmp_path) not in library.read_bytes()
     info = run_python("-m", "torchscript_build", "cache", "info", cwd=tmp_path, variables=variables)
@@ -109,12 +110,12 @@ def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_th
     for name in ("first", "second"):
         run_python("-m", "torchscript_build", "cache", "clean", cwd=tmp_path, variables=variables)
         assert not library.exists()
-        assert "runtime.cpp" not in build(name)
+        assert "ts_runner.dir" not in build(name)
         assert library.is_file()
     # A damaged one is told of and made anew, here from the copy in the build folder.
     library.write_bytes(library.read_bytes()[:1000])
     write_project(tmp_path / "third", APP)
     told = build("third")
     assert f"the cache's runner is made anew: {library.parent} is damaged (the digest of libts_runner.a" in told
-    assert "runtime.cpp" in told
-    assert "runtime.cpp" not in build("second")
+    assert "ts_runner.dir" in told
+    assert "ts_runner.dir" not in build("second")

@@ -93,6 +93,26 @@ def test_another_series_of_torch_is_refused(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "code"), [("cuda = None", 1), ("cuda: Optional[str] = '12.6'", 1), ("cuda = '13.1'", 7)]
+)
+@pytest.mark.parametrize("needs", [True, False])
+def test_a_program_that_needs_cuda_asks_for_its_build(tmp_path: Path, line: str, code: int, needs: bool) -> None:
+    site = install_launcher(tmp_path)
+    accelerated = [APP.name] if needs else []
+    texts = render_launchers(ProjectSpec(apps=(APP,)), series="2.13", cuda="13", accelerated=accelerated)
+    (site / "demo/_torchscript_apps.py").write_bytes(texts["demo/_torchscript_apps.py"])
+    write(site / "torch/version.py", f"__version__ = '2.13.0'\n{line}\n")
+    status, output = start(site)
+    assert status == (code if needs else 7)
+    if status == 1:
+        here = "without CUDA" if "None" in line else "with CUDA 12"
+        assert output == (
+            f"error: this program needs a build of torch 2.13 with CUDA 13, but one {here} is installed: install the "
+            "CUDA 13 build of torch 2.13 in its place, or build this package again for this torch\n"
+        )
+
+
 @pytest.mark.parametrize("version", ["2.13.1", "2.13.0+cu130", "2.13.0a0+git1234"])
 def test_any_torch_of_the_series_will_do(tmp_path: Path, version: str) -> None:
     assert start(install_launcher(tmp_path, torch=version))[0] == 7
@@ -146,11 +166,13 @@ class ops:
 """
 
 
-def loader_text(libtorch: LibTorch, *, schemas: Optional[dict[str, list[str]]] = None) -> str:
+def loader_text(
+    libtorch: LibTorch, *, schemas: Optional[dict[str, list[str]]] = None, accelerated: tuple[str, ...] = ("my_ops",)
+) -> str:
     spec = ProjectSpec(ops=(OPS,))
     found = Registrations(owners=("my",), operators=("my::add", "my::add.out"))
     names = {"my_ops": operator_names(found, (schemas or {}).get("my_ops"))}
-    texts = render_loaders(spec, make_plan(spec, libtorch=libtorch), names, schemas or {})
+    texts = render_loaders(spec, make_plan(spec, libtorch=libtorch), names, schemas or {}, accelerated)
     return texts["demo/_torchscript_ops.py"].decode()
 
 
@@ -217,7 +239,15 @@ def test_another_cuda(tmp_path: Path) -> None:
 
 
 def test_no_cuda_where_it_is_needed(tmp_path: Path) -> None:
-    assert "but torch 2.13.0+cpu (no CUDA" in refusal(install_loader(tmp_path, cuda_torch()))
+    text = refusal(install_loader(tmp_path, cuda_torch()))
+    assert "but torch 2.13.0+cpu (no CUDA" in text
+    assert text.endswith("install the CUDA 13 build of torch 2.13 in its place, or build demo again for this torch")
+
+
+def test_what_needs_no_cuda_takes_any_build_of_the_series(tmp_path: Path) -> None:
+    site = install_loader(tmp_path)
+    write(site / "demo/_torchscript_ops.py", loader_text(cuda_torch(), accelerated=()))
+    assert import_demo(site)[0] == 0
 
 
 @pytest.mark.parametrize("cuda", ["13.0", "13.1"])

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables, copy_torch, run_python, write
+from support import clean_variables, copy_torch, run_child, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 
@@ -58,7 +58,7 @@ def build_stock(folder: Path, package: Path, *, path: Optional[str] = None) -> s
     variables = clean_variables(**({"PATH": path} if path else {}))
     texts = []
     for arguments in (["-S", ".", "-B", "b", f"-DTorch_DIR={package}", "-DCMAKE_BUILD_TYPE=Debug"], ["--build", "b"]):
-        done = subprocess.run(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+        done = run_child(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
         texts.append(done.stdout + done.stderr)
         assert done.returncode == 0, texts[-1]
     text = "".join(texts)
@@ -73,12 +73,13 @@ def check_stock(folder: Path, text: str, torch: Path) -> None:
     app = read_elf(folder / "b/app")
     assert app.runpath == (str(torch / "lib"),)
     assert app.rpath == ()
-    done = subprocess.run([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
+    done = run_child([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
     assert done.stdout == "6 2020\n" or done.stdout == "6 2017\n" or re.fullmatch(r"6 20\d\d\n", done.stdout), (
         done.stderr
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_cpu_wheel(tmp_path: Path) -> None:
@@ -91,15 +92,16 @@ def test_the_cpu_wheel(tmp_path: Path) -> None:
     check_stock(tmp_path / "stock", text, Path(torch.__file__).parent)
 
 
-@pytest.fixture
-def cuda_python(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def cuda_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter with the default wheel of torch, which has CUDA."""
     named = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
     if named:
         return Path(named)
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "cuda"], check=True)
-    python = tmp_path / "cuda/bin/python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
+    folder = tmp_path_factory.mktemp("cuda")
+    run_child([sys.executable, "-m", "venv", folder], check=True)
+    python = folder / "bin/python"
+    run_child([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
     return python
 
 
@@ -113,7 +115,9 @@ def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path
             if program.name != "nvcc" and not (tools / program.name).exists():
                 (tools / program.name).symlink_to(program)
     find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
-    torch = Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip())
+    torch = Path(
+        run_child([cuda_python, "-c", find], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
+    )
     variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"), PATH=str(tools))
     command = ["-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch), "--cuda", "13"]
     done = run_python(*command, cwd=tmp_path, variables=variables)
@@ -121,8 +125,107 @@ def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path
     text = build_stock(tmp_path / "stock", Path(done.stdout.rstrip("\n")), path=str(tools))
     check_stock(tmp_path / "stock", text, torch)
     needed = read_elf(tmp_path / "stock/b/app").needed
-    assert "libtorch_cuda.so" in needed
-    assert not any("cudart" in name or "nvrtc" in name for name in needed)
+    assert "libtorch.so" in needed
+    assert not any("cuda" in name or "nvrtc" in name for name in needed)
+    # The same file beside the CPU wheel of the release.
+    import torch as cpu_torch
+
+    lib = Path(cpu_torch.__file__).parent / "lib"
+    moved = subprocess.run(
+        [tmp_path / "stock/b/app"], env=clean_variables(LD_LIBRARY_PATH=str(lib)), capture_output=True, encoding="utf-8"
+    )
+    assert re.fullmatch(r"6 20\d\d\n", moved.stdout), moved.stderr
+
+
+KINDS_CPP = {
+    "bare.cpp": """\
+#include <Python.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sum.h>
+static PyObject* total(PyObject*, PyObject*) { return PyFloat_FromDouble(at::sum(at::ones({2, 3})).item<double>()); }
+static PyMethodDef methods[] = {{"total", total, METH_NOARGS, ""}, {}};
+static PyModuleDef def = {PyModuleDef_HEAD_INIT, "_bare", nullptr, -1, methods};
+PyMODINIT_FUNC PyInit__bare() { return PyModule_Create(&def); }
+""",
+    "bound.cpp": """\
+#include <torch/extension.h>
+at::Tensor twice(const at::Tensor& x) { return x * 2; }
+PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) { m.def("twice", &twice); }
+""",
+    "kernels.cpp": """\
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <iostream>
+int main() {
+  auto schema = c10::Dispatcher::singleton().findSchemaOrThrow("aten::add", "Tensor");
+  std::cout << schema.hasKernelForDispatchKey(c10::DispatchKey::CUDA) << std::endl;
+}
+""",
+}
+KINDS = """\
+[[tool.torchscript-build.ops]]
+name = "_bare"
+sources = ["bare.cpp"]
+python-module = true
+
+[[tool.torchscript-build.ops]]
+name = "_limited"
+sources = ["limited.cpp"]
+python-module = true
+limited-api = "3.9"
+
+[[tool.torchscript-build.ops]]
+name = "_bound"
+sources = ["bound.cpp"]
+python-module = true
+
+[[tool.torchscript-build.app]]
+name = "kernels"
+sources = ["kernels.cpp"]
+"""
+CHECK = """\
+import importlib, sys, torch
+sys.path.insert(0, sys.argv[1])
+import _bare, _limited, _bound
+print(_bare.total(), _limited.total(), _bound.twice(torch.ones(2)).tolist(), torch.version.cuda)
+"""
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+@pytest.mark.network
+@pytest.mark.slow
+@pytest.mark.parametrize("built_with", ["cuda", "cpu"])
+def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda_python: Path, built_with: str) -> None:
+    """Built for one, it is linked, loaded and called beside both; CUDA's kernels are there where torch has them."""
+    import torch
+
+    find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
+    folders = {
+        "cuda": Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip()),
+        "cpu": Path(torch.__file__).parent,
+    }
+    files = {**KINDS_CPP, "limited.cpp": KINDS_CPP["bare.cpp"].replace("_bare", "_limited")}
+    write_project(tmp_path, KINDS, files=files)
+    variables = clean_variables(TORCHSCRIPT_BUILD_LIBTORCH=str(folders[built_with]), MAX_JOBS="1")
+    done = run_python("setup.py", "build", cwd=tmp_path, variables=variables, timeout=800)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (package,) = tmp_path.glob("build/lib*/demo")
+    for file in (*package.glob("*.so"), package / "bin/kernels"):
+        assert not any("cuda" in name for name in read_elf(file).needed), file
+    for other, python in (("cuda", cuda_python), ("cpu", Path(sys.executable))):
+        # cpython's own names do not matter here: the same minor release runs both
+        ran = subprocess.run(
+            [python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8"
+        )
+        cuda = "None" if other == "cpu" else "13.0"
+        assert ran.stdout == f"6.0 6.0 [2.0, 2.0] {cuda}\n", ran.stderr
+        kernels = subprocess.run(
+            [package / "bin/kernels"],
+            env=clean_variables(LD_LIBRARY_PATH=str(folders[other] / "lib")),
+            capture_output=True,
+            encoding="utf-8",
+        )
+        assert kernels.stdout == ("1\n" if other == "cuda" else "0\n"), kernels.stderr
 
 
 def find_torch(
@@ -132,7 +235,7 @@ def find_torch(
     text = "cmake_minimum_required(VERSION 3.19)\nproject(x NONE)\n"
     write(folder / "CMakeLists.txt", f"{text}find_package(Torch {request_words} REQUIRED CONFIG)\n")
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={package}"]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+    return run_child(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
 
 
 def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, str]) -> None:
@@ -146,7 +249,7 @@ def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, s
         "cmake_minimum_required(VERSION 3.18)\nproject(x NONE)\nfind_package(Torch REQUIRED)\n",
     )
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert ran.returncode == 1
     assert "libtorch has moved since this package was written" in " ".join(ran.stderr.split())
 
@@ -176,5 +279,5 @@ def test_versions_that_are_asked_for(
     )
     write(tmp_path / "CMakeLists.txt", text)
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert (ran.returncode == 0) is accepted, ran.stderr

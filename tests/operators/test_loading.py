@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import linux_torch, made_up, make_plan, stub, write
+from support import linux_torch, made_up, make_plan, run_child, stub, write
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.operators.loading import CHILD, load_libraries
@@ -139,5 +138,5 @@ def test_with_torch_itself(tmp_path: Path) -> None:
 
     request["torch"] = str(torch.__version__)
     file = write(tmp_path / "request.json", json.dumps(request))
-    subprocess.run([sys.executable, CHILD, file], check=True)
+    run_child([sys.executable, CHILD, file], check=True)
     assert json.loads(report.read_text()) == {"schemas": {}}

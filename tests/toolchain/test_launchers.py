@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from support import (
     linux_torch,
     made_up,
     make_plan,
+    run_child,
     run_python,
     stub,
     windows_torch,
@@ -387,7 +387,7 @@ SOURCES = {
 def counts(variables: Mapping[str, str]) -> dict[str, int]:
     """ccache's statistics."""
     assert REAL is not None
-    done = subprocess.run([REAL, "--print-stats"], env=dict(variables), capture_output=True, text=True, check=True)
+    done = run_child([REAL, "--print-stats"], env=dict(variables), capture_output=True, text=True, check=True)
     pairs = (line.split("\t") for line in done.stdout.splitlines())
     numbers = {name: int(value) for name, value in pairs}
     return {name: numbers[name] for name in ("cache_miss", "direct_cache_hit", "preprocessed_cache_hit")}

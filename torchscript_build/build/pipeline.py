@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ class BuildResult:
 
     artifacts: tuple[Artifact, ...]
     stage_dir: Path
+    accelerated: frozenset[str] = frozenset()
+    """The installed targets that a build of torch without their accelerator cannot load."""
 
     def built(self, target: str) -> Path:
         """The file of a target in the build tree; it finds libtorch where it is on this machine."""
@@ -88,6 +91,7 @@ def build_targets(
     artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
+    accelerated = dict(state.get("accelerated", {}))
     for component in sorted({component_of(t) for t in targets if t.install}):
         members = [t for t in plan.targets if t.install and component_of(t) == component]
         stamps = {t.name: system.stamp(result.built(t.name)) for t in members}
@@ -96,9 +100,10 @@ def build_targets(
             _install(plan, environment, folder, component)
             with log.step(f"verify {component}", quiet=True):
                 _verify(plan, members, environment)
+                accelerated[component] = _accelerated(plan, members)
             installed[component] = stamps
-            system.write_json(state_file, {**state, "installed": installed})
-    return result
+            system.write_json(state_file, {**state, "installed": installed, "accelerated": accelerated})
+    return dataclasses.replace(result, accelerated=frozenset(n for names in accelerated.values() for n in names))
 
 
 def _built(
@@ -284,6 +289,13 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
     )
     for note in notes:
         log.warn(note)
+
+
+def _accelerated(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> list[str]:
+    """The names of those that need a library which only builds of torch for an accelerator have."""
+    from torchscript_build.build.verify import needs_accelerator
+
+    return [t.name for t in targets if needs_accelerator(installed_file(plan.stage_dir, t))]
 
 
 def relocated_folders(environment: Environment) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ _OTHER_ABI = {
     False: "cxx11-abi = true in the settings, and torch 2.7 or newer, or an archive with cxx11-abi in its name",
 }
 PYTHON_LIBRARIES = ("libtorch_python.", "libpython3")
+_ACCELERATOR = re.compile(r"lib((torch|c10)_(cuda|hip|xpu)|cudart|cudnn|cublas|cufft|curand|cusolver|cusparse|nvrtc)\b")
 
 
 def verify_artifacts(
@@ -51,6 +53,11 @@ def verify_artifacts(
     if problems:
         raise VerificationError("what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems))
     return tuple(notes)
+
+
+def needs_accelerator(path: Path) -> bool:
+    """Does a binary need a library that torch's builds for the processor alone lack? Only ELF files tell."""
+    return elf.is_elf(path) and any(map(_ACCELERATOR.match, elf.read_elf(path).needed))
 
 
 def verify_linked(linked: Sequence[tuple[str, Path]], libtorch: LibTorch) -> None:

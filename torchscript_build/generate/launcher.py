@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Optional
 
 from torchscript_build.generate.templates import render_module
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
@@ -21,13 +22,22 @@ def console_scripts(spec: ProjectSpec) -> tuple[str, ...]:
     return tuple(scripts)
 
 
-def render_launchers(spec: ProjectSpec, *, series: str) -> Mapping[str, bytes]:
-    """Path in the package tree → the launcher module, one for each package with apps."""
+def render_launchers(
+    spec: ProjectSpec, *, series: str, cuda: Optional[str] = None, accelerated: Collection[str] = ()
+) -> Mapping[str, bytes]:
+    """Path in the package tree → the launcher module, one for each package with apps.
+
+    :param cuda: the series of CUDA that libtorch was built with.
+    :param accelerated: the apps that need CUDA's part of libtorch.
+    """
     packages: dict[str, list[TorchScriptApp]] = {}
     for app in spec.packaged_apps:
         if app.console_script:
             packages.setdefault(app.package or "", []).append(app)
-    return {f"{package.replace('.', '/')}/{MODULE}.py": _render(apps, series) for package, apps in packages.items()}
+    return {
+        f"{package.replace('.', '/')}/{MODULE}.py": _render(apps, series, cuda, accelerated)
+        for package, apps in packages.items()
+    }
 
 
 def function_name(app: TorchScriptApp) -> str:
@@ -35,7 +45,12 @@ def function_name(app: TorchScriptApp) -> str:
     return "start_" + re.sub(r"[^A-Za-z0-9]", lambda m: f"_{ord(m.group()):x}_", app.name)
 
 
-def _render(apps: Sequence[TorchScriptApp], series: str) -> bytes:
-    values = {"BUILT_FOR_TORCH": series, "FOLDERS_UP": len((apps[0].package or "").split("."))}
+def _render(apps: Sequence[TorchScriptApp], series: str, cuda: Optional[str], accelerated: Collection[str]) -> bytes:
+    values = {
+        "BUILT_FOR_TORCH": series,
+        "BUILT_FOR_CUDA": cuda,
+        "NEED_CUDA": tuple(app.name for app in apps if cuda and app.name in accelerated),
+        "FOLDERS_UP": len((apps[0].package or "").split(".")),
+    }
     functions = [f"{function_name(app)} = functools.partial(_start, {app.name!r})" for app in apps]
     return render_module("launcher.py", values, functions)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Optional
 
 from torchscript_build.generate.templates import render_module
 from torchscript_build.libtorch.facts import LibTorch
@@ -26,16 +27,26 @@ def loader_target(package: str) -> str:
 Texts = Mapping[str, Sequence[str]]
 
 
-def render_loaders(spec: ProjectSpec, plan: BuildPlan, operators: Texts, schemas: Texts) -> Mapping[str, bytes]:
+def render_loaders(
+    spec: ProjectSpec, plan: BuildPlan, operators: Texts, schemas: Texts, accelerated: Collection[str] = ()
+) -> Mapping[str, bytes]:
     """Path in the package tree → the loader module, one for each package with operator libraries.
 
     :param operators: library name → the names of its operators, without overloads.
     :param schemas: library name → the schemas of its operators, as far as they are known.
+    :param accelerated: the libraries that need CUDA's part of libtorch.
     """
-    return {
-        loader_target(package): _render(package, _members(package, spec, plan), plan.libtorch, operators, schemas)
-        for package in loader_packages(spec)
-    }
+    texts = {}
+    for package in loader_packages(spec):
+        members = _members(package, spec, plan)
+        cuda = cuda_major(plan.libtorch) if any(o.name in accelerated for o in members) else None
+        texts[loader_target(package)] = _render(package, members, plan.libtorch, operators, schemas, cuda)
+    return texts
+
+
+def cuda_major(libtorch: LibTorch) -> Optional[str]:
+    """The series of CUDA within which compiled code stays compatible."""
+    return libtorch.cuda_version.split(".")[0] if libtorch.backend == "cuda" and libtorch.cuda_version else None
 
 
 def _members(package: str, spec: ProjectSpec, plan: BuildPlan) -> list[PlannedOps]:
@@ -50,8 +61,8 @@ def _render(
     libtorch: LibTorch,
     operators: Texts,
     schemas: Texts,
+    cuda: Optional[str],
 ) -> bytes:
-    cuda = libtorch.cuda_version.split(".")[0] if libtorch.backend == "cuda" and libtorch.cuda_version else None
     here = package.replace(".", "/")
     values = {
         "PACKAGE": package,

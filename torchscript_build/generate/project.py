@@ -53,7 +53,7 @@ def render_project(plan: BuildPlan) -> FileSet:
         languages=languages(plan),
         with_runner=with_runner,
         runner_library=cmake_quote(Path(plan.runner_library).as_posix() if plan.runner_library else ""),
-        find_packages=[quoted(_find_package_words(p)) for p in packages],
+        find_packages=[_find_package(p, plan) for p in packages],
         calls=calls,
     )
     files["CMakePresets.json"] = _json(_presets(plan))
@@ -195,6 +195,13 @@ def _define(definition: str) -> str:
     name, equals, value = definition.partition("=")
     end = "/**/" if value.endswith(("\\", "??/")) else ""
     return f"#define {name} {value if equals else '1'}{end}\n"
+
+
+def _find_package(text: str, plan: BuildPlan) -> dict[str, Any]:
+    """A ``find-packages`` entry for the template, with what the targets that name it link."""
+    linked = dict.fromkeys(v for t in plan.targets if text in t.find_packages for v in t.link_libraries)
+    words = quoted(_find_package_words(text))
+    return {"name": words[0], "words": words, "linked": quoted([literal(v) for v in linked])}
 
 
 def _find_package_words(text: str) -> list[str]:

@@ -74,7 +74,7 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
             classes.update(f"{ns}::{cls}" for ns, cls in _CLASS.findall(code))
     number = archive.read(version)[:20].strip()
     if not number.isdigit():
-        raise ModelError(f"{path} is not a TorchScript archive: its version is {number[:20]!r}", cures=[_EXPORT_AGAIN])
+        raise ModelError(f"{path} is corrupt: its version is {number!r}", cures=[_EXPORT_AGAIN])
     return ModelArchive(path, int(number), tuple(sorted(operators)), tuple(sorted(classes)))
 
 

@@ -139,7 +139,7 @@ def is_function(spec: str) -> bool:
 
 
 def parse_input(torch: Any, spec: str, root: str) -> Any:
-    """One input spec → a tensor or plain value; the grammar of the runner's ``--input`` (its input_spec.cpp).
+    """One input spec → a tensor or plain value; the grammar of the runner's ``--input`` (its program/input_spec.cpp).
 
     :raises ValueError: it means nothing.
     """

@@ -15,7 +15,7 @@ from torchscript_build.system import Completed, Environment
 CANNOT_LOAD = 127
 """The dynamic loader's exit code."""
 MISMATCH = 5
-"""The runner's exit code for outputs that differ; see templates/apps/runner/runtime.h."""
+"""The runner's exit code for outputs that differ; see templates/apps/runner/program/error.h."""
 
 
 def runs_against_python(app: TorchScriptApp) -> bool:
@@ -103,7 +103,7 @@ def _check(app: TorchScriptApp, done: Completed) -> None:
         raise TorchScriptBuildError(
             f"app {app.name!r} cannot start: the loader misses a library that libtorch needs\n{_tail(done.output)}",
             cures=[
-                "install what this libtorch needs beside it (pip install torch brings the nvidia-* packages)",
+                "install what it needs beside it, as its wheel does: pip install --force-reinstall torch",
                 "torchscript-build fetch VERSION --with-cuda-libraries",
                 "use a libtorch without CUDA: cuda = false in the settings",
             ],

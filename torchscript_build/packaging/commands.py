@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Optional
 
 from setuptools import Command
 
@@ -120,6 +120,13 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
 
+    def _refuse(self, spec: ProjectSpec) -> NoReturn:
+        """:raises TorchScriptBuildError: there is nothing for this command to build."""
+        from torchscript_build.packaging.distribution import project_root
+        from torchscript_build.packaging.undeclared import nothing_declared
+
+        raise nothing_declared(self.distribution, spec, project_root(self.distribution))
+
     def _session(self) -> Session:
         if self._made_session is None:
             self._made_session = self._make_session()
@@ -135,10 +142,11 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
-            raise SettingsError(["--prefix and --inplace: give one of them; each says where the results go"])
+            raise SettingsError(["--prefix, --bundle and --inplace: give one of them; each says where the results go"])
         root, base = project_root(self.distribution), Path(self.build_base or "build").absolute()
         if self.prefix:
-            destination = Destination(prefix=make_place(Path(self.prefix).absolute(), base, is_shared=True))
+            place = make_place(Path(self.prefix).absolute(), base, is_shared=True)
+            destination = Destination(prefix=place, is_bundle=bool(getattr(self, "bundle", None)))
         elif into_sources:
             destination = Destination(source=make_place(root, base, self._in_source_tree))
         else:
@@ -240,6 +248,8 @@ class build_ts_ops(_Build):
         with _translated(), _recorded(self):
             spec = self.read_spec()
             if not spec.ops:
+                if "build_ts_ops" in self.distribution.commands:
+                    self._refuse(spec)
                 return
             session = self._session()
             if self.dry_run:
@@ -276,6 +286,11 @@ class build_ts_app(_Build):
         *_Build.user_options,
         ("run", None, "run the apps when they are built"),
         ("verify", None, "compare the apps' outputs with Python's"),
+        (
+            "bundle=",
+            None,
+            "make a bundle that needs no Python: a folder, or a file that ends in .tar.gz, .tar.zst or .deb",
+        ),
     ]
     boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify"]
 
@@ -285,6 +300,12 @@ class build_ts_app(_Build):
         super().initialize_options()
         self.runs_apps = False
         self.verify = False
+        self.bundle: Optional[str] = None
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.bundle and not self.prefix:
+            self.prefix = str(Path(self.build_base or "build", "torchscript", "bundle", Path(self.bundle).name))
 
     def _run(self) -> None:
         from torchscript_build.packaging.make_apps import build_apps
@@ -292,16 +313,35 @@ class build_ts_app(_Build):
 
         with _translated(), _recorded(self):
             spec = self.read_spec()
+            if not spec.is_buildable:
+                self._refuse(spec)
             if self.dry_run:
                 say_plan(self._session().plan)
                 return
             self.take_away_others()
+            if self.bundle:
+                from torchscript_build import system
+
+                system.remove_tree(Path(self.prefix or ""))
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+            if self.bundle:
+                self._make_bundle()
+
+    def _make_bundle(self) -> None:
+        from torchscript_build.packaging.bundle.make import make_bundle
+        from torchscript_build.packaging.bundle.report import say_bundle
+
+        session = self._session()
+        options, plan = session.spec.bundle, session.plan
+        maintainer = options.maintainer or self.distribution.get_maintainer() or self.distribution.get_author()
+        output = Path(self.bundle or "").absolute()
+        made = make_bundle(plan, Path(self.prefix or ""), output, options, session.environment, maintainer)
+        say_bundle(made, plan, options)
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

@@ -37,11 +37,15 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             built = {a.name: result.built(a.name) for a in targets}
             pairs = {n: (apps[n], references[key]) for n, key in compared.items()}
             compare_apps(plan, built, pairs, environment, again=run or verify)
-            install_into_prefix(session.destination.prefix, plan, targets, result.installed, APPS)
+            install_into_prefix(session.destination, plan, targets, result.installed, APPS)
             if session.destination.wheel:
-                stage(app_files(spec, plan, result.installed), session.destination.wheel, APPS)
+                stage(app_files(spec, plan, result.installed, result.accelerated), session.destination.wheel, APPS)
             if session.destination.source:
-                stage(app_files(spec, plan, lambda a: result.built(a.name)), session.destination.source, APPS)
+                stage(
+                    app_files(spec, plan, lambda a: result.built(a.name), result.accelerated),
+                    session.destination.source,
+                    APPS,
+                )
             say_built(built)
         _build_projects(session, plan)
     for name, app in apps.items() if run else ():

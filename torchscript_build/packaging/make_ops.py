@@ -35,10 +35,10 @@ def build_ops(session: Session) -> None:
         built = {o.name: result.built(o.name) for o in wanted}
         schemas = load_libraries(plan, built, environment)
         operators = {o.name: operator_names(registrations[o.name], schemas.get(o.name)) for o in spec.ops}
-        loaders = render_loaders(spec, plan, operators, schemas)
+        loaders = render_loaders(spec, plan, operators, schemas, result.accelerated)
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
-        install_into_prefix(session.destination.prefix, plan, wanted, result.installed, OPS)
+        install_into_prefix(session.destination, plan, wanted, result.installed, OPS)
         if session.destination.wheel:
             stage(ops_files(plan, loaders, result.installed), session.destination.wheel, OPS)
         if session.destination.source:

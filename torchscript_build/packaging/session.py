@@ -42,7 +42,8 @@ class Session:
                 root=self.root,
                 build_base=self.build_base,
             )
-        return in_prefix(plan, self.destination.prefix.root) if self.destination.prefix else plan
+        prefix = self.destination.prefix
+        return in_prefix(plan, prefix.root, self_contained=self.destination.is_bundle) if prefix else plan
 
     def jobs(self, plan: BuildPlan) -> int:
         """How many compilers run at once."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build import log
 from torchscript_build.generate import launcher
+from torchscript_build.generate.loader import cuda_major
 from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
@@ -26,11 +27,18 @@ def ops_files(
     return [*files, *(StagedFile(target, text) for target, text in loaders.items())]
 
 
-def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
-    """The files of the apps: programs, models, launchers."""
+def app_files(
+    spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path], accelerated: Collection[str] = ()
+) -> list[StagedFile]:
+    """The files of the apps: programs, models, launchers.
+
+    :param accelerated: the apps that need CUDA's part of libtorch.
+    """
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
     files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
-    launchers = launcher.render_launchers(spec, series=plan.libtorch.series)
+    launchers = launcher.render_launchers(
+        spec, series=plan.libtorch.series, cuda=cuda_major(plan.libtorch), accelerated=accelerated
+    )
     return [*files, *(StagedFile(target, text) for target, text in launchers.items())]
 
 
@@ -57,16 +65,20 @@ def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
 
 
 def install_into_prefix(
-    place: Optional[Place],
+    destination: Destination,
     plan: BuildPlan,
     targets: Sequence[PlannedTarget],
     binary: Callable[[PlannedTarget], Path],
     owner: str,
 ) -> None:
     """With ``--prefix``: put programs, models and operator libraries there, and say where."""
-    if place is not None:
-        for _, path in stage(prefix_files(plan, targets, binary), place, owner):
+    if destination.prefix is not None:
+        prefix = destination.prefix.root
+        for _, path in stage(prefix_files(plan, targets, binary), destination.prefix, owner):
             log.say(f"-- installed {path}")
+        if not any(prefix in d.parents for d in plan.libtorch.library_dirs) and not destination.is_bundle:
+            where = plan.libtorch.library_dirs[0]
+            log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {prefix / 'lib'}")
 
 
 @dataclass(frozen=True)
@@ -79,6 +91,8 @@ class Destination:
     """Files for the source tree, which find libtorch where it is on this machine."""
     prefix: Optional[Place] = None
     """A prefix to install into without Python; nothing else is staged then."""
+    is_bundle: bool = False
+    """Will the prefix hold all that its programs need, libtorch too?"""
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -74,8 +74,8 @@ def torch_requirement(command: Any) -> Optional[str]:
     from torchscript_build.build.discover import find_project_libtorch
     from torchscript_build.system import Environment
 
-    options = command.get_finalized_command("build_ts_app").read_spec().options
-    return pin(find_project_libtorch(options, Environment.current()).version, options.pin)
+    spec = command.get_finalized_command("build_ts_app").read_spec()
+    return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
 
 
 def pin(version: str, how: str) -> Optional[str]:

@@ -6,8 +6,8 @@ import collections.abc
 import dataclasses
 import functools
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Union
 
 
 def read_spec(cls: type, value: Any, where: str, problems: list[str], *, toml: bool) -> Any:
@@ -144,8 +144,16 @@ def kind_of(value: Any) -> str:
     )
 
 
-def suggestion(word: str, known: Sequence[str]) -> str:
+def closest(word: str, known: Iterable[str]) -> Optional[str]:
+    """The known word that was probably meant."""
     import difflib  # for mistakes only
 
+    known = list(known)
     close = difflib.get_close_matches(word.replace("_", "-"), known, n=1) or difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
+    return close[0] if close else None
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """The end of a sentence about an unknown word: what was probably meant, or all that there is."""
+    meant = closest(word, known)
+    return f"; did you mean {meant!r}?" if meant else f" (known: {', '.join(known)})"

@@ -11,9 +11,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS, TABLE
+from torchscript_build.settings.near_misses import TABLE
+from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS
 from torchscript_build.settings.rules import BINDINGS, METHODS, TEMPLATES
-from torchscript_build.settings.specs import BuildOptions, OpLibrary, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (BuildOptions, "build_type"): BUILD_TYPES,
@@ -78,6 +79,12 @@ def json_schema() -> dict[str, Any]:
             "properties": _schema_properties(cls),
         }
         properties[name] = {"type": "array", "description": inspect.getdoc(cls), "items": items}
+    properties["bundle"] = {
+        "type": "object",
+        "description": inspect.getdoc(BundleOptions),
+        "additionalProperties": False,
+        "properties": _schema_properties(BundleOptions),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"[{TABLE}]",
@@ -88,7 +95,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _documented() -> list[tuple[str, type]]:
-    return [(f"[{TABLE}]", BuildOptions), *((f"[[{TABLE}.{name}]]", cls) for name, cls in ARRAYS.items())]
+    arrays = ((f"[[{TABLE}.{name}]]", cls) for name, cls in ARRAYS.items())
+    return [(f"[{TABLE}]", BuildOptions), *arrays, (f"[{TABLE}.bundle]", BundleOptions)]
 
 
 def _schema_properties(cls: type) -> dict[str, Any]:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Optional, Union
 
 from torchscript_build.settings.coerce import suggestion
@@ -14,6 +15,12 @@ TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
+
+Doubts = Mapping[str, set[str]]
+"""Array → the names of entries that are there, but with mistakes of their own, which were told: nothing that follows
+from them is told, too."""
+ANY = ""
+"""Among them: an entry whose name is not known."""
 
 _TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
 _RESERVED_NAMES = frozenset(
@@ -47,11 +54,18 @@ def where_of(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
     return f"{kind} {spec.name!r}"
 
 
-def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> None:
+def check_spec(
+    spec: ProjectSpec,
+    root: Path,
+    packages: Optional[Sequence[str]],
+    problems: list[str],
+    doubts: Doubts = MappingProxyType({}),
+) -> None:
     """Check everything that the types alone do not tell; problems are added to the list.
 
     :param root: the project's folder, against which files are checked.
     :param packages: the project's Python packages; ``None`` where not known yet.
+    :param doubts: entries that could not be read.
     """
     for kind, names in (
         ("models", [m.name for m in spec.models]),
@@ -72,13 +86,13 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
     for ops in spec.ops:
         _check_compiled(ops, root, problems)
         _check_package(ops, packages, problems)
-        _check_ops(ops, spec, problems)
+        _check_ops(ops, spec, problems, doubts)
     _check_cycles(spec.ops, problems)
     _check_scripts(spec.packaged_apps, problems)
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
-        _check_app(app, spec, problems)
+        _check_app(app, spec, problems, doubts)
     for project in spec.cmake:
         _check_package(project, packages, problems)
         if not is_file(root / project.source_dir / "CMakeLists.txt"):
@@ -88,11 +102,12 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
 def _check_scripts(apps: Sequence[TorchScriptApp], problems: list[str]) -> None:
     """Console scripts: their names, and that no two are the same."""
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
-    for name in sorted(set(names)):
+    own = [a.name for a in apps]  # of a bad or double one among these, the app's name was told
+    for name in sorted(set(names) - set(own)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
-        if names.count(name) > 1:
-            problems.append(f"two apps have the console script {name!r}")
+    for name in sorted(n for n in set(names) if names.count(n) > max(1, own.count(n))):
+        problems.append(f"two apps have the console script {name!r}")
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
@@ -105,11 +120,15 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
         problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
     if model.method not in METHODS:
         problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
-    if model.factory is not None and model.method == "trace" and not model.example_inputs:
+    if _lacks_inputs_for_tracing(model):
         problems.append(f"{where}: tracing needs example-inputs")
     for folder in model.python_path:
         if not is_dir(root / folder):
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
+
+
+def _lacks_inputs_for_tracing(model: ScriptModel) -> bool:
+    return model.factory is not None and model.method == "trace" and not model.example_inputs
 
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
@@ -158,7 +177,7 @@ def _check_package(
             problems.append(f"{where}: the project has no package {spec.package!r}{hint}")
 
 
-def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
+def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str], doubts: Doubts) -> None:
     where = where_of(ops)
     if not ops.sources and not any(p.startswith(f"{where}: sources: ") for p in problems):  # nothing matched
         problems.append(f"{where}: sources is missing")
@@ -166,7 +185,7 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
         problems.append(f'{where}: precompiled-header must be "auto", true or false, not {ops.precompiled_header!r}')
     if ops.python_binding not in BINDINGS:
         problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
-    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)
+    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
     for other in spec.ops if ops.install else ():
         if other.name in ops.depends and not other.install:
             problems.append(
@@ -204,12 +223,12 @@ def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
                 todo.append(iter(depends.get(name, ())))
 
 
-def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:
+def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str], doubts: Doubts) -> None:
     where = where_of(app)
     if app.template not in TEMPLATES:
         problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
-    _check_references(where, "models", app.models, [m.name for m in spec.models], problems)
-    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems)
+    _check_references(where, "models", app.models, [m.name for m in spec.models], problems, doubts.get("model", set()))
+    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
     for ops in spec.ops:
         if ops.name in app.ops and ops.python_module:
             problems.append(f"{where}: ops: {ops.name!r} is a Python module; a program cannot link it")
@@ -219,19 +238,21 @@ def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> N
         if not 0 <= getattr(app, key) < float("inf"):
             problems.append(f"{where}: {key} must not be negative, not {getattr(app, key)}")
     if app.verify:
-        first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
-        if app.sources or app.template != "runner":
+        first = [m for m in spec.models if m.name in app.models[:1]]
+        if app.sources or app.template == "minimal":
             problems.append(f"{where}: verify works with the runner template only")
-        elif first is None or not first.example_inputs:
+        elif not app.models or any(not m.example_inputs and not _lacks_inputs_for_tracing(m) for m in first):
             problems.append(f"{where}: verify needs a model with example-inputs")
 
 
-def _check_references(where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str]) -> None:
+def _check_references(
+    where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str], doubtful: set[str]
+) -> None:
     what = {"models": "model"}.get(key, "operator library")
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             problems.append(f"{where}: {key}: {name!r} is named twice")
-        if name not in known:
+        if name not in known and not {name, ANY} & doubtful:
             hint = suggestion(name, known) if known else "; the project has none"
             problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
 

@@ -192,6 +192,20 @@ class BuildOptions:
 
 
 @dataclass(frozen=True)
+class BundleOptions:
+    """What a bundle (`build_ts_app --bundle`) holds, beside what its programs need."""
+
+    cxx_runtime: bool = False
+    """Bring libstdc++ and libgcc along, with the glibc that they need. Else the machine must have its own."""
+    strip: bool = False
+    """Remove symbols that nobody needs at run time from the libraries; it takes the program `strip`."""
+    libraries: tuple[str, ...] = ()
+    """Further libraries that are loaded by name: files, relative to the project."""
+    maintainer: str = ""
+    """Who maintains the Debian package, `Name <mail>`; by default the project's first author."""
+
+
+@dataclass(frozen=True)
 class ProjectSpec:
     """All that one project asks for."""
 
@@ -200,6 +214,9 @@ class ProjectSpec:
     ops: tuple[OpLibrary, ...] = ()
     apps: tuple[TorchScriptApp, ...] = ()
     cmake: tuple[CMakeProject, ...] = ()
+    bundle: BundleOptions = field(default_factory=BundleOptions)
+    libtorch_named_by: str = field(default="libtorch in the settings", compare=False)
+    """What names ``options.libtorch``, in the user's words."""
 
     @property
     def packaged_apps(self) -> tuple[TorchScriptApp, ...]:
@@ -215,6 +232,11 @@ class ProjectSpec:
     def packaged_cmake(self) -> tuple[CMakeProject, ...]:
         """The CMake projects whose install tree goes into the wheel."""
         return tuple(project for project in self.cmake if project.install)
+
+    @property
+    def is_buildable(self) -> bool:
+        """Is there anything that a build makes? A model is made for an app only."""
+        return bool(self.apps or self.ops or self.cmake)
 
     @property
     def is_packaged(self) -> bool:

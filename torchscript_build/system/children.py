@@ -22,8 +22,8 @@ from torchscript_build.system.signals import raise_waiting, starting_a_child
 
 StrPath = Union[str, "os.PathLike[str]"]
 
-PROBE_SECONDS = 20.0
-"""How long a version probe may take."""
+PROBE_SECONDS = 60.0
+"""How long a version probe may take: a compiler is not refused because the machine is busy."""
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,10 @@ function(_ts_finish_target)
                BUILD_RPATH_USE_ORIGIN ON
                INSTALL_RPATH "${arg_INSTALL_RPATH}"
                INSTALL_RPATH_USE_LINK_PATH OFF)
+  # conda's LDFLAGS name the host prefix's lib as an RPATH, too, and would double what INSTALL_RPATH says.
+  if("$ENV{CONDA_BUILD}" STREQUAL "1" AND "${TORCH_LIBRARY_DIR}" STREQUAL "$ENV{PREFIX}/lib")
+    set_target_properties("${arg_NAME}" PROPERTIES INSTALL_REMOVE_ENVIRONMENT_RPATH ON)
+  endif()
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     target_link_options("${arg_NAME}" PRIVATE "LINKER:--enable-new-dtags")
   endif()

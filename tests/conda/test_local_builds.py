@@ -50,7 +50,7 @@ def build_with_conda(workshop: Any, folder: Path) -> Path:
 
 TOOLS = [
     pytest.param("rattler-build", marks=pytest.mark.conda_local),
-    pytest.param("conda-build", marks=pytest.mark.conda),
+    pytest.param("conda-build", marks=[pytest.mark.conda, pytest.mark.timeout(1800)]),  # it solves for minutes
 ]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional, Union
 
 from torchscript_build import log, system
-from torchscript_build.cli import audit, cache, conda, doctor, fetch, matrix, new
+from torchscript_build.cli import audit, cache, conda, doctor, fetch, inspect, matrix, new
 from torchscript_build.cli.parsing import Parser
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
@@ -50,7 +50,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_libtorch_options(cmake_dir)
     cmake_dir.set_defaults(command=_cmake_dir)
 
-    for command in (doctor, cache, fetch, matrix, new, audit, conda):
+    for command in (doctor, inspect, cache, fetch, matrix, new, audit, conda):
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

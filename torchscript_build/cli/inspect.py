@@ -19,8 +19,8 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser(
         "inspect",
         help="show what a model file holds, without torch",
-        description="Shows methods, modules, tensors, operators and risks of a .pt, .ptl or .pt2 file. Nothing in it is "
-        "executed.",
+        description="Shows methods, modules, tensors, operators and risks of a .pt, .ptl or .pt2 file; nothing of it "
+        "is executed.",
     )
     parser.add_argument("model", metavar="MODEL")
     parser.add_argument("--code", action="store_true", help="also print its code")
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--json", action="store_true", help="print JSON")
     what.add_argument("--html", metavar="FILE", help="write one page to look at")
-    what.add_argument("--diff", metavar="OTHER", help="tell what differs in another model; exit code 1 if somethi")
+    what.add_argument("--diff", metavar="OTHER", help="tell what differs in another model")
     parser.set_defaults(command=_inspect)
 
 

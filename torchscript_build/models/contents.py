@@ -244,49 +244,63 @@ def _tree_of_pickle(data: Any) -> Module:
     return Module("", plain_type(getattr(data, "qualified", "dict")), tree.tensors, attributes, tree.children)
 
 
-def _named_tensors(value: Any, prefix: str, depth: int = 0) -> Iterator[tuple[str, Any]]:
+def _named_tensors(
+    value: Any, prefix: str, seen: Optional[set[int]] = None, depth: int = 0
+) -> Iterator[tuple[str, Any]]:
+    """Pairs (dotted name, leaf); what stands in several places is there once."""
+    seen = set() if seen is None else seen
     if isinstance(value, Opaque):
-        entries: Any = [(n, v) for n, v in value.attributes.items() if n not in ("_backward_hooks", "_forward_hooks")]
-        entries += [e for e in value.entries if isinstance(e, tuple) and len(e) == 2]
+        entries: list[Any] = [
+            *value.attributes.items(),
+            *(e for e in value.entries if isinstance(e, tuple) and len(e) == 2),
+        ]
     elif isinstance(value, dict):
-        entries = value.items()
+        entries = list(value.items())
     elif isinstance(value, (list, tuple)):
-        entries = enumerate(value)
+        entries = list(enumerate(value))
     else:
         yield prefix or "value", value
         return
-    for key, item in entries if depth < 60 else ():
+    if id(value) in seen or depth >= 60:
+        return
+    seen.add(id(value))
+    for key, item in entries:
         inner = prefix if key in ("_modules", "_parameters", "_buffers") else f"{prefix}.{key}".lstrip(".")
-        yield from _named_tensors(item, inner, depth + 1)
+        yield from _named_tensors(item, inner, seen, depth + 1)
 
 
 def _is_tensor_tree(data: Opaque) -> bool:
     return data.qualified.startswith("collections.")
 
 
-def _flat(value: Any, depth: int = 0) -> Iterator[Any]:
-    """The leaves of lists, tuples and mappings, and of objects that hold something without being modules."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    elif isinstance(value, Opaque):
-        value = [*value.arguments, *value.entries, *_listed(value.state)]
-    if isinstance(value, (list, tuple)):
-        for item in value if depth < 20 else ():
-            yield from _flat(item, depth + 1)
-    else:
-        yield value
+def _flat(value: Any) -> Iterator[Any]:
+    """The leaves of lists, tuples, mappings and objects, each of these once, however they hold each other."""
+    stack, seen = [value], set()
+    while stack:
+        value = stack.pop()
+        if isinstance(value, Opaque):
+            inner = [*value.arguments, *value.entries, value.state]
+        elif isinstance(value, dict):
+            inner = list(value.values())
+        elif isinstance(value, (list, tuple)):
+            inner = list(value)
+        else:
+            yield value
+            continue
+        if id(value) not in seen:
+            seen.add(id(value))
+            stack.extend(reversed(inner))
 
 
-def _listed(state: Any) -> list[Any]:
-    return list(state.values()) if isinstance(state, dict) else [] if state is None else [state]
-
-
-def _short(value: Any) -> str:
+def _short(value: Any, depth: int = 0) -> str:
     if isinstance(value, Opaque):
         return plain_type(value.qualified)
-    if isinstance(value, (list, tuple, dict)) and len(value) > 8:
+    if isinstance(value, (list, tuple, dict)) and (len(value) > 8 or depth == 3):
         return f"{type(value).__name__} of {len(value)}"
-    text = ", ".join(map(_short, value)) if isinstance(value, (list, tuple)) else repr(value)
+    if isinstance(value, (list, tuple)):
+        text = ", ".join(_short(item, depth + 1) for item in value)
+    else:
+        text = f"dict of {len(value)}" if isinstance(value, dict) else repr(value)
     return text if len(text) <= 60 else text[:59] + "…"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -123,6 +124,7 @@ def read_pickle(data: bytes, where: str) -> Any:
     if len(data) > LIMIT:
         raise ModelError(f"{where} is a pickle of {len(data) / 1e6:.0f} MB, which no model needs; it is not read")
     try:
+        _check(data)
         return _Reader(io.BytesIO(data)).load()
     except ModelError:
         raise
@@ -131,6 +133,16 @@ def read_pickle(data: bytes, where: str) -> Any:
         *(UnicodeDecodeError, OverflowError, RecursionError, MemoryError, ImportError, AssertionError),
     ) as error:
         raise ModelError(f"{where} is no pickle that can be read: {error or type(error).__name__}") from error
+
+
+def _check(data: bytes) -> None:
+    """Look at every instruction first: the reader reserves memory for as many things as one claims to have.
+
+    :raises ValueError: an argument is cut short, or numbers more things than there are bytes.
+    """
+    for opcode, argument, _ in pickletools.genops(data):
+        if "PUT" in opcode.name and isinstance(argument, int) and argument > len(data):
+            raise ValueError(f"{opcode.name} {argument}")
 
 
 class _Reader(pickle.Unpickler):

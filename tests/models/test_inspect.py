@@ -388,3 +388,93 @@ def test_a_real_model_of_a_package(capsys: pytest.CaptureFixture[str]) -> None:
     assert "aten::lstm_cell" in contents.operators
     assert all(c.size == 0 or c.dtype for c in contents.constants)
     assert "data decide" in "".join(risks_of(contents))
+
+
+MAKE = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.body = nn.Sequential(nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.5))
+        self.fc = nn.Linear(8, 4)
+        self.names = ["a", "b"]
+        self.register_buffer("mean", torch.zeros(3))
+        self.shared = self.fc
+    def forward(self, x, n: int = 2):
+        if x.sum() > 0:
+            x = x * 2
+        for i in range(n):
+            x = x + torch.rand_like(x)
+        x = self.body(self.conv(x)).mean([2, 3])
+        return self.fc(x).view(-1, 4) + torch.zeros(4, device="cpu")
+    @torch.jit.export
+    def half(self, x):
+        return x.half()
+
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(8, 4)
+    def forward(self, x):
+        return self.fc(x.view(x.shape[0], 8)).expand(2, 4) + torch.ones(4)
+
+class Gelu(nn.Module):
+    def forward(self, x):
+        return nn.functional.gelu(x)
+
+torch.jit.script(Net()).save("net.pt", _extra_files={"labels.txt": b"cat"})
+torch.jit.script(Net().eval())._save_for_lite_interpreter("net.ptl")
+plain = Plain().eval()
+torch.jit.trace(plain, torch.ones(2, 8)).save("traced.pt")
+torch.jit.script(Gelu()).save("gelu.pt")
+quantized = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear}, dtype=torch.qint8)
+torch.jit.script(quantized).save("quantized.pt")
+torch.save(Net().state_dict(), "state.pth")
+torch.save(Net(), "whole.pth")
+torch.save(Net().state_dict(), "legacy.pth", _use_new_zipfile_serialization=False)
+torch.export.save(torch.export.export(plain, (torch.ones(2, 8),)), "plain.pt2", extra_files={"notes.txt": "hi"})
+"""
+
+
+@pytest.mark.torch
+def test_what_torch_itself_writes(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", MAKE], cwd=tmp_path, check=True)
+    net = read_contents(tmp_path / "net.pt")
+    assert net.methods[0].startswith("forward(x: Tensor, n: int=2) -> Tensor")
+    assert any(method.startswith("half(") for method in net.methods)
+    tensors = {name: t.shape for name, t in net.tensors.items()}
+    assert tensors["conv.weight"] == (8, 3, 3, 3)
+    assert tensors["mean"] == (3,)
+    assert net.count == 8 * 27 + 8 + 4 * 8 + 1 + 36 + 3
+    assert net.extra == {"labels.txt": 3}
+    risks = "\n".join(risks_of(net))
+    for words in ("training mode: the whole", "random operators", "data decide: 1 branches", "device cpu is written"):
+        assert words in risks
+    mobile = read_contents(tmp_path / "net.ptl")
+    assert mobile.kind == "mobile"
+    assert "aten::conv2d" in mobile.operators
+    assert "training mode" not in "".join(risks_of(mobile))
+    traced = read_contents(tmp_path / "traced.pt")
+    assert any("torch.expand(…, [2, 4])" in risk for risk in risks_of(traced))
+    assert lowest_libtorch(read_contents(tmp_path / "gelu.pt")) == "1.12"
+    assert quantization_of(read_contents(tmp_path / "quantized.pt"))
+    assert read_contents(tmp_path / "state.pth").kind == "state dict"
+    assert set(read_contents(tmp_path / "state.pth").tensors) >= {"conv.weight", "fc.bias", "mean"}
+    whole = read_contents(tmp_path / "whole.pth")
+    assert whole.kind == "pickle"
+    assert set(whole.tensors) >= {"conv.weight", "fc.bias", "mean"}
+    with pytest.raises(ModelError, match="in its format before 1.6"):
+        read_contents(tmp_path / "legacy.pth")
+    plain = read_contents(tmp_path / "plain.pt2")
+    assert plain.methods == ("forward(x: float32[2, 8]) -> float32[2, 4]",)
+    assert {name: t.shape for name, t in plain.tensors.items()}["fc.weight"] == (4, 8)
+    assert "aten::linear" in plain.operators
+    assert plain.made_by.startswith("2.")
+    assert plain.extra == {"notes.txt": 2}
+    for kind in ("net.pt", "net.ptl", "traced.pt", "plain.pt2", "quantized.pt", "state.pth", "whole.pth"):
+        assert b"</html>" in render_page(read_contents(tmp_path / kind))

@@ -17,6 +17,8 @@ from torchscript_build.models.unpickle import Opaque, TensorInfo, read_pickle
 CODE_LIMIT = 64 * 2**20
 """Bytes of a model's code; the largest seen has two megabytes."""
 MOST_MODULES = 200_000
+_HOOKS = ("_is_full_backward_hook", "_backward_hooks", "_forward_hooks")
+"""What every module has, and nobody asks for."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,7 @@ def _module_of(value: Any, name: str, path: str, seen: dict[int, str]) -> Module
         else:
             inner = [t for t in _flat(item) if isinstance(t, TensorInfo)]
             tensors.update({f"{key}[{i}]": t for i, t in enumerate(inner)})
-            if not inner:
+            if not inner and key not in _HOOKS:
                 attributes[key] = _short(item)
     return Module(name, plain_type(getattr(value, "qualified", "")), tensors, attributes, tuple(children))
 

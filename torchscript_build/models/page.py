@@ -66,11 +66,18 @@ def _facts(contents: Contents) -> Iterator[tuple[str, str]]:
 
 def _plain(tile: Tile) -> dict[str, Any]:
     return {
-        "label": escape(tile.label if tile.width > 7.2 * len(tile.label) + 8 and tile.height > 18 else ""),
+        "label": escape(_fitting(tile)),
         "detail": escape(tile.detail),
         "hue": tile.hue,
         **{name: f"{getattr(tile, name):.1f}" for name in ("x", "y", "width", "height")},
     }
+
+
+def _fitting(tile: Tile) -> str:
+    """As much of the end of a tensor's name as the tile has room for."""
+    parts = tile.label.split(".")
+    names = (".".join(parts[i:]) for i in range(len(parts)))
+    return next((n for n in names if tile.width > 7.5 * len(n) + 10), "") if tile.height > 18 else ""
 
 
 def _rows(module: Module, level: int) -> Iterator[dict[str, Any]]:
@@ -117,11 +124,16 @@ def lay_out(root: Module) -> list[Tile]:
         rest = sum(t[1] for i, t in enumerate(tensors) if i not in kept)
         count = len(tensors) - len(kept)
         tensors = [t for i, t in enumerate(tensors) if i in kept] + [(f"{count} small tensors", rest, "")]
-    tops = list(dict.fromkeys(name.split(".")[0] for name, _, _ in tensors))
+    tops = list(dict.fromkeys(_top(name) for name, _, _ in tensors))
     hues = {top: round(i * 360 / max(1, len(tops))) for i, top in enumerate(tops)}
     tiles: list[Tile] = []
     _split(tensors, 0.0, 0.0, WIDTH, HEIGHT, hues, tiles)
     return tiles
+
+
+def _top(name: str) -> str:
+    """What tensors of one colour have in common."""
+    return ".".join(name.split(".")[:-1][:2])
 
 
 def _split(
@@ -137,7 +149,7 @@ def _split(
     if len(items) <= 1:
         for name, size, detail in items:
             words = f"{name}: {detail} {amount(size)}"
-            tiles.append(Tile(name, words, x, y, width, height, hues.get(name.split(".")[0], 0)))
+            tiles.append(Tile(name, words, x, y, width, height, hues[_top(name)]))
         return
     total, running, at, best = sum(i[1] for i in items), 0, 1, float("inf")
     for index in range(1, len(items)):

@@ -468,7 +468,7 @@ def test_what_torch_itself_writes(tmp_path: Path) -> None:
     whole = read_contents(tmp_path / "whole.pth")
     assert whole.kind == "pickle"
     assert set(whole.tensors) >= {"conv.weight", "fc.bias", "mean"}
-    with pytest.raises(ModelError, match="in its format before 1.6"):
+    with pytest.raises(ModelError, match=r"in its format before 1\.6"):
         read_contents(tmp_path / "legacy.pth")
     plain = read_contents(tmp_path / "plain.pt2")
     assert plain.methods == ("forward(x: float32[2, 8]) -> float32[2, 4]",)

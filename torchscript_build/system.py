@@ -15,12 +15,13 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any, Optional, Union
 
+from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -135,10 +136,11 @@ def run(
     variables: Mapping[str, str],
     cwd: Optional[StrPath] = None,
     echo: bool = True,
+    show: Callable[[str], None] = log.write,
 ) -> Completed:
     """Run a child with live output, which is also kept.
 
-    The child's lines are printed as they come (``echo``), so a log shows progress and an error handler can still
+    The child's lines are shown as they come (``echo``), so a log shows progress and an error handler can still
     read them. A negative return code is the signal that killed the child.
 
     :raises OSError: the program cannot be started.
@@ -162,12 +164,11 @@ def run(
             for line in child.stdout:
                 lines.append(line)
                 if echo:
-                    sys.stdout.write(line)
-                    sys.stdout.flush()
+                    show(line)
             child.wait()
         except KeyboardInterrupt:
             end(child)
-            raise InterruptedByUserError(f"running {words[0]}") from None
+            raise InterruptedByUserError(log.doing() or f"running {words[0]}") from None
     return Completed(tuple(words), child.returncode, "".join(lines))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support import stub
 
+from torchscript_build import log
 from torchscript_build.errors import ParityError, TorchScriptBuildError
 from torchscript_build.models.compare import compare_app, run_app, runs_against_python
 from torchscript_build.models.export import Reference
@@ -97,6 +98,9 @@ def test_what_an_app_is_run_with(
     assert printed(capsys) == expected
 
 
-def test_the_command_is_printed_as_one_could_type_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_is_printed_as_one_could_type_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "level", log.VERBOSE)
     run_app(TorchScriptApp(name="a", arguments=("two words",)), echo(tmp_path), {}, variables={})
     assert capsys.readouterr().out.splitlines()[0] == f"+ {tmp_path}/app 'two words'"

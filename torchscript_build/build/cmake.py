@@ -66,7 +66,7 @@ def configure(
     log.say_command(command)
     # CMAKE_GENERATOR is decided in the toolchain; left in the environment it could contradict an old tree.
     clean = {k: v for k, v in variables.items() if k not in ("CMAKE_GENERATOR", "CMAKE_EXPORT_COMPILE_COMMANDS")}
-    done = system.run(command, variables=clean)
+    done = system.run(command, variables=clean, show=log.tool_line)
     if done.returncode != 0:
         words = _indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
@@ -105,7 +105,7 @@ def build(
     launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
     log.say_command(command)
     with _edges_kept(tree):
-        done = system.run(command, variables={**launcher_settings, **variables})
+        done = system.run(command, variables={**launcher_settings, **variables}, show=log.tool_line)
     if done.returncode != 0:
         words = _indent(build_excerpt(done.output))
         raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=done.output)

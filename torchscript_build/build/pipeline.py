@@ -104,7 +104,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     identity, fingerprint = plan.identity(), plan.fingerprint(templates_digest())
     if state.get("identity") != identity:
         if plan.tree_dir.exists():
-            log.say(f"-- {plan.build_dir} belonged to another libtorch, compiler or folder: starting afresh")
+            log.say(f"-- {log.shown(plan.build_dir)} belonged to another libtorch, compiler or folder: starting afresh")
         system.remove_tree(plan.tree_dir)
         system.remove_tree(plan.stage_dir)
         state = {}

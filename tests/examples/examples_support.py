@@ -29,7 +29,12 @@ def build_environment() -> dict[str, str]:
     """
     variables = {name: value for name, value in os.environ.items() if not name.startswith(_BUILD_SETTINGS)}
     cache = os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"]
-    return {**variables, "TORCHSCRIPT_BUILD_CACHE_DIR": cache, "TORCHSCRIPT_BUILD_LAUNCHER": "none"}
+    return {
+        **variables,
+        "TORCHSCRIPT_BUILD_CACHE_DIR": cache,
+        "TORCHSCRIPT_BUILD_LAUNCHER": "none",
+        "TORCHSCRIPT_BUILD_VERBOSE": "1",
+    }
 
 
 def run(

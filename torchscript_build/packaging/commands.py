@@ -50,6 +50,8 @@ def _recorded(command: _Build) -> Iterator[None]:
     """Write the files of ``--report`` and ``--trace``, also after a failure; tell where the time of a long run went."""
     from torchscript_build import log, system
 
+    if not command.is_part:
+        log.configure(command.distribution.verbose, system.Environment.current().variables)
     began, earlier = time.monotonic(), (len(log.steps), len(log.edges))
     try:
         yield
@@ -68,6 +70,8 @@ def _recorded(command: _Build) -> Iterator[None]:
 
         for line in describe_expensive(log.steps[earlier[0] :], log.edges[earlier[1] :], seconds):
             log.say(line)
+    if not (command.is_part or command.dry_run):
+        log.say(f"-- done in {seconds:.1f} s")
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torchscript_build.settings.specs import ProjectSpec
 
 def say_plan(plan: BuildPlan) -> None:
     """Print the plan as JSON."""
-    log.say(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+    log.write(json.dumps(plan.to_json(), indent=2, ensure_ascii=False) + "\n", sys.stdout)
 
 
 def say_header(plan: BuildPlan) -> None:
@@ -23,14 +24,14 @@ def say_header(plan: BuildPlan) -> None:
     libtorch, tools = plan.libtorch, plan.toolchain
     abi = "" if libtorch.cxx11_abi is None else f", {'new' if libtorch.cxx11_abi else 'old'} C++ ABI"
     cuda = f" {libtorch.cuda_version}" if libtorch.cuda_version else ""
-    where = f"{libtorch.root}, by {libtorch.found_by}"
+    where = f"{log.shown(libtorch.root)}, by {libtorch.found_by}"
     log.say(f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi}) in {where}")
     compiler = " ".join([*tools.cxx.command[:1], tools.cxx.id, tools.cxx.version])
     generator = tools.generator.name or "CMake's default generator"
     launcher = tools.launcher
     through = f" through {launcher.kind or launcher.path} ({launcher.found_by})" if launcher else ""
     log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}{through}, {plan.build_type}")
-    log.say(f"-- build folder {plan.build_dir}")
+    log.say(f"-- build folder {log.shown(plan.build_dir)}")
 
 
 def say_advice(plan: BuildPlan) -> None:
@@ -50,7 +51,7 @@ def say_advice(plan: BuildPlan) -> None:
 def say_built(built: Mapping[str, Path]) -> None:
     """Where the results are."""
     for name, path in built.items():
-        log.say(f"-- built {name}: {path}")
+        log.say(f"-- built {name}: {log.shown(path)}")
 
 
 def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None:

@@ -13,6 +13,8 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.system import ending_by_signals
 
+    if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # what the terminal cannot show is no failure
     try:
         with ending_by_signals():
             return run_command(sys.argv[1:] if arguments is None else arguments)

@@ -76,8 +76,8 @@ def read_elf(path: Path) -> ElfInfo:
 
     :raises ElfError: it is none, or broken, or cannot be read.
     """
-    with _opened(path) as file:
-        elf = _elffile(file, path)
+    with opened(path) as file:
+        elf = parse(file, path)
         try:
             return _info(elf, path)
         except Exception as error:  # pyelftools raises whatever a broken table leads it to
@@ -93,15 +93,19 @@ def is_elf(path: Path) -> bool:
         return False
 
 
-def _opened(path: Path) -> BinaryIO:
+def opened(path: Path) -> BinaryIO:
+    """:raises ElfError: it cannot be read."""
     try:
         return open(path, "rb")
     except OSError as error:
         raise ElfError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _elffile(file: BinaryIO, path: Path) -> Any:
-    """pyelftools' ``ELFFile``, whose own annotations do not reach its subclasses' methods."""
+def parse(file: BinaryIO, path: Path) -> Any:
+    """pyelftools' ``ELFFile``, whose own annotations do not reach its subclasses' methods.
+
+    :raises ElfError: it is no ELF file.
+    """
     from elftools.elf.elffile import ELFFile
 
     magic = file.read(4)
@@ -194,8 +198,8 @@ def _dynamic_symbols(path: Path) -> Iterator[tuple[str, bool]]:
 
     The table is unpacked here rather than by pyelftools: big libraries have hundreds of thousands of them.
     """
-    with _opened(path) as file:
-        elf = _elffile(file, path)
+    with opened(path) as file:
+        elf = parse(file, path)
         try:
             section = elf.get_section_by_name(".dynsym")
             if section is None:

@@ -9,7 +9,8 @@
 #   [DEFINITIONS def…] [DEFINITIONS_HEADER file]   the file, below this folder, for what CMake cannot pass on
 #   [CUDA CUDA_FLAGS flag… CUDA_INCLUDE_DIRS dir… [SEPARABLE_COMPILATION]]   for targets with CUDA sources
 #   [CUDNN dir library]     cuDNN's include directory and library
-#   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts]   one argument each: "SHELL:…", or "@file" below this folder
+#   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts] [LINK_OPTIONS opts]   one argument each: "SHELL:…", or
+#                           "@file" below this folder
 
 if(POLICY CMP0174) # a keyword with an empty value is one without a value
   cmake_policy(SET CMP0174 NEW)
@@ -26,6 +27,7 @@ set(_ts_single
     COMPILE_OPTIONS
     CXX_OPTIONS
     CUDA_OPTIONS
+    LINK_OPTIONS
     PYTHON_INCLUDE
     LIMITED_API
     PRECOMPILE)
@@ -166,6 +168,10 @@ function(_ts_finish_target)
   if(arg_CUDA_OPTIONS)
     _ts_add_options("${arg_CUDA_OPTIONS}" CUDA)
   endif()
+  if(arg_LINK_OPTIONS)
+    string(REGEX REPLACE "^@(.*)" "SHELL:@\"${CMAKE_CURRENT_SOURCE_DIR}/\\1\"" link_options "${arg_LINK_OPTIONS}")
+    target_link_options("${arg_NAME}" PRIVATE "${link_options}")
+  endif()
   target_include_directories("${arg_NAME}" SYSTEM PRIVATE ${arg_CUDA_INCLUDE_DIRS})
   if(arg_CUDA)
     target_compile_definitions("${arg_NAME}" PRIVATE WITH_CUDA)
@@ -290,15 +296,16 @@ function(_ts_lighten)
   endif()
 endfunction()
 
-# ts_add_ops(… [PYTHON_MODULE PYTHON_INCLUDE dir [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…]]
+# ts_add_ops(… [PYTHON_INCLUDE dir] [PYTHON_MODULE [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…]]
 # [PRECOMPILE header [APART file…]]): an operator library. PYTHON_MODULE makes it a Python extension module as well, which
 # links libtorch_python.
 function(ts_add_ops)
   cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")
   _ts_reject_unparsed(ts_add_ops)
   add_library("${arg_NAME}" SHARED ${arg_SOURCES})
+  # For Python.h, which libraries that are no modules include, too.
+  target_include_directories("${arg_NAME}" SYSTEM PRIVATE "${arg_PYTHON_INCLUDE}")
   if(arg_PYTHON_MODULE)
-    target_include_directories("${arg_NAME}" SYSTEM PRIVATE "${arg_PYTHON_INCLUDE}")
     target_compile_definitions("${arg_NAME}" PRIVATE TORCH_API_INCLUDE_EXTENSION_H TORCH_EXTENSION_NAME=${arg_NAME})
     target_link_libraries("${arg_NAME}" PRIVATE "${TORCH_PYTHON_LIBRARY}")
     if(arg_LIMITED_API)

@@ -58,6 +58,9 @@ if(NOT TARGET torch)
 endif()
 
 set(TORCH_FOUND TRUE)
+set(TORCHSCRIPT_BUILD_FOUND
+    TRUE
+    CACHE INTERNAL "this package, and no other, was found")
 set(TORCH_INSTALL_PREFIX "${_ts_torch_prefix}")
 set(TORCH_VERSION "${_ts_torch_version}")
 set(TORCH_CXX_STANDARD "${_ts_torch_cxx_standard}")

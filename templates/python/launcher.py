@@ -43,7 +43,7 @@ def _torch_folder(name):
 def _start(name):
     """Become the program; its exit code and signals are the caller's."""
     here = os.path.dirname(os.path.abspath(__file__))
-    program = os.path.join(here, "bin", name)
+    program = os.path.join(here, *name.split("/"))
     libraries = os.path.join(_torch_folder(name), "lib")
     if os.name == "nt":
         import subprocess
@@ -59,4 +59,4 @@ def _start(name):
     os.execve(program, [program, *sys.argv[1:]], environment)
 
 
-# One for each program: start_<name> = functools.partial(_start, "<name>")
+# One for each program: start_<name> = functools.partial(_start, "bin/<name>")

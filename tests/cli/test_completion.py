@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from support import run_child
 
 from torchscript_build.cli import make_parser
 from torchscript_build.cli.completion import SHELLS, read_parser
@@ -48,7 +49,7 @@ def test_help_texts_cannot_break_the_scripts(tmp_path: Path) -> None:
         script.write_text(render(read_parser(parser)), encoding="utf-8")
         program = shutil.which(shell)
         if program is not None:
-            subprocess.run([program, "-n", str(script)], check=True)
+            run_child([program, "-n", str(script)], check=True)
 
 
 def complete_in_bash(folder: Path, *words: str) -> list[str]:
@@ -56,7 +57,7 @@ def complete_in_bash(folder: Path, *words: str) -> list[str]:
     script.write_text(SHELLS["bash"](COMMANDS), encoding="utf-8")
     code = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _torchscript_build; echo "${COMPREPLY[@]}"'
     command = ["bash", "--norc", "-c", code, "bash", str(script), "torchscript-build", *words]
-    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", cwd=folder, check=True)
+    done = run_child(command, stdout=subprocess.PIPE, encoding="utf-8", cwd=folder, check=True)
     return done.stdout.split()
 
 
@@ -92,7 +93,7 @@ def test_fish_completes(tmp_path: Path, line: str, offered: Sequence[str]) -> No
     script = tmp_path / "torchscript-build.fish"
     script.write_text(SHELLS["fish"](COMMANDS), encoding="utf-8")
     code = f"source {script}; complete -C 'torchscript-build {line}'"
-    done = subprocess.run(["fish", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", cwd=tmp_path, check=True)
+    done = run_child(["fish", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", cwd=tmp_path, check=True)
     assert [text.split("\t")[0] for text in done.stdout.splitlines()] == offered
 
 
@@ -101,5 +102,5 @@ def test_zsh_takes_the_script(tmp_path: Path) -> None:
     script = tmp_path / "_torchscript-build"
     script.write_text(SHELLS["zsh"](COMMANDS), encoding="utf-8")
     code = f"compdef() {{ print -r -- $@ }}; source {script}"
-    done = subprocess.run(["zsh", "-f", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    done = run_child(["zsh", "-f", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", check=True)
     assert re.fullmatch("_torchscript_build torchscript-build\n", done.stdout)

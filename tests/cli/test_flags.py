@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, cuda_torch, linux_torch, mac_torch, run_python, windows_torch, write
+from support import clean_variables, cuda_torch, linux_torch, mac_torch, run_child, run_python, windows_torch, write
 
 from torchscript_build.generate.flags import compiler_flags
 
@@ -30,7 +29,7 @@ COMMAND = f"{sys.executable} -m torchscript_build flags"
 
 def shell(line: str, cwd: Path, variables: dict[str, str]) -> str:
     """What a line of shell prints."""
-    done = subprocess.run(line, shell=True, cwd=cwd, env=variables, capture_output=True, encoding="utf-8", check=False)
+    done = run_child(line, shell=True, cwd=cwd, env=variables, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout
@@ -166,11 +165,11 @@ def test_a_program_for_the_real_cpu_wheel(tmp_path: Path) -> None:
 def test_a_program_for_the_real_cuda_wheel_without_a_toolkit(tmp_path: Path) -> None:
     python = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
     if python is None:
-        subprocess.run([sys.executable, "-m", "venv", tmp_path / "cuda"], check=True)
+        run_child([sys.executable, "-m", "venv", tmp_path / "cuda"], check=True)
         python = str(tmp_path / "cuda/bin/python")
-        subprocess.run([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
+        run_child([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
     where = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
-    root = subprocess.check_output([python, "-c", where], encoding="utf-8").strip()
+    root = run_child([python, "-c", where], encoding="utf-8", capture_output=True, check=True).stdout.strip()
     write(tmp_path / "main.cpp", SUM)
     variables = clean_variables(TORCHSCRIPT_BUILD_LIBTORCH=root)
     assert '"cuda' in shell(f"{sys.executable} -m torchscript_build find --json --cuda any", tmp_path, variables)

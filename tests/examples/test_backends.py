@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import clean_variables, write
+from support import clean_variables, run_child, write
 
 from torchscript_build.elf import read_elf
 
@@ -33,7 +33,7 @@ def run(command: Sequence[str | Path], cwd: Path, **variables: str) -> str:
     """A command that must succeed; what it prints."""
     pip = {k: v for k, v in os.environ.items() if k.startswith("PIP_")}  # the index
     environment = clean_variables(**{**pip, "MAX_JOBS": "1", "CMAKE_BUILD_PARALLEL_LEVEL": "1", **variables})
-    done = subprocess.run(
+    done = run_child(
         command,
         cwd=cwd,
         env=environment,

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support import copy_torch, run_python, write
+from support import copy_torch, run_child, run_python, write
 
 from torchscript_build.elf import read_elf
 from torchscript_build.generate.templates import templates_dir
@@ -30,7 +30,7 @@ def cmake(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         return "cmake"
     folder = tmp_path_factory.mktemp("cmake")
     install = [sys.executable, "-m", "pip", "install", "-q", "--target", str(folder), f"cmake=={request.param}"]
-    subprocess.run(install, check=True)
+    run_child(install, check=True)
     return str(folder / "cmake/data/bin/cmake")
 
 
@@ -56,7 +56,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Python without any package."""
     folder = tmp_path_factory.mktemp("bare")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    run_child([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     return folder / "bin/python"
 
 
@@ -74,7 +74,7 @@ def configure(
         folder / "CMakeLists.txt", f"cmake_minimum_required(VERSION 3.15)\nproject(x LANGUAGES {languages})\n{body}\n"
     )
     command = [cmake, "-G", "Ninja", "-S", str(folder), "-B", str(folder / "b"), f"-DTorch_ROOT={root}", *arguments]
-    done = subprocess.run(command, env=dict(variables), capture_output=True, encoding="utf-8", check=False)
+    done = run_child(command, env=dict(variables), capture_output=True, encoding="utf-8", check=False)
     return subprocess.CompletedProcess(done.args, done.returncode, done.stdout, re.sub(r"\s+", " ", done.stderr))
 
 
@@ -111,10 +111,10 @@ ExternalProject_Add(y3 SOURCE_DIR {tmp_path}/inner CMAKE_ARGS -DCMAKE_PREFIX_PAT
     assert f"-- Found Torch: 2.13.0 (CPU, new C++ ABI) in {fake_torch}\n" in done.stdout
     assert f"-- outer={fake_torch} 2.13.0 TRUE" in done.stdout
     nowhere = {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": ""}
-    built = subprocess.run([cmake, "--build", tmp_path / "b"], env=nowhere, capture_output=True, encoding="utf-8")
+    built = run_child([cmake, "--build", tmp_path / "b"], env=nowhere, capture_output=True, encoding="utf-8")
     assert built.returncode == 0, built.stdout
     assert built.stdout.count(f"-- inner={fake_torch}\n") == 3
-    again = subprocess.run([cmake, tmp_path / "b"], env=variables, capture_output=True, encoding="utf-8", check=True)
+    again = run_child([cmake, tmp_path / "b"], env=variables, capture_output=True, encoding="utf-8", check=True)
     assert "Found Torch" not in again.stdout  # as the stock package: once, until something changes
 
 
@@ -242,7 +242,7 @@ def test_a_broken_installation_breaks_only_who_wants_torch(
     broken = tmp_path / "lib/python3/site-packages"
     shutil.copytree(site / "torchscript_build", broken / "torchscript_build")
     code = "import torchscript_build.templates.cmake_root as m; print(m.__path__[0])"
-    done = subprocess.run(
+    done = run_child(
         [bare_python, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(broken)}, capture_output=True, text=True
     )
     root = broken / "torchscript_build/templates/cmake_root"
@@ -272,8 +272,8 @@ install(TARGETS anywhere below DESTINATION pkg/lib)
 """
     done = configure(tmp_path, body, variables=variables, languages="CXX")
     assert done.returncode == 0, done.stderr
-    subprocess.run(["cmake", "--build", "b"], cwd=tmp_path, check=True)
-    subprocess.run(["cmake", "--install", "b", "--prefix", "out"], cwd=tmp_path, check=True)
+    run_child(["cmake", "--build", "b"], cwd=tmp_path, check=True)
+    run_child(["cmake", "--install", "b", "--prefix", "out"], cwd=tmp_path, check=True)
     lib = tmp_path / "out/pkg/lib"
     ways = [f"$ORIGIN/{way}torch/lib" for way in ("../", "../../", "../../../", "")]
     assert list(read_elf(lib / "libanywhere.so").runpath) == ways

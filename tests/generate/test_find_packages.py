@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import write
+from support import run_child, write
 
 from torchscript_build.generate.templates import templates_dir
 
@@ -24,7 +24,7 @@ def configure(folder: Path, package: str, linked: str) -> str:
         f"find_package(Box REQUIRED CONFIG PATHS {folder} NO_DEFAULT_PATH)\n"
         f"ts_tell_unlinked(Box {linked})\n",
     )
-    done = subprocess.run(["cmake", "-S", folder, "-B", folder / "b"], stdout=subprocess.PIPE, encoding="utf-8")
+    done = run_child(["cmake", "-S", folder, "-B", folder / "b"], stdout=subprocess.PIPE, encoding="utf-8")
     assert done.returncode == 0
     return "\n".join(line for line in done.stdout.splitlines() if "advice" in line)
 

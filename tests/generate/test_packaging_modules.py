@@ -15,9 +15,10 @@ from torchscript_build.generate.launcher import console_scripts, function_name, 
 from torchscript_build.generate.loader import render_loaders
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.operators.registrations import Registrations, operator_names
-from torchscript_build.packaging.outputs import app_targets, ops_targets, package_of, source_files
-from torchscript_build.packaging.staging import StagedFile, app_files, stage
-from torchscript_build.packaging.wheel import add_requirement, pin, wheel_tag
+from torchscript_build.packaging.outputs import app_targets, ops_targets, package_of
+from torchscript_build.packaging.source_files import source_files
+from torchscript_build.packaging.staged import StagedFile, make_place, stage
+from torchscript_build.packaging.staging import app_files, launcher_files
 from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 APP = TorchScriptApp(name="my-app", package="demo", models=("net",))
@@ -48,7 +49,7 @@ def install_launcher(site: Path, app: TorchScriptApp = APP, torch: Optional[str]
 
 def start(site: Path, app: TorchScriptApp = APP, *arguments: str, more: Optional[Path] = None) -> tuple[int, str]:
     module = f"{app.package}._torchscript_apps"
-    code = f"import sys; sys.argv[1:] = {list(arguments)!r}; import {module} as m; m.{function_name(app)}()"
+    code = f"import sys; sys.argv[1:] = {list(arguments)!r}; import {module} as m; m.{function_name(app.name)}()"
     path = os.pathsep.join(map(str, [site, *([more] if more else [])]))
     done = run_python("-S", "-c", code, cwd=site, variables={"PYTHONPATH": path, "PATH": os.defpath})
     return done.returncode, done.stdout + done.stderr
@@ -66,7 +67,7 @@ def test_a_launcher_of_any_name(tmp_path: Path, name: str) -> None:
 
 
 def test_names_that_look_alike_have_different_functions() -> None:
-    names = [function_name(TorchScriptApp(name=n)) for n in ("a-b", "a_b", "a.b", "a+b", "a_2d_b")]
+    names = [function_name(n) for n in ("a-b", "a_b", "a.b", "a+b", "a_2d_b")]
     assert len(set(names)) == 5
     assert all(name.isidentifier() for name in names)
 
@@ -125,8 +126,8 @@ def test_torch_elsewhere_is_put_into_the_loaders_path(tmp_path: Path) -> None:
 
 def test_one_launcher_for_all_programs_of_a_package() -> None:
     text = launcher_text(APP, TorchScriptApp(name="second", package="demo"))
-    assert "start_my_2d_app = functools.partial(_start, 'my-app')" in text
-    assert "start_second = functools.partial(_start, 'second')" in text
+    assert "start_my_2d_app = functools.partial(_start, 'bin/my-app')" in text
+    assert "start_second = functools.partial(_start, 'bin/second')" in text
     ast.parse(text)
 
 
@@ -338,7 +339,8 @@ def test_the_files_of_a_package_are_known_beforehand(tmp_path: Path) -> None:
 
 def test_what_is_known_beforehand_is_what_is_staged(tmp_path: Path) -> None:
     spec = ProjectSpec(models=WHOLE.models, apps=WHOLE.apps)
-    files = app_files(spec, make_plan(spec), lambda app: Path(app.name))
+    plan = make_plan(spec)
+    files = [*app_files(spec, plan, lambda app: Path(app.name)), *launcher_files(spec, plan, ())]
     assert sorted(f.target for f in files) == app_targets(spec, made_up(tmp_path))
 
 
@@ -381,51 +383,12 @@ def test_staging_writes_only_what_changed(tmp_path: Path) -> None:
     source = stub(tmp_path / "source", "true")
     files = [StagedFile("demo/bin/app", source), StagedFile("demo/x.py", b"x")]
     for _ in range(2):
-        written = stage(files, lambda target: tmp_path / "lib" / target)
+        written = stage(files, make_place(tmp_path / "lib", tmp_path), "apps")
         for _, path in written:
             os.utime(path, ns=(5, source.stat().st_mtime_ns if path.name == "app" else 5))
     assert [target for target, _ in written] == ["demo/bin/app", "demo/x.py"]
     assert os.access(tmp_path / "lib/demo/bin/app", os.X_OK)
     assert (tmp_path / "lib/demo/x.py").stat().st_mtime_ns == 5
-
-
-# --- wheels --------------------------------------------------------------------------------------------------------
-
-EXACT = ("cp311", "cp311", "linux_x86_64")
-
-
-def module(limited_api: Optional[str] = None, **fields: object) -> OpLibrary:
-    return OpLibrary(name="m", package="demo", python_module=True, limited_api=limited_api, **fields)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize(
-    ("ops", "tag"),
-    [
-        ((), ("py3", "none", "linux_x86_64")),
-        ((OPS,), ("py3", "none", "linux_x86_64")),
-        ((OPS, module()), EXACT),
-        ((module("3.9"), module("3.10")), ("cp310", "abi3", "linux_x86_64")),
-        ((module("3.9"), module()), EXACT),
-        ((module(install=False),), ("py3", "none", "linux_x86_64")),
-    ],
-)
-def test_wheel_tags(ops: tuple[OpLibrary, ...], tag: tuple[str, str, str]) -> None:
-    assert wheel_tag(ProjectSpec(ops=ops, apps=(APP,)), EXACT) == tag
-
-
-@pytest.mark.parametrize(
-    ("how", "requirement"), [("series", "torch ==2.13.*"), ("exact", "torch ==2.13.0"), ("none", None)]
-)
-def test_pins(how: str, requirement: Optional[str]) -> None:
-    assert pin("2.13.0", how) == requirement
-
-
-@pytest.mark.parametrize("body", ["", "\n# Text\n\nRequires-Dist: not a header\n"])
-def test_a_requirement_goes_to_the_end_of_the_headers(body: str) -> None:
-    metadata = f"Metadata-Version: 2.4\nName: demo\nRequires-Dist: numpy\n{body}"
-    added = add_requirement(metadata, "torch ==2.13.*")
-    assert added == f"Metadata-Version: 2.4\nName: demo\nRequires-Dist: numpy\nRequires-Dist: torch ==2.13.*\n{body}"
-    assert add_requirement(added, "torch ==2.13.*") == added
 
 
 def test_the_interpreter_of_these_tests_runs_the_modules_unchanged() -> None:

@@ -131,7 +131,7 @@ def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path
     import torch as cpu_torch
 
     lib = Path(cpu_torch.__file__).parent / "lib"
-    moved = subprocess.run(
+    moved = run_child(
         [tmp_path / "stock/b/app"], env=clean_variables(LD_LIBRARY_PATH=str(lib)), capture_output=True, encoding="utf-8"
     )
     assert re.fullmatch(r"6 20\d\d\n", moved.stdout), moved.stderr
@@ -201,7 +201,9 @@ def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda
 
     find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
     folders = {
-        "cuda": Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip()),
+        "cuda": Path(
+            run_child([cuda_python, "-c", find], encoding="utf-8", capture_output=True, check=True).stdout.strip()
+        ),
         "cpu": Path(torch.__file__).parent,
     }
     files = {**KINDS_CPP, "limited.cpp": KINDS_CPP["bare.cpp"].replace("_bare", "_limited")}
@@ -214,12 +216,10 @@ def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda
         assert not any("cuda" in name for name in read_elf(file).needed), file
     for other, python in (("cuda", cuda_python), ("cpu", Path(sys.executable))):
         # cpython's own names do not matter here: the same minor release runs both
-        ran = subprocess.run(
-            [python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8"
-        )
+        ran = run_child([python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8")
         cuda = "None" if other == "cpu" else "13.0"
         assert ran.stdout == f"6.0 6.0 [2.0, 2.0] {cuda}\n", ran.stderr
-        kernels = subprocess.run(
+        kernels = run_child(
             [package / "bin/kernels"],
             env=clean_variables(LD_LIBRARY_PATH=str(folders[other] / "lib")),
             capture_output=True,

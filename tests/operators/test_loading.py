@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import linux_torch, made_up, make_plan, run_child, stub, write
+from support import clean_variables, linux_torch, made_up, make_plan, run_child, run_python, stub, write, write_project
 
 from torchscript_build.errors import VerificationError
-from torchscript_build.operators.loading import CHILD, load_libraries
+from torchscript_build.operators.loading import CHILD, broken_promises, load_libraries
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 from torchscript_build.system import Environment, PythonTarget
@@ -139,4 +139,43 @@ def test_with_torch_itself(tmp_path: Path) -> None:
     request["torch"] = str(torch.__version__)
     file = write(tmp_path / "request.json", json.dumps(request))
     run_child([sys.executable, CHILD, file], check=True)
-    assert json.loads(report.read_text()) == {"schemas": {}}
+    assert json.loads(report.read_text()) == {"schemas": {}, "imports": {}, "dangling": []}
+
+
+def test_a_promise_is_settled_by_what_was_registered() -> None:
+    promised = {"a": ["mine", "classes"], "b": ["theirs"], "c": ["unloaded"]}
+    schemas = {"a": ["mine::f(Tensor x) -> Tensor"], "b": ["other::g() -> ()"]}
+    (problem,) = broken_promises(promised, {"a": {"classes"}}, schemas)
+    assert problem.startswith(
+        "operator library 'b' promises the namespace 'theirs', but it registers no operator in it"
+    )
+    assert problem.endswith("when it is loaded (it registers: other)")
+
+
+REGISTERED_CPP = """\
+#include <torch/library.h>
+#include <torch/csrc/jit/runtime/custom_operator.h>
+#include <ATen/core/op_registration/op_registration.h>
+int64_t one(int64_t x) { return x + 1; }
+#define MY_LIBRARY(name) TORCH_LIBRARY_FRAGMENT(name, m) { m.def("two", &one); }
+MY_LIBRARY(by_macro)
+static auto old_style = torch::RegisterOperators("old_style::one", &one);
+"""
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+@pytest.mark.slow
+def test_registrations_that_no_text_shows_and_kernels_without_a_schema(tmp_path: Path) -> None:
+    line = 'namespaces = ["old_style", "by_macro"]\n'
+    settings = '[[tool.torchscript-build.ops]]\nname = "mine"\nsources = ["mine.cpp"]\n' + line
+    variables = clean_variables(MAX_JOBS="1", TORCHSCRIPT_BUILD_CACHE="off")
+    project = write_project(tmp_path, settings, files={"mine.cpp": REGISTERED_CPP})
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+    assert done.returncode == 0, done.stderr
+    impl = 'TORCH_LIBRARY_IMPL({}, CPU, m) {{ m.impl("nowhere", &one); }}\n'
+    for namespace, refused in (("misspelt", False), ("by_macro", True)):
+        write(project / "mine.cpp", REGISTERED_CPP + impl.format(namespace))
+        done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+        assert (done.returncode == 1) is refused, done.stderr
+        assert f"{namespace}::nowhere" in done.stderr

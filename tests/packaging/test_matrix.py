@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import copy_torch, run_python, write_project
+from support import copy_torch, run_child, run_python, write_project
 
 from torchscript_build.packaging.matrix import Job, Row, column_of, format_table, plan_jobs
 from torchscript_build.system import Environment
@@ -103,7 +102,7 @@ def test_the_jobs_run_one_by_one(fake_torch: Path, variables: dict[str, str], tm
     jobs = json.loads(matrix(project, variables, "--run", "--json", str(fake_torch), str(copy))[1])
     path = os.pathsep.join([str(Path(sys.executable).parent), variables["PATH"]])
     for job in jobs:
-        done = subprocess.run(
+        done = run_child(
             job["command"],
             shell=True,
             cwd=project,

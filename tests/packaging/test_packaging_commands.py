@@ -364,13 +364,6 @@ def test_a_wheel_of_operator_libraries_and_a_cmake_project(tmp_path: Path, no_to
         assert "my_ops::add" in wheel.read("demo/_torchscript_ops.py").decode()
 
 
-def test_conflicting_registrations_stop_before_anything_is_looked_for(tmp_path: Path, run_setup: Any) -> None:
-    settings = '[[tool.torchscript-build.ops]]\nname = "o"\nsources = ["o.cpp"]\nnamespaces = ["mine"]\n'
-    folder = write_project(tmp_path, settings, files={"o.cpp": "TORCH_LIBRARY(other, m) {}\n"})
-    failed(run_setup(folder, "build_ts_ops"), "promises the namespace 'mine'", "they register: other")
-    assert not (folder / "build").exists() or not list(folder.glob("build/torchscript/*/project"))
-
-
 # --- console scripts -----------------------------------------------------------------------------------------------
 
 

@@ -182,8 +182,16 @@ def test_a_pattern_that_matches_nothing_is_an_error(tmp_path: Path) -> None:
     assert words(problems, "app 'x'", "nothing matches 'cpp/*.cpp'")
 
 
-@pytest.mark.parametrize("pattern", ["/abs/*.cpp", "../*.cpp"])
-def test_a_pattern_that_leaves_the_project_is_an_error_in_words(tmp_path: Path, pattern: str) -> None:
+def test_a_pattern_may_lead_to_sources_outside_of_the_project(tmp_path: Path) -> None:
+    for name in ("csrc/b.cpp", "csrc/a.cpp", "csrc/a.h"):
+        write(tmp_path / name)
+    (tmp_path / "python").mkdir()
+    spec = read(tmp_path / "python", '[[tool.torchscript-build.app]]\nname = "x"\nsources = ["../csrc/*.cpp"]\n')
+    assert spec.apps[0].sources == ("../csrc/a.cpp", "../csrc/b.cpp")
+
+
+@pytest.mark.parametrize("pattern", ["/abs/*.cpp"])
+def test_an_absolute_pattern_is_an_error_in_words(tmp_path: Path, pattern: str) -> None:
     write(tmp_path / "outside.cpp")
     folder = tmp_path / "project"
     folder.mkdir()

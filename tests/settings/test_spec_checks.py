@@ -77,7 +77,9 @@ def test_usual_names_are_taken(root: Path, name: str) -> None:
 
 
 def test_two_apps_of_one_name(root: Path) -> None:
-    assert check(root, app("x"), app("x")) == ["two targets are called 'x'"]
+    problems = check(root, app("x"), app("x"))
+    assert "two targets are called 'x'" in problems
+    assert "two programs have the console script 'x'" in problems
 
 
 def test_an_app_and_an_operator_library_of_one_name(root: Path) -> None:
@@ -94,7 +96,7 @@ def test_two_cmake_projects_of_one_name(root: Path) -> None:
 
 
 def test_two_console_scripts_of_one_name(root: Path) -> None:
-    assert one(root, app("x"), app("y", console_script="x")) == "two apps have the console script 'x'"
+    assert one(root, app("x"), app("y", console_script="x")) == "two programs have the console script 'x'"
 
 
 def test_a_console_scripts_name(root: Path) -> None:

@@ -23,6 +23,17 @@ EXCERPT_LINES = 40
 """How much of a failing compiler's output is repeated in the error."""
 
 
+_DAMAGE = re.compile(
+    r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*)$",
+    re.MULTILINE,
+)
+"""What build tools say of their own files."""
+
+
+class DamagedTreeError(BuildError):
+    """A build tree's own files are damaged; configured anew, it is as good as before."""
+
+
 @dataclass(frozen=True)
 class Artifact:
     """A file that a target made."""
@@ -72,6 +83,28 @@ def configure(
     if done.returncode != 0:
         words = _indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+    ahead = inputs_of_the_future(tree, now=time.time())
+    if ahead:
+        named = ", ".join(str(path) for path in ahead[:5])
+        raise ConfigureError(
+            f"CMake would run for ever: files that it reads are dated in the future, {len(ahead)} of them: {named}",
+            cures=[f"touch {shlex.quote(str(ahead[0]))}", "set this machine's clock"],
+        )
+
+
+def inputs_of_the_future(tree: Path, *, now: float) -> list[Path]:
+    """The files that a tree is configured from and that are newer than now, as far as ninja knows them.
+
+    Ninja would configure a hundred times ("manifest still dirty") and then give up.
+    """
+    rule = re.search(r"^build build\.ninja[^\n]*: RERUN_CMAKE \|(.*)$", _read(tree / "build.ninja"), re.MULTILINE)
+    found = []
+    for word in re.findall(r"(?:\$.|[^ $])+", rule.group(1)) if rule else ():
+        path = tree / re.sub(r"\$(.)", r"\1", word)
+        stamp = system.stamp(path)
+        if stamp is not None and stamp[1] > (now + 2) * 1e9:
+            found.append(path)
+    return found
 
 
 def launcher_variables(launcher: Optional[Launcher], languages: Sequence[str]) -> dict[str, str]:
@@ -109,6 +142,10 @@ def build(
     log.say_command(command)
     with _edges_kept(tree):
         done = system.run(command, variables={**launcher_settings, **variables})
+    damage = _DAMAGE.search(done.output) if done.returncode != 0 else None
+    if damage:
+        system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
+        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage.group()}", output=done.output)
     if done.returncode != 0:
         words = _indent(build_excerpt(done.output))
         raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=done.output)
@@ -145,18 +182,25 @@ def install(
     build_type: str,
     variables: Mapping[str, str],
     component: Optional[str] = None,
+    destdir: Optional[Path] = None,
 ) -> None:
     """Install a tree into a folder, which also gives binaries their final RUNPATH.
 
+    :param destdir: a folder that stands for the root of the file system, so that nothing is written elsewhere.
     :raises BuildError: with CMake's own words.
     """
     command = [str(toolchain.cmake.path), "--install", str(tree), "--prefix", str(prefix), "--config", build_type]
     command += ["--component", component] if component else []
     command += ["--strip"] if build_type in ("Release", "MinSizeRel") else []
     clean = {k: v for k, v in variables.items() if k != "DESTDIR"}
+    if destdir is not None:
+        clean["DESTDIR"] = str(destdir)
     done = system.run(command, variables=clean, echo=False)
     if done.returncode != 0:
         log.say_command(command)
+        if "Parse error." in done.output:
+            system.remove_tree(tree / "CMakeCache.txt")
+            raise DamagedTreeError(f"the build tree {tree} is damaged; build again\n{_indent(done.output[-4000:])}")
         raise BuildError(f"CMake could not install what was built\n{_indent(done.output[-4000:])}")
 
 

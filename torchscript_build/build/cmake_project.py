@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import fnmatch
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Optional
 
-from torchscript_build import elf, log, system
+from torchscript_build import log, system
 from torchscript_build.build import cmake
-from torchscript_build.build.pipeline import link_headers, relocated_folders
-from torchscript_build.build.verify import verify_artifacts, verify_linked
+from torchscript_build.build.install_tree import install_project, python_modules
+from torchscript_build.build.pipeline import link_headers
+from torchscript_build.build.runpath import ROOM
+from torchscript_build.build.verify import verify_linked
+from torchscript_build.errors import ConfigureError
 from torchscript_build.generate.quoting import cmake_quote
 from torchscript_build.generate.torch_package import render_torch_package
+from torchscript_build.operators.loading import check_imports
 from torchscript_build.plan.build_plan import BuildPlan, PlannedProject
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.programs import parse_version
+
+PYTHON_VARIABLES = ("Python_EXECUTABLE", "Python3_EXECUTABLE", "PYTHON_EXECUTABLE")
+"""What find_package(Python), (Python3) and (PythonInterp) take the interpreter from."""
 
 
 def build_cmake_project(
@@ -31,110 +37,120 @@ def build_cmake_project(
     :raises VerificationError: it links a library of the other C++ ABI, or what it installs cannot be shipped.
     """
     folder = Path(plan.build_dir, "cmake", project.name)
-    tree, prefix, state_file = folder / "tree", folder / ("inplace" if inplace else "install"), folder / "state.json"
-    package_dir = folder / "torch"
+    tree, package_dir = folder / "tree", folder / "torch"
     arguments = [
         *plan.cmake_args,
+        f"-DCMAKE_INSTALL_PREFIX={(folder / 'prefix').as_posix()}",
         f"-DTorch_DIR={package_dir.as_posix()}",
         f"-DCMAKE_PROJECT_INCLUDE={(package_dir / 'project_include.cmake').as_posix()}",
         *project.arguments,
         *_policy_arguments(plan, project),
     ]
     files = dict(render_torch_package(plan.libtorch, header_root=plan.header_root))
-    files["project_include.cmake"] = _project_include(plan, arguments)
+    files["project_include.cmake"] = _project_include(plan, arguments, environment, package_dir)
     link_headers(plan)
     system.materialize(files, package_dir)
-    fingerprint = hashlib.sha256(json.dumps([plan.identity(), plan.build_type, arguments]).encode()).hexdigest()
-    launcher = plan.toolchain.launcher
-    wanted = [fingerprint, prefix.name, launcher.kind if launcher and launcher.kind else "-"]
-    state = _read(state_file).split()
-    if state != wanted or not (tree / "CMakeCache.txt").is_file():
-        if state[:1] != wanted[:1]:
-            system.remove_tree(tree)
-        system.remove_tree(prefix)
-        state_file.unlink(missing_ok=True)
-        if inplace:
-            arguments = [_with_rpath(argument, plan) for argument in arguments]
-        with log.step(f"configure {project.name}"):
-            cmake.configure(
-                Path(project.source_dir),
-                tree,
-                plan.toolchain,
-                build_type=plan.build_type,
-                arguments=arguments,
-                variables=environment.variables,
-            )
-        verify_linked(cmake.read_linked_files(tree, plan.build_type), plan.libtorch)
-        system.write_atomically(state_file, "\n".join(wanted).encode())
+    variables = _inner_variables(environment, package_dir, arguments)
+    if plan.libtorch.platform == "darwin" and inplace:
+        arguments = [_with_rpath(argument, plan) for argument in arguments]
+    _configure(plan, project, tree, arguments, files["project_include.cmake"], variables)
     with log.step(f"build {project.name}"):
-        changed = cmake.build(
+        cmake.build(
             tree,
             plan.toolchain,
             build_type=plan.build_type,
             jobs=jobs,
-            variables=environment.variables,
+            variables=variables,
             targets=project.targets,
         )
-    record = folder / f"{prefix.name}.json"
-    stamps = {str(a.path): system.stamp(a.path) for a in cmake.read_artifacts(tree, plan.build_type)}
-    # The artifacts are compared, too: an earlier build may have been killed before it installed them.
-    if project.install and (changed or system.read_json(record) != stamps or not prefix.is_dir()):
-        with log.step(f"install {project.name}", quiet=True):
-            _install(plan, project, environment, tree, prefix)
-        system.write_json(record, stamps)
-    return {name: prefix / name for name in _installed(prefix, project.include)}
+    if not project.install:
+        return {}
+    prefixes = [a.partition("=")[2] for a in arguments if cmake.is_set("CMAKE_INSTALL_PREFIX", [a])]
+    with log.step(f"install {project.name}", quiet=True):
+        installed = install_project(plan, project, environment, tree, configured=Path(prefixes[-1]), inplace=inplace)
+    modules = {name: installed[name] for name in python_modules(installed)} if plan.libtorch.platform == "linux" else {}
+    if modules:
+        check_imports(plan, project.name, modules, environment)
+    return installed
 
 
-def _install(plan: BuildPlan, project: PlannedProject, environment: Environment, tree: Path, prefix: Path) -> None:
-    system.remove_tree(prefix)
-    components: Sequence[Optional[str]] = project.components or (None,)
-    for component in components:
-        cmake.install(
-            tree,
-            prefix,
-            plan.toolchain,
-            build_type=plan.build_type,
-            variables=environment.variables,
-            component=component,
-        )
-    binaries = [prefix / n for n in _installed(prefix, project.include) if elf.is_elf(prefix / n)]
+def _configure(
+    plan: BuildPlan,
+    project: PlannedProject,
+    tree: Path,
+    arguments: Sequence[str],
+    include: bytes,
+    variables: dict[str, str],
+) -> None:
+    state_file = tree.parent / "state.json"
+    state = system.read_json(state_file)
+    # A tree survives another launcher or interpreter, which are configured anew; nothing else.
+    identity = hashlib.sha256(json.dumps([plan.identity(), plan.build_type, list(arguments)]).encode()).hexdigest()
+    wanted = {"identity": identity, "include": hashlib.sha256(include).hexdigest()}
+    if state == wanted and (tree / "CMakeCache.txt").is_file():
+        return
+    if state.get("identity") != identity:
+        system.remove_tree(tree)
+    state_file.unlink(missing_ok=True)
+    source = Path(project.source_dir)
+    with log.step(f"configure {project.name}"):
+        try:
+            cmake.configure(
+                source,
+                tree,
+                plan.toolchain,
+                build_type=plan.build_type,
+                arguments=arguments,
+                variables=variables,
+            )
+        except ConfigureError as error:
+            if not _sets_torch_dir(source):
+                raise
+            raise ConfigureError(str(error), cures=[_TORCH_DIR_CURE]) from error
+    if _sets_torch_dir(source) and not _found_ours(tree):
+        found = "sets Torch_DIR itself and may have found another Torch"
+        log.warn(f"{project.name}: its CMakeLists.txt {found}: {_TORCH_DIR_CURE}")
+    verify_linked(cmake.read_linked_files(tree, plan.build_type), plan.libtorch)
+    system.write_json(state_file, wanted)
+
+
+_TORCH_DIR_CURE = (
+    "remove set(Torch_DIR …) from its CMakeLists.txt; whoever builds it by hand says where Torch is with "
+    "-DCMAKE_PREFIX_PATH=…"
+)
+
+
+def _sets_torch_dir(source: Path) -> bool:
     try:
-        verify_artifacts(
-            binaries,
-            plan.libtorch,
-            library_dirs=sorted({b.parent for b in binaries}),
-            runpath=[
-                *relocated_folders(environment),
-                *(plan.libtorch.library_dirs if prefix.name == "inplace" else _named_folders(project)),
-            ],
-        )
-    except BaseException:
-        system.remove_tree(prefix)
-        raise
+        text = (source / "CMakeLists.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return re.search(r"^[^#\n]*\bset\s*\(\s*\"?Torch_DIR\b", text, re.IGNORECASE | re.MULTILINE) is not None
+
+
+def _found_ours(tree: Path) -> bool:
+    text = (tree / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
+    return "TORCHSCRIPT_BUILD_FOUND" in text
 
 
 def _with_rpath(argument: str, plan: BuildPlan) -> str:
-    """The argument; if it sets the RUNPATH of what is installed, with libtorch's folders on this machine."""
+    """The argument; if it sets the RPATH of what is installed, with libtorch's folders on this machine."""
     folders = [d.as_posix() for d in plan.libtorch.library_dirs]
     return ";".join([argument, *folders]) if argument.startswith("-DCMAKE_INSTALL_RPATH=") else argument
 
 
-def _named_folders(project: PlannedProject) -> list[Path]:
-    """Folders of this machine that the plan itself puts into RUNPATHs (``--prefix`` without libtorch in it)."""
-    rpaths = [a.partition("=")[2] for a in project.arguments if a.startswith("-DCMAKE_INSTALL_RPATH=")]
-    return [Path(entry) for rpath in rpaths for entry in rpath.split(";") if Path(entry).is_absolute()]
+def _inner_variables(environment: Environment, package_dir: Path, arguments: Sequence[str]) -> dict[str, str]:
+    """The environment, in which projects within the project (ExternalProject) find the same Torch."""
+    variables = {**environment.variables, "Torch_DIR": str(package_dir), "Caffe2_DIR": str(package_dir)}
+    policy = [a.partition("=")[2] for a in arguments if a.startswith("-DCMAKE_POLICY_VERSION_MINIMUM=")]
+    return {**variables, **({"CMAKE_POLICY_VERSION_MINIMUM": policy[-1]} if policy else {})}
 
 
-def _installed(prefix: Path, include: Sequence[str]) -> list[str]:
-    """The installed files that are wanted, relative, sorted."""
-    names = sorted(p.relative_to(prefix).as_posix() for p in prefix.rglob("*") if p.is_file())
-    return [n for n in names if not include or any(fnmatch.fnmatch(n, pattern) for pattern in include)]
-
-
-def _project_include(plan: BuildPlan, arguments: Sequence[str]) -> bytes:
+def _project_include(plan: BuildPlan, arguments: Sequence[str], environment: Environment, package_dir: Path) -> bytes:
     """Read by CMake after each project(): the ABI flag reaches targets that never heard of Torch, too.
 
-    So does the launcher, whatever the project's languages are: cache entries of others would be told of as unused.
+    So do the launcher, whatever the project's languages are, and the interpreter: cache entries that a project does not
+    use would be told of. And each link leaves room for the RUNPATH of the place that a file is installed in.
     """
     lines = []
     if plan.libtorch.cxx11_abi is not None:
@@ -144,6 +160,13 @@ def _project_include(plan: BuildPlan, arguments: Sequence[str]) -> bytes:
     for name, path in cmake.launcher_variables(launcher, launcher.languages if launcher else ()).items():
         if not cmake.is_set(name, arguments):
             lines.append(f"set({name} {cmake_quote(path)})\n")
+    entries = [(name, environment.python.executable.as_posix(), "FILEPATH") for name in PYTHON_VARIABLES]
+    entries.append(("Caffe2_DIR", package_dir.as_posix(), "PATH"))
+    for name, value, kind in entries:
+        if not cmake.is_set(name, arguments):
+            lines.append(f'set({name} {cmake_quote(value)} CACHE {kind} "" FORCE)\n')
+    if plan.libtorch.platform == "linux":
+        lines.append(f"add_link_options({cmake_quote(f'LINKER:-rpath,{ROOM}')})\n")
     return "".join(lines).encode()
 
 
@@ -155,10 +178,3 @@ def _policy_arguments(plan: BuildPlan, project: PlannedProject) -> list[str]:
         f"-- {project.name}: CMAKE_POLICY_VERSION_MINIMUM=3.5, so that CMake 4 takes a project made for an older one"
     )
     return ["-DCMAKE_POLICY_VERSION_MINIMUM=3.5"]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError):
-        return ""

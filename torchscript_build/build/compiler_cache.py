@@ -60,7 +60,7 @@ def with_known_compiler(plan: BuildPlan, environment: Environment) -> BuildPlan:
         "flags": dict(plan.flags),
         "cmake_args": list(plan.cmake_args),
         "variables": {name: environment.get(name) for name in STEERING},
-        "binutils": {name: str(environment.which(name)) for name in BINUTILS},
+        "binutils": binutils(environment),
         "system": os.uname().release,
     }
     folder = system.locate_cache(environment, KIND)
@@ -68,6 +68,11 @@ def with_known_compiler(plan: BuildPlan, environment: Environment) -> BuildPlan:
         return plan
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:32]
     return dataclasses.replace(plan, known_compiler=str(folder / f"{digest}.json"))
+
+
+def binutils(environment: Environment) -> dict[str, str]:
+    """Where each of ``BINUTILS`` is now; ``"None"`` where it is not."""
+    return {name: str(environment.which(name)) for name in BINUTILS}
 
 
 def seed_tree(plan: BuildPlan) -> list[str]:
@@ -148,10 +153,12 @@ def keep_compiler(plan: BuildPlan) -> None:
         return
     files = {name: (folder / name).read_text(encoding="utf-8", errors="replace") for name in FILES}
     cache = (plan.tree_dir / "CMakeCache.txt").read_text(encoding="utf-8", errors="replace")
-    if any(str(plan.tree_dir) in text or "\ufffd" in text for text in (*files.values(), cache)):
+    answers = [list(answer) for answer in _ANSWERS.findall(cache)]
+    texts = [*files.values(), *(value for _, _, value in answers)]
+    if any(str(plan.tree_dir) in text or "\ufffd" in text for text in texts):
         return
     file = Path(plan.known_compiler)
-    entry = {"key": file.stem, "files": files, "answers": [list(answer) for answer in _ANSWERS.findall(cache)]}
+    entry = {"key": file.stem, "files": files, "answers": answers}
     try:
         system.make_private(file.parent, file.parent.parent)
         system.write_json(file, {**entry, "sha256": _digest(entry)})

@@ -16,6 +16,7 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
+from torchscript_build.plan.flags import find_unfit_flags
 from torchscript_build.settings.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sources
@@ -86,6 +87,10 @@ def discover_plan(
         cmake_args=cmake_args,
         probes=probes,
     )
+    flags = {name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)}
+    unfit = find_unfit_flags(spec, flags, libtorch)
+    if unfit:
+        raise SettingsError(unfit)
     plan = plan_build(
         spec,
         project=project,
@@ -96,7 +101,7 @@ def discover_plan(
         toolchain=dataclasses.replace(toolchain, launcher=launcher),
         cuda=find_cuda(spec, environment, libtorch, toolchain.cxx, build_base),
         cmake_args=cmake_args,
-        flags={name: environment.variables[name] for name in FLAG_VARIABLES if environment.get(name)},
+        flags=flags,
         python=PythonFacts(
             site_packages=str(python.site_packages[0]) if python.site_packages else None,
             include=str(python.include) if python.include else None,

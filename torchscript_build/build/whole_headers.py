@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from torchscript_build import log, system
@@ -23,7 +24,7 @@ WHOLE = "whole_headers.json"
 def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int) -> BuildPlan:
     """The plan with what each operator library's sources get in the place of torch's heavy headers."""
     asked = {spec.name: spec for spec in specs}
-    whole = set(system.read_json(Path(plan.build_dir, WHOLE)).get("sources", ()))
+    whole = _read_known(Path(plan.build_dir, WHOLE))
     release = parse_version(plan.libtorch.version)
     can_be_lean = LEAN_RELEASES[0] <= release < LEAN_RELEASES[1]
     launcher = plan.toolchain.launcher
@@ -31,8 +32,12 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
 
     def decide(ops: PlannedOps) -> PlannedOps:
         spec = asked[ops.name]
-        uses = {s: read_header_use(Path(s), ops.include_dirs) for s in ops.sources if not s.endswith((".cu", ".c"))}
-        lean = spec.lean_headers and can_be_lean
+        macros = [re.split(r"\W", d, maxsplit=1)[0] for d in ops.definitions]
+        cxx = [s for s in ops.sources if not s.endswith((".cu", ".c"))]
+        uses = {s: read_header_use(Path(s), ops.include_dirs, macros) for s in cxx}
+        lean = spec.lean_headers and can_be_lean and not _hides_includes(ops, plan.flags)
+        # Its casters make a tensor of a Python object: without them, pybind compiles a module that cannot.
+        uses = {s: dataclasses.replace(u, python=u.python or ops.python_module) for s, u in uses.items()}
         uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
         if spec.precompiled_header == "auto":
             at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
@@ -43,13 +48,26 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
     return dataclasses.replace(plan, ops=tuple(map(decide, plan.ops)))
 
 
+def _hides_includes(ops: PlannedOps, flags: Mapping[str, str]) -> bool:
+    """Do the options bring headers or macros that no source names?"""
+    if any(re.search(r"-(include|imacros)\b", value) for value in flags.values()):
+        return True
+    return any(re.match(r"(-include|-imacros|-D|-I|-isystem|/FI)", o) for o in (*ops.compile_options, *ops.cxx_options))
+
+
 def remember_whole_headers(lean: BuildPlan, built: BuildPlan) -> None:
     """Note which sources needed more than the lean headers, for the next build in the folder."""
     before = {s for o in lean.ops for s in o.headers.lean}
     after = {s for o in built.ops for s in o.headers.lean}
     file = Path(lean.build_dir, WHOLE)
-    known = set(system.read_json(file).get("sources", ()))
+    known = _read_known(file)
     system.write_json(file, {"sources": sorted(known | (before - after))})
+
+
+def _read_known(file: Path) -> set[str]:
+    """The sources that a file names; none where it is damaged."""
+    sources = system.read_json(file).get("sources")
+    return {s for s in sources if isinstance(s, str)} if isinstance(sources, list) else set()
 
 
 def build_with_lean_headers(

@@ -2,55 +2,84 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Optional
 
 from torchscript_build.generate.templates import render_module
-from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
+from torchscript_build.plan.decide import program_scripts
+from torchscript_build.settings.specs import ProjectSpec
 
 MODULE = "_torchscript_apps"
 
 
 def console_scripts(spec: ProjectSpec) -> tuple[str, ...]:
-    """Entry points ``name = package._torchscript_apps:function`` of all apps that want one."""
-    scripts = []
+    """Entry points ``name = package._torchscript_apps:function`` of all programs that want one."""
+    started = [(p, package) for package, programs in _programs(spec).items() for p in programs]
+    return tuple(f"{p.command} = {package}.{MODULE}:{function_name(p.name)}" for p, package in started)
+
+
+@dataclass(frozen=True)
+class _Program:
+    command: str
+    name: str
+    """An app's name, or a CMake project's program with its path."""
+    path: str
+    """From the package."""
+
+
+def _programs(spec: ProjectSpec) -> Mapping[str, Sequence[_Program]]:
+    """Package → its programs that have a console script."""
+    programs: dict[str, list[_Program]] = {}
     for app in spec.packaged_apps:
         if app.console_script:
-            name = app.name if app.console_script is True else app.console_script
-            scripts.append(f"{name} = {app.package}.{MODULE}:{function_name(app)}")
-    return tuple(scripts)
+            command = app.name if app.console_script is True else app.console_script
+            programs.setdefault(app.package or "", []).append(_Program(command, app.name, f"bin/{app.name}"))
+    for project in spec.packaged_cmake:
+        for command, path in program_scripts(project).items():
+            programs.setdefault(project.package or "", []).append(_Program(command, path, path))
+    return programs
+
+
+def launcher_packages(spec: ProjectSpec) -> list[str]:
+    """The packages that get a launcher, sorted."""
+    return sorted(_programs(spec))
+
+
+def launcher_target(package: str) -> str:
+    """The launcher's path in the package tree."""
+    return posixpath.join(package.replace(".", "/"), f"{MODULE}.py")
 
 
 def render_launchers(
     spec: ProjectSpec, *, series: str, cuda: Optional[str] = None, accelerated: Collection[str] = ()
 ) -> Mapping[str, bytes]:
-    """Path in the package tree → the launcher module, one for each package with apps.
+    """Path in the package tree → the launcher module, one for each package with programs.
 
     :param cuda: the series of CUDA that libtorch was built with.
-    :param accelerated: the apps that need CUDA's part of libtorch.
+    :param accelerated: the apps, and programs of CMake projects by their path, that need CUDA's part of libtorch.
     """
-    packages: dict[str, list[TorchScriptApp]] = {}
-    for app in spec.packaged_apps:
-        if app.console_script:
-            packages.setdefault(app.package or "", []).append(app)
     return {
-        f"{package.replace('.', '/')}/{MODULE}.py": _render(apps, series, cuda, accelerated)
-        for package, apps in packages.items()
+        launcher_target(package): _render(package, programs, series, cuda, accelerated)
+        for package, programs in _programs(spec).items()
     }
 
 
-def function_name(app: TorchScriptApp) -> str:
-    """An identifier for the app's function, different for different apps and from everything else in the module."""
-    return "start_" + re.sub(r"[^A-Za-z0-9]", lambda m: f"_{ord(m.group()):x}_", app.name)
+def function_name(name: str) -> str:
+    """An identifier for a program's function, different for different ones and from everything else in the module."""
+    return "start_" + re.sub(r"[^A-Za-z0-9]", lambda m: f"_{ord(m.group()):x}_", name)
 
 
-def _render(apps: Sequence[TorchScriptApp], series: str, cuda: Optional[str], accelerated: Collection[str]) -> bytes:
+def _render(
+    package: str, programs: Sequence[_Program], series: str, cuda: Optional[str], accelerated: Collection[str]
+) -> bytes:
     values = {
         "BUILT_FOR_TORCH": series,
         "BUILT_FOR_CUDA": cuda,
-        "NEED_CUDA": tuple(app.name for app in apps if cuda and app.name in accelerated),
-        "FOLDERS_UP": len((apps[0].package or "").split(".")),
+        "NEED_CUDA": tuple(p.path for p in programs if cuda and p.name in accelerated),
+        "FOLDERS_UP": len(package.split(".")),
     }
-    functions = [f"{function_name(app)} = functools.partial(_start, {app.name!r})" for app in apps]
+    functions = [f"{function_name(p.name)} = functools.partial(_start, {p.path!r})" for p in programs]
     return render_module("launcher.py", values, functions)

@@ -15,8 +15,8 @@ MODULE = "_torchscript_ops"
 
 
 def loader_packages(spec: ProjectSpec) -> list[str]:
-    """The packages that get a loader, sorted."""
-    return sorted({o.package or "" for o in spec.packaged_ops if o.python_binding == "loader"})
+    """The packages that get a loader, sorted: those with a library that Python does not import by itself."""
+    return sorted({o.package or "" for o in spec.packaged_ops if o.python_binding == "loader" and not o.python_module})
 
 
 def loader_target(package: str) -> str:

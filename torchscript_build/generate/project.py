@@ -102,8 +102,10 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
 
 def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
     arguments = _target_arguments(ops, ops.sources) + _cuda_arguments(ops, plan)
+    if plan.python.include:
+        arguments.append(("PYTHON_INCLUDE", quoted([plan.python.include])))
     if ops.python_module:
-        arguments += [("PYTHON_MODULE", []), ("PYTHON_INCLUDE", quoted([plan.python.include or ""]))]
+        arguments.append(("PYTHON_MODULE", []))
     headers = ops.headers
     if headers.lean:
         arguments += [("LEAN", quoted(headers.lean)), ("LEAN_PYTHON", quoted(headers.python))]
@@ -149,6 +151,7 @@ def _target_arguments(target: PlannedTarget, sources: Sequence[str]) -> Argument
         ("CUDA_OPTIONS", _options(target, target.cuda_options)),
         ("LINK_LIBRARIES", [literal(v) for v in target.link_libraries]),
         ("LINK_DIRS", target.link_dirs),
+        ("LINK_OPTIONS", _options(target, target.link_options)),
     ]
     return [(keyword, quoted(values)) for keyword, values in pairs if values]
 
@@ -186,9 +189,9 @@ def _awkward_files(target: PlannedTarget) -> FileSet:
     files = {}
     awkward = [d for d in target.definitions if not _is_plain(d)]
     if awkward:
-        lines = ["#define {} {}\n".format(*(d.split("=", 1) if "=" in d else (d, "1"))) for d in awkward]
+        lines = [_define(d) for d in awkward]
         files[_definitions_header(target)] = "".join(lines).encode()
-    for options in (target.compile_options, target.cxx_options, target.cuda_options):
+    for options in (target.compile_options, target.cxx_options, target.cuda_options, target.link_options):
         if not all(map(_is_plain, options)):
             name, content = _options_file(target, options)
             files[name] = content
@@ -200,6 +203,13 @@ def _find_package(text: str, plan: BuildPlan) -> dict[str, Any]:
     linked = dict.fromkeys(v for t in plan.targets if text in t.find_packages for v in t.link_libraries)
     words = quoted(_find_package_words(text))
     return {"name": words[0], "words": words, "linked": quoted([literal(v) for v in linked])}
+
+
+def _define(definition: str) -> str:
+    """A line of a header; one that ended in a backslash would swallow the next."""
+    name, equals, value = definition.partition("=")
+    end = "/**/" if value.endswith(("\\", "??/")) else ""
+    return f"#define {name} {value if equals else '1'}{end}\n"
 
 
 def _find_package_words(text: str) -> list[str]:

@@ -8,6 +8,7 @@ An archive is a zip whose entries lie under one folder: ``<folder>/version`` (fr
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -47,6 +48,7 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, path)
             broken = archive.testzip() if checksums else None
             if broken is not None:
                 raise ModelError(f"{path} is corrupt: the checksum of {broken} is wrong", cures=[_EXPORT_AGAIN])
@@ -70,10 +72,38 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
             code = archive.read(name).decode("utf-8", errors="replace")
             operators.update(f"{ns}::{op}" for ns, op in _OPERATOR.findall(code) if ns not in ("aten", "prim"))
             classes.update(f"{ns}::{cls}" for ns, cls in _CLASS.findall(code))
-    return ModelArchive(path, int(archive.read(version).strip()), tuple(sorted(operators)), tuple(sorted(classes)))
+    number = archive.read(version)[:20].strip()
+    if not number.isdigit():
+        raise ModelError(f"{path} is not a TorchScript archive: its version is {number[:20]!r}", cures=[_EXPORT_AGAIN])
+    return ModelArchive(path, int(number), tuple(sorted(operators)), tuple(sorted(classes)))
 
 
-_UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse, before anything is unpacked, what unpacks to far more than torch ever packs: it stores all but code.
+
+    :raises ModelError: a member's method or size is none that torch writes.
+    """
+    packed = path.stat().st_size
+    most = max(LEAST_LIMIT, MOST_RATIO * packed)
+    for member in archive.infolist():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            method = f"packed by a method that torch does not use ({member.compress_type})"
+            raise ModelError(f"{path} is not a TorchScript archive: {member.filename[:200]!r} is {method}")
+        if member.file_size > (MOST_CODE if "/code/" in member.filename else most):
+            size = f"{member.filename[:200]!r} would unpack to {member.file_size} bytes"
+            raise ModelError(f"{path} ({packed} bytes) is refused: {size}", cures=[_EXPORT_AGAIN])
+    if sum(member.file_size for member in archive.infolist()) > most:
+        raise ModelError(f"{path} ({packed} bytes) is refused: it would unpack to more than {most} bytes")
+
+
+LEAST_LIMIT = 64 << 20
+MOST_RATIO = 100
+MOST_CODE = 64 << 20
+"""Bytes of a source file; those of the largest models have a few million."""
+_UNREADABLE = (
+    *(OSError, EOFError, NotImplementedError, RuntimeError, ValueError, ArithmeticError, LookupError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 """What zipfile raises for broken, encrypted and exotic archives."""
 _EXPORT_AGAIN = "save it again with torch.jit.save(module, file), or give the model a factory"
 

@@ -172,8 +172,11 @@ def locate_package_file(name: str, environment: Environment) -> Path:
 
 def _is_current(record: Mapping[str, Any]) -> bool:
     """Are all files still as they were when the record was written?"""
-    stamps_hold = all(system.stamp(Path(name)) == stamp for name, stamp in record["stamps"].items())
-    return stamps_hold and all(_digest(Path(name)) == digest for name, digest in record["sources"].items())
+    stamps, sources = record.get("stamps"), record.get("sources")
+    if not isinstance(stamps, dict) or not isinstance(sources, dict):  # damaged
+        return False
+    stamps_hold = all(system.stamp(Path(name)) == stamp for name, stamp in stamps.items())
+    return stamps_hold and all(_digest(Path(name)) == digest for name, digest in sources.items())
 
 
 def _digest(path: Path) -> Optional[str]:

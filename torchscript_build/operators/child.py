@@ -26,6 +26,7 @@ def main() -> int:
         return finish(request, {"skipped": f"Python's torch is {torch.__version__}, built for {request['torch']}"})
     schemas = {}
     before = all_schemas(torch)
+    dangling = dangling_implementations(torch)
     for library in request["libraries"]:
         print(f"loading {library['file']}", file=sys.stderr, flush=True)
         try:
@@ -39,7 +40,24 @@ def main() -> int:
         after = all_schemas(torch)
         schemas[library["name"]] = sorted(after - before)
         before = after
-    return finish(request, {"schemas": schemas})
+    imports = {module["file"]: try_import(module["name"], module["file"]) for module in request.get("imports", [])}
+    found = sorted(dangling_implementations(torch) - dangling)
+    return finish(request, {"schemas": schemas, "imports": imports, "dangling": found})
+
+
+def dangling_implementations(torch: Any) -> "set[str]":
+    """Names of operators that have kernels and no schema; releases that cannot tell have none."""
+    find = getattr(torch._C, "_dispatch_find_dangling_impls", None)
+    return {line.partition("name: ")[2].split("\n")[0].strip() for line in find()} if find else set()
+
+
+def try_import(name: str, file: str) -> "str | None":
+    """Import a module of somebody's project; the error in words where it fails."""
+    try:
+        import_module(name, file)
+    except Exception as error:  # noqa: BLE001 - it is that module's own code
+        return f"{type(error).__name__}: {error}"
+    return None
 
 
 def print_reasons(error: BaseException) -> None:

@@ -1,9 +1,14 @@
-"""What a C++ source includes of torch's heavy headers and names of their content, read from its text."""
+"""What a C++ source includes, and what of torch's heavy headers' content it names, read from its text.
+
+The lean form of a heavy header may be given only where nothing could compile with it and mean something else: so a
+source is followed into all that it includes of the project, and one that asks what there is (conditions on macros that
+the project does not define itself, detection by templates), or that includes what nobody can look into, gets the whole.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
@@ -14,13 +19,34 @@ _NEEDS_ALL = re.compile(
     r"|\busing\s+namespace\s+(::\s*)?torch\b|\bnamespace\s+torch\b|\bnamespace\s+\w+\s*=\s*(::\s*)?torch\b"
     r"|\bTORCH_(MODULE|ARG)\w*"
 )
+_ASKS = re.compile(r"\b(__has_include|void_t|is_detected\w*|is_invocable\w*|declval|requires|type_caster)\b")
+"""Words by which code finds out whether something is declared, or declares it itself where torch may have done so."""
 _NEEDS_PYTHON = re.compile(r"\bpy\b|pybind|PYBIND|\bPy[A-Z_]\w*|\bTHP")
-_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*([^\n]*)", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*((?:\\\r?\n|[^\n])*)", re.MULTILINE)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
+_TORCH = ("torch/", "ATen/", "c10/", "caffe2/")
+_SYSTEM = re.compile(
+    r"[a-z_]+|(assert|complex|ctype|errno|fenv|float|inttypes|limits|locale|malloc|math|memory|omp|pthread|setjmp|signal"
+    r"|stdarg|stdbool|stddef|stdint|stdio|stdlib|string|strings|time|tgmath|unistd|wchar|dlfcn|fcntl|[a-z0-9]*intrin"
+    r"|arm_neon|arm_sve|cuda|cuda_\w+|cublas\w*|cudnn\w*|cufft\w*|curand\w*|cusolver\w*|cusparse\w*|nccl|nvToolsExt"
+    r"|device_\w+|driver_types|vector_\w+|mma)\.h|(sys|bits|cub|thrust|cooperative_groups|cuda)/.+"
+)
+"""Headers of the languages, the system and CUDA, which know nothing of torch."""
+_KNOWN_MACRO = re.compile(
+    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU)|TORCH_VERSION\w*|TORCH_EXTENSION_NAME|TORCH_API_INCLUDE_EXTENSION_H"
+    r"|CUDA_VERSION|CUDART_VERSION|CUDNN_VERSION|NDEBUG|WIN32|Py_LIMITED_API|true|false|and|or|not"
+)
+"""What conditions may ask: compilers, settings and the headers that the lean form has, too."""
 
-def read_header_use(source: Path, include_dirs: Sequence[str] = ()) -> HeaderUse:
-    """Read one source and, for what they name, the headers of the project that it includes in quotes."""
+
+def read_header_use(source: Path, include_dirs: Sequence[str] = (), definitions: Iterable[str] = ()) -> HeaderUse:
+    """Read one source and all that it includes of the project.
+
+    :param include_dirs: the project's folders.
+    :param definitions: names of the macros that the settings define.
+    """
     text = _read(source)
     if text is None or not any(header in text for header in PRECOMPILABLE):
         return HeaderUse()
@@ -36,19 +62,47 @@ def read_header_use(source: Path, include_dirs: Sequence[str] = ()) -> HeaderUse
     names = _whole_text(text, source, include_dirs)
     included = re.search(rf'^[ \t]*#[ \t]*include[ \t]*[<"]({"|".join(UMBRELLAS)})[>"]', text, re.MULTILINE)
     umbrella = included[1] if included else None
-    lean = names is not None and umbrella is not None and not _NEEDS_ALL.search(names)
+    lean = (
+        names is not None
+        and umbrella is not None
+        and not _NEEDS_ALL.search(names)
+        and not _ASKS.search(names)
+        and not _asks_for_macros(names, definitions)
+    )
     return HeaderUse(header, umbrella, lean, python=names is None or _NEEDS_PYTHON.search(names) is not None)
 
 
+def included_files(sources: Iterable[Path], include_dirs: Sequence[Path]) -> list[Path]:
+    """The files below the sources' own folders and the include directories that sources include, sorted."""
+    found: set[Path] = set()
+    todo = list(sources)
+    while todo:
+        file = todo.pop()
+        text = _read(file)
+        for _, path in _includes(_COMMENT.sub(" ", text or ""), file, include_dirs):
+            if path is not None and path not in found:
+                found.add(path)
+                todo.append(path)
+    return sorted(found)
+
+
+def _includes(text: str, file: Path, include_dirs: Sequence[Path]) -> Iterator[tuple[str, Optional[Path]]]:
+    """Pairs (what an include names, the project's file), with ``None`` where it is none of the project's."""
+    for quote, name in _INCLUDE.findall(text):
+        places = [*([file.parent] if quote == '"' else []), *include_dirs]
+        yield name, next((p / name for p in places if (p / name).is_file()), None)
+
+
 def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optional[str]:
-    """A source with all that it includes in quotes; ``None`` if something of that cannot be found."""
+    """A source with all that it includes of the project; ``None`` if nobody can look into something of that."""
     texts, seen, open_files = [text], {source}, [(source, text)]
+    folders = [Path(d) for d in include_dirs]
     while open_files:
         file, content = open_files.pop()
-        for name in re.findall(r'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', content, re.MULTILINE):
-            places = [folder / name for folder in (file.parent, *map(Path, include_dirs))]
-            found = next((p for p in places if p.is_file()), None)
-            if found is None and name.startswith(("torch/", "ATen/", "c10/")):
+        if any(d == "include" and rest[:1] not in ("<", '"') for d, rest in _DIRECTIVE.findall(content)):
+            return None  # by a macro
+        for name, found in _includes(content, file, folders):
+            if found is None and (name.startswith(_TORCH) or _SYSTEM.fullmatch(name) or _is_python(name)):
                 continue
             included = _read(found) if found else None
             if found is None or included is None:
@@ -59,6 +113,19 @@ def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optiona
                 texts.append(included)
                 open_files.append((found, included))
     return "\n".join(texts)
+
+
+def _is_python(name: str) -> bool:
+    return name == "Python.h" or name.startswith("pybind11/")
+
+
+def _asks_for_macros(text: str, definitions: Iterable[str]) -> bool:
+    """Does a condition depend on a macro that may be one of torch's?"""
+    directives = _DIRECTIVE.findall(text)
+    own = {*definitions, *(m[0] for d, rest in directives if d == "define" and (m := re.match(r"\w+", rest)))}
+    conditions = [rest for d, rest in directives if d in ("if", "ifdef", "ifndef", "elif")]
+    asked = {name for rest in conditions for name in re.findall(r"\b[A-Za-z_]\w*", rest)}
+    return any(name not in own and not _KNOWN_MACRO.fullmatch(name) for name in asked)
 
 
 def _read(path: Path) -> Optional[str]:

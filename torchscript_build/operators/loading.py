@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from torchscript_build import log, system
@@ -46,31 +47,115 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
         if "skipped" in record:
             log.say(f"-- operator libraries were not loaded for a check: {record['skipped']}")
         else:
+            _check_dangling(record)
             system.write_json(record_file, record)
     if plan.runtimes:
         log.say(f"-- to load what was built with sanitize: {preload_line(plan.runtimes)}")
-    schemas: Schemas = record.get("schemas", {})
-    return schemas
+    return _schemas(record)
+
+
+def _check_dangling(record: Mapping[str, Any]) -> None:
+    """Kernels for operators that nobody has defined.
+
+    In a namespace of the project's own that is a mistake; others may be another package's, which is not loaded here.
+
+    :raises VerificationError: names them.
+    """
+    own = {schema.partition("::")[0] for schemas in record["schemas"].values() for schema in schemas}
+    dangling = record.get("dangling", ())
+    mistaken = [name for name in dangling if name.partition("::")[0] in own]
+    if mistaken:
+        raise VerificationError(
+            f"TORCH_LIBRARY_IMPL has kernels for {', '.join(mistaken)}, which no TORCH_LIBRARY of the project defines"
+        )
+    for name in dangling:
+        log.warn(
+            f"TORCH_LIBRARY_IMPL has a kernel for {name}, which neither libtorch nor the project defines: a misspelt "
+            "namespace, unless another package defines it"
+        )
+
+
+def broken_promises(
+    promised: Mapping[str, Sequence[str]], texts: Mapping[str, Collection[str]], schemas: Schemas
+) -> list[str]:
+    """Namespaces that a library promises and, loaded, has not registered anything in.
+
+    :param texts: library name → the namespaces in its sources' text, which may hold classes without any operator.
+    """
+    problems = []
+    for name, namespaces in promised.items():
+        if name not in schemas:
+            continue
+        found = {schema.partition("::")[0] for schema in schemas[name]}
+        for namespace in namespaces:
+            if namespace not in found and namespace not in texts.get(name, ()):
+                problems.append(
+                    f"operator library {name!r} promises the namespace {namespace!r}, but it registers no operator in "
+                    f"it when it is loaded (it registers: {', '.join(sorted(found)) or 'none'})"
+                )
+    return problems
 
 
 def read_schemas(plan: BuildPlan) -> Schemas:
     """What the libraries registered when they were last loaded; empty where that is not known."""
-    schemas: Schemas = system.read_json(Path(plan.build_dir, RECORD)).get("schemas", {})
-    return schemas
+    return _schemas(system.read_json(Path(plan.build_dir, RECORD)))
 
 
-def _run_child(plan: BuildPlan, libraries: Mapping[str, Path], environment: Environment) -> dict[str, Any]:
+def _schemas(record: Mapping[str, Any]) -> Schemas:
+    """A record's schemas; one that was damaged has none."""
+    found = record.get("schemas")
+    known = found.items() if isinstance(found, dict) else ()
+    return {name: schemas for name, schemas in known if isinstance(schemas, list)}
+
+
+def check_imports(plan: BuildPlan, project: str, modules: Mapping[str, Path], environment: Environment) -> None:
+    """Import the Python modules of a CMake project in a child process with torch, if one has changed.
+
+    :param modules: path in the install tree → the file.
+    :raises VerificationError: the loader cannot load one, or Python finds no module in it.
+    """
+    record_file = Path(plan.build_dir, f"imports-{project}.json")
+    stamps = {name: system.stamp(path) for name, path in modules.items()}
+    if system.read_json(record_file).get("stamps") == stamps:
+        return
+    record_file.unlink(missing_ok=True)
+    report = _run_child(plan, {}, environment, imports=modules)
+    if "skipped" in report:
+        log.say(f"-- {project}: its Python modules were not imported for a check: {report['skipped']}")
+        return
+    failed = {n: report["imports"][str(p)] for n, p in modules.items() if report["imports"].get(str(p))}
+    # Others may come from Python code that the module imports, and that is not there yet.
+    sure = [f"{n}: {words}" for n, words in failed.items() if _LOADER.search(words)]
+    if sure:
+        raise VerificationError(
+            f"{project}: Python cannot import what it installs:\n" + "\n".join(f"  - {words}" for words in sure)
+        )
+    for name, words in failed.items():
+        log.warn(f"{project}: {name} could not be imported for a check: {words}")
+    system.write_json(record_file, {"stamps": stamps})
+
+
+_LOADER = re.compile(r"undefined symbol|cannot open shared object|dynamic module does not define|wrong ELF class")
+
+
+def _run_child(
+    plan: BuildPlan,
+    libraries: Mapping[str, Path],
+    environment: Environment,
+    imports: Mapping[str, Path] = MappingProxyType({}),
+) -> dict[str, Any]:
     request_file, report_file = Path(plan.build_dir, "load.request.json"), Path(plan.build_dir, "load.report.json")
     report_file.unlink(missing_ok=True)
     built = [o for o in plan.ops if o.name in libraries]
     request = {
         "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in built],
+        "imports": [{"name": p.name.split(".")[0], "file": str(p)} for p in imports.values()],
         "site_dirs": torch_site_dirs(plan.libtorch, environment),
         "torch": plan.libtorch.full_version,
         "report": str(report_file),
     }
     system.write_json(request_file, request)
-    with log.step("load the operator libraries"):
+    with log.step("import the Python modules" if imports else "load the operator libraries"):
         done = system.run(
             [environment.python.executable, CHILD, request_file],
             variables={

@@ -34,6 +34,8 @@ def _translated() -> Iterator[None]:
             yield
     except TorchScriptBuildError as error:
         raise translated(error) from error
+    except OSError as error:  # a full disk, a folder that cannot be written
+        raise translated(TorchScriptBuildError(str(error))) from error
 
 
 @contextmanager
@@ -101,6 +103,8 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.build_lib: Optional[str] = None
         self.build_base: Optional[str] = None
         self.editable_mode = False
+        self.staged: list[str] = []
+        """Package-tree paths of what this run put into build_lib or the source tree."""
         self._spec: Optional[ProjectSpec] = None
         self._made_session: Optional[Session] = None
 
@@ -138,6 +142,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.errors import SettingsError
         from torchscript_build.packaging.distribution import project_root
         from torchscript_build.packaging.session import Session
+        from torchscript_build.packaging.staged import make_place
         from torchscript_build.packaging.staging import Destination
         from torchscript_build.system import Environment
         from torchscript_build.toolchain.sanitizers import with_sanitizers
@@ -145,21 +150,21 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
             raise SettingsError(["--prefix, --bundle and --inplace: give one of them; each says where the results go"])
-        destination = Destination(
-            wheel=None if into_sources else self._in_build_lib,
-            source=self._in_source_tree if into_sources else None,
-        )
+        root, base = project_root(self.distribution), Path(self.build_base or "build").absolute()
         if self.prefix:
-            destination = Destination(
-                prefix=Path(self.prefix).absolute(), is_bundle=bool(getattr(self, "bundle", None))
-            )
+            place = make_place(Path(self.prefix).absolute(), base, is_shared=True)
+            destination = Destination(prefix=place, is_bundle=bool(getattr(self, "bundle", None)))
+        elif into_sources:
+            destination = Destination(source=make_place(root, base, self._in_source_tree))
+        else:
+            destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base))
         return Session(
             self.read_spec(),
             with_sanitizers(Environment.current(), self.read_spec().options.sanitize),
             project=self.distribution.get_name(),
             version=self.distribution.get_version(),
-            root=project_root(self.distribution),
-            build_base=Path(self.build_base or "build").absolute(),
+            root=root,
+            build_base=base,
             destination=destination,
             # As a part of `build`, only what is packaged is built.
             packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
@@ -177,6 +182,16 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         if trouble:
             log.warn(trouble)
 
+    def take_away_others(self) -> None:
+        """Take away what earlier builds staged for parts of the project that the settings do not name any more."""
+        from torchscript_build.packaging.staged import take_away_others
+        from torchscript_build.packaging.staging import owners
+
+        with _translated():
+            destination = self._session().destination
+            for place in destination.places:
+                take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
+
     def _in_build_lib(self, target: str) -> Path:
         return Path(self.build_lib or "", target)
 
@@ -192,7 +207,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         from torchscript_build.packaging import outputs
 
         package = outputs.package_of(self.read_spec(), target)
-        return self._package_dir(package) / target[len(package) + 1 :]
+        return self._package_dir(package) / target[len(package) + 1 if package else 0 :]
 
     # What setuptools asks of a sub-command of build (setuptools.command.build.SubCommand).
 
@@ -202,21 +217,27 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
 
     def get_source_files(self) -> list[str]:
         """For sdists: the files of the project that the settings name."""
-        from torchscript_build.packaging import outputs
         from torchscript_build.packaging.distribution import project_root
+        from torchscript_build.packaging.source_files import outside_files, source_files
 
         with _translated():
-            return outputs.source_files(self.read_spec(), project_root(self.distribution))
+            found = source_files(self.read_spec(), project_root(self.distribution))
+            # setuptools would copy those outside into the project's folder; the command sdist tells of them.
+            return [f for f in found if f not in outside_files(found)]
+
+    def _all_targets(self) -> list[str]:
+        """Those known beforehand, and what a CMake project turned out to install."""
+        return list(dict.fromkeys([*self._targets(), *self.staged]))
 
     def get_outputs(self) -> list[str]:
         """The files in build_lib."""
-        return [str(self._in_build_lib(target)) for target in self._targets()]
+        return [str(self._in_build_lib(target)) for target in self._all_targets()]
 
     def get_output_mapping(self) -> dict[str, str]:
         """File in build_lib → the same among the sources, for editable installs."""
         if not self.editable_mode:
             return {}
-        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._targets()}
+        return {str(self._in_build_lib(t)): str(self._in_source_tree(t)) for t in self._all_targets()}
 
 
 class build_ts_ops(_Build):
@@ -259,7 +280,7 @@ class build_ts_ops(_Build):
             if self.dry_run:
                 say_plan(session.plan)
                 return
-            build_ops(session)
+            self.staged = build_ops(session)
             self._link_for_editors()
             if self.prefix:
                 return
@@ -327,12 +348,13 @@ class build_ts_app(_Build):
                 from torchscript_build import system
 
                 system.remove_tree(Path(self.prefix or ""))
+            self.take_away_others()
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
-                build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
                 self._link_for_editors()
             if self.bundle:
                 self._make_bundle()

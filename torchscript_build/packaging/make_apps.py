@@ -14,12 +14,18 @@ from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
 from torchscript_build.packaging.say import say_built, say_header
 from torchscript_build.packaging.session import Session
-from torchscript_build.packaging.staging import StagedFile, app_files, install_into_prefix, stage
+from torchscript_build.packaging.staged import APPS, LAUNCHERS, StagedFile, project_owner, stage
+from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
 from torchscript_build.plan.build_plan import BuildPlan
 
 
-def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> None:
-    """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked."""
+def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
+    """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked.
+
+    :returns: the package-tree paths of what was staged.
+    """
+    staged: list[tuple[str, Path]] = []
+    accelerated: frozenset[str] = frozenset()
     spec, environment = session.spec, session.environment
     plan = session.plan
     say_header(plan)
@@ -36,39 +42,50 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             built = {a.name: result.built(a.name) for a in targets}
             pairs = {n: (apps[n], references[key]) for n, key in compared.items()}
             compare_apps(plan, built, pairs, environment, again=run or verify)
-            install_into_prefix(session.destination, plan, targets, result.installed)
+            install_into_prefix(session.destination, plan, targets, result.installed, APPS)
             if session.destination.wheel:
-                stage(app_files(spec, plan, result.installed, result.accelerated), session.destination.wheel)
+                staged += stage(app_files(spec, plan, result.installed), session.destination.wheel, APPS)
             if session.destination.source:
-                stage(
-                    app_files(spec, plan, lambda a: result.built(a.name), result.accelerated),
-                    session.destination.source,
-                )
+                in_sources = app_files(spec, plan, lambda a: result.built(a.name))
+                staged += stage(in_sources, session.destination.source, APPS)
             say_built(built)
-        _build_projects(session, plan)
+            accelerated |= result.accelerated
+        projects, heavy = _build_projects(session, plan)
+        staged += projects
+        launchers = launcher_files(spec, plan, accelerated | heavy)
+        for folder in filter(None, (session.destination.wheel, session.destination.source)):
+            staged += stage(launchers, folder, LAUNCHERS)
     for name, app in apps.items() if run else ():
         if app.arguments or name not in compared:
             files = {model: Path(plan.model(model).file) for model in app.models}
             with log.step(f"run {name}"):
                 run_app(app, built[name], files, variables=environment.variables)
+    return [target for target, _ in staged]
 
 
-def _build_projects(session: Session, plan: BuildPlan) -> None:
+def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, Path]], frozenset[str]]:
+    """What was staged of CMake projects, and which of their programs need a build of torch with CUDA."""
+    staged: list[tuple[str, Path]] = []
     if not plan.cmake:
-        return
+        return staged, frozenset()
     from torchscript_build.build.cmake_project import build_cmake_project
+    from torchscript_build.build.verify import needs_accelerator
+
+    accelerated: set[str] = set()
 
     for project in plan.cmake:
         if not project.install and session.packaged_only:
             continue
-        prefix = session.destination.prefix
-        into_prefix = prefix.joinpath if prefix else None
-        for folder, inplace in ((session.destination.wheel or into_prefix, False), (session.destination.source, True)):
-            if folder is None:
+        destination = session.destination
+        for place, inplace in ((destination.wheel or destination.prefix, False), (destination.source, True)):
+            if place is None:
                 continue
             installed = build_cmake_project(
                 plan, project, session.environment, jobs=session.jobs(plan), inplace=inplace and project.install
             )
             if project.install:
                 files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
-                stage([StagedFile(name, path) for name, path in files.items()], folder)
+                members = [StagedFile(name, path) for name, path in files.items()]
+                staged += stage(members, place, project_owner(project.name))
+                accelerated |= {p for p in project.programs if p in installed and needs_accelerator(installed[p])}
+    return staged, frozenset(accelerated)

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from torchscript_build import system
+from pathlib import Path
+
+from torchscript_build import log, system
 from torchscript_build.build.pipeline import build_lock
 from torchscript_build.build.whole_headers import build_with_lean_headers
-from torchscript_build.errors import SettingsError
+from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders
-from torchscript_build.operators.loading import load_libraries
+from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
 from torchscript_build.packaging.say import say_advice, say_built, say_header
 from torchscript_build.packaging.session import Session
-from torchscript_build.packaging.staging import install_into_prefix, ops_files, stage
+from torchscript_build.packaging.staged import OPS, stage
+from torchscript_build.packaging.staging import install_into_prefix, ops_files
 
 
-def build_ops(session: Session) -> None:
-    """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked."""
+def build_ops(session: Session) -> list[str]:
+    """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked.
+
+    :returns: the package-tree paths of what was staged.
+    """
     spec, environment = session.spec, session.environment
     registrations = read_library_registrations(spec.ops, session.root)
-    problems = find_conflicts(registrations, {o.name: o.namespaces for o in spec.ops})
-    if problems:
-        raise SettingsError(problems)
+    promised = {o.name: o.namespaces for o in spec.ops}
+    # By text alone, which macros and conditions make a forecast: loading the libraries settles it.
+    for problem in find_conflicts(registrations, promised):
+        log.warn(problem)
     plan = session.plan
     say_header(plan)
     say_advice(plan)
@@ -33,13 +40,18 @@ def build_ops(session: Session) -> None:
             vars(session).pop("plan")  # made anew, it is this one
         built = {o.name: result.built(o.name) for o in wanted}
         schemas = load_libraries(plan, built, environment)
+        broken = broken_promises(promised, {n: r.namespaces for n, r in registrations.items()}, schemas)
+        if broken:
+            raise VerificationError("\n".join(broken))
         operators = {o.name: operator_names(registrations[o.name], schemas.get(o.name)) for o in spec.ops}
         loaders = render_loaders(spec, plan, operators, schemas, result.accelerated)
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
-        install_into_prefix(session.destination, plan, wanted, result.installed)
+        staged: list[tuple[str, Path]] = []
+        install_into_prefix(session.destination, plan, wanted, result.installed, OPS)
         if session.destination.wheel:
-            stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
+            staged += stage(ops_files(plan, loaders, result.installed), session.destination.wheel, OPS)
         if session.destination.source:
-            stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
+            staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source, OPS)
     say_built(built)
+    return [target for target, _ in staged]

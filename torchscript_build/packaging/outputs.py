@@ -1,25 +1,21 @@
-"""What the settings alone tell of a project's files: those that go into the package, and those that an sdist needs."""
+"""What the settings alone tell of the files that go into a package."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
-from torchscript_build.generate.launcher import MODULE as LAUNCHER
-from torchscript_build.generate.loader import MODULE as LOADER
+from torchscript_build.generate.launcher import launcher_packages, launcher_target
+from torchscript_build.generate.loader import loader_packages, loader_target
 from torchscript_build.plan.decide import app_path, ops_path
-from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
-
-HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".cuh", ".inl", ".inc", ".ipp")
 
 
 def ops_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the operator libraries and their loaders."""
     suffix = environment.python.ext_suffix
     libraries = [ops_path(o, environment.platform, suffix) for o in spec.packaged_ops]
-    loaders = {f"{_folder(o.package)}/{LOADER}.py" for o in spec.packaged_ops if o.python_binding == "loader"}
+    loaders = map(loader_target, loader_packages(spec))
     return sorted([*libraries, *loaders])
 
 
@@ -27,7 +23,7 @@ def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the programs, their models and launchers."""
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
     models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
-    launchers = {f"{_folder(a.package)}/{LAUNCHER}.py" for a in spec.packaged_apps if a.console_script}
+    launchers = map(launcher_target, launcher_packages(spec))
     return sorted([*programs, *models, *launchers])
 
 
@@ -39,36 +35,7 @@ def package_of(spec: ProjectSpec, target: str) -> str:
         *(c.package for c in spec.packaged_cmake),
     ]
     packages = {name or "" for name in names}
-    return max((p for p in packages if target.startswith(_folder(p) + "/")), key=len)
-
-
-def source_files(spec: ProjectSpec, root: Path) -> list[str]:
-    """Files of the project that building needs and that no other command puts into an sdist, relative."""
-    files: set[str] = set()
-    compiled: list[Union[OpLibrary, TorchScriptApp]] = [*spec.ops, *spec.apps]
-    for target in compiled:
-        files.update(target.sources)
-        for folder in (*target.include_dirs, *sorted({str(Path(s).parent) for s in target.sources})):
-            files.update(_below(root, folder, HEADER_SUFFIXES))
-        files.update(lib for lib in target.link_libraries if (root / lib).is_file())
-    for model in spec.models:
-        files.update(f for f in (model.file, *model.example_inputs) if f and (root / f).is_file())
-    for project in spec.cmake:
-        files.update(_below(root, project.source_dir))
-    return sorted(files)
-
-
-def _below(root: Path, folder: str, suffixes: Optional[tuple[str, ...]] = None) -> list[str]:
-    """The files below a folder of the project; what is hidden, built or a virtual environment is left out."""
-    found = []
-    for where, folders, names in os.walk(root / folder):
-        folders[:] = [f for f in folders if not f.startswith(".") and f not in ("build", "__pycache__")]
-        if Path(where) != root / folder and {"pyvenv.cfg", "CMakeCache.txt"} & set(names):
-            folders.clear()
-            continue
-        paths = (Path(where, name) for name in names)
-        found += [p.relative_to(root).as_posix() for p in paths if suffixes is None or p.suffix in suffixes]
-    return sorted(found)
+    return max((p for p in packages if not p or target.startswith(_folder(p) + "/")), key=len)
 
 
 def _folder(package: Optional[str]) -> str:

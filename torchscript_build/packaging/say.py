@@ -57,6 +57,11 @@ def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None
     """Warn of packages whose ``__init__.py`` does not import the loader of their operator libraries."""
     for package in loader_packages(spec):
         file = package_folders[package] / "__init__.py"
-        if not file.is_file() or MODULE not in file.read_text(encoding="utf-8", errors="replace"):
+        if not file.is_file():
+            log.warn(
+                f"{package} is a namespace package, which other distributions may have a part in: the module {MODULE} "
+                "there would be overwritten by another's; put the library into a package of your own, with package = …"
+            )
+        elif MODULE not in file.read_text(encoding="utf-8", errors="replace"):
             line = f"from . import {MODULE}  # noqa: F401"
             log.warn(f"{package}/__init__.py does not load its operator libraries: add the line `{line}`")

@@ -42,8 +42,8 @@ class Session:
                 root=self.root,
                 build_base=self.build_base,
             )
-        prefix = self.destination.prefix
-        return in_prefix(plan, prefix, self_contained=self.destination.is_bundle) if prefix else plan
+        place = self.destination.prefix
+        return in_prefix(plan, place.root, self_contained=self.destination.is_bundle) if place else plan
 
     def jobs(self, plan: BuildPlan) -> int:
         """How many compilers run at once."""

@@ -1,26 +1,47 @@
-"""What a wheel with native programs needs of bdist_wheel: its tag, and the torch that it requires."""
+"""What a wheel with native programs needs of bdist_wheel: its tag, the torch that it requires, and a last check."""
 
 from __future__ import annotations
 
+import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build.errors import TorchScriptBuildError
-from torchscript_build.packaging.distribution import is_packaged, read_spec, translated
-from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build import system
+from torchscript_build.errors import SettingsError, TorchScriptBuildError
+from torchscript_build.packaging.distribution import is_packaged, project_root, read_spec, translated
+
+EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
+EPOCH = "315532800"
+"""The date of files in a wheel where nobody names one: 1980-01-01, the first that a zip file can have."""
 
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
     """A subclass of this environment's bdist_wheel for a project with our settings."""
 
     class bdist_wheel(base):  # type: ignore[misc]
-        """Tags the wheel ``py3-none-<platform>`` where nothing in it links libpython, and pins torch."""
+        """Tags the wheel by the files in it, pins torch, and packs nothing that could not start.
+
+        The same project makes the same bytes in another folder, at another time and with another umask.
+        """
+
+        def run(self) -> None:
+            system.remove_tree(Path(self.bdist_dir))  # a killed build leaves files there, which would be packed
+            with ExitStack() as self._packing:
+                super().run()
 
         def get_tag(self) -> tuple[str, str, str]:
-            exact: tuple[str, str, str] = super().get_tag()
-            if self.distribution.ext_modules or not is_packaged(self.distribution):
-                return exact
-            return wheel_tag(read_spec(self.distribution), exact)
+            plain: tuple[str, str, str] = super().get_tag()
+            limited: Any
+            if not is_packaged(self.distribution):
+                return plain
+            limited = self.py_limited_api
+            self.py_limited_api: Any = False
+            try:
+                exact: tuple[str, str, str] = super().get_tag()
+            finally:
+                self.py_limited_api = limited
+            return _tag(self, plain, exact, limited or None)
 
         def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
             """Both the wheel and PEP 517's metadata come through here; an sdist does not."""
@@ -29,24 +50,76 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
                 return
             try:
                 requirement = torch_requirement(self)
+                if requirement:
+                    file = Path(distinfo_path, "METADATA")
+                    text = add_requirement(file.read_text(encoding="utf-8"), requirement)
+                    file.write_text(text, encoding="utf-8")
             except TorchScriptBuildError as error:
                 raise translated(error) from error
-            if requirement:
-                file = Path(distinfo_path, "METADATA")
-                file.write_text(add_requirement(file.read_text(encoding="utf-8"), requirement), encoding="utf-8")
+
+        def write_wheelfile(self, wheelfile_base: str, *args: Any, **kwargs: Any) -> None:
+            """The last step before everything is packed; an editable wheel comes by without its files."""
+            super().write_wheelfile(wheelfile_base, *args, **kwargs)
+            root = Path(self.bdist_dir)
+            system.normalize_modes(root)
+            packing: Any = getattr(self, "_packing", None)
+            if packing is not None:  # what the project compiles has the real time
+                packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
+            if root in Path(wheelfile_base).parents and is_packaged(self.distribution):
+                try:
+                    _check(self, root)
+                except TorchScriptBuildError as error:
+                    system.remove_tree(root)
+                    raise translated(error) from error
 
     return bdist_wheel
 
 
-def wheel_tag(spec: ProjectSpec, exact: tuple[str, str, str]) -> tuple[str, str, str]:
-    """``py3-none`` without Python modules, abi3 where all of them keep to the limited API, else the exact tag."""
+def _tag(
+    command: Any, plain: tuple[str, str, str], exact: tuple[str, str, str], limited: Optional[str]
+) -> tuple[str, str, str]:
+    """From the files, where they are there; before (an editable wheel, PEP 517's metadata) from the settings."""
+    from torchscript_build.packaging.outputs import ops_targets
+    from torchscript_build.packaging.wheel_files import NativeFiles, find_native_files, promised_pythons, wheel_tag
+    from torchscript_build.system import Environment
+
+    spec = read_spec(command.distribution)
     modules = [o for o in spec.packaged_ops if o.python_module]
-    if not modules:
-        return "py3", "none", exact[2]
-    if all(o.limited_api for o in modules):
-        newest = max(tuple(map(int, (o.limited_api or "").split("."))) for o in modules)
-        return f"cp{newest[0]}{newest[1]}", "abi3", exact[2]
-    return exact
+    building = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    root = Path(command.bdist_dir)
+    if not root.is_dir():
+        if command.distribution.ext_modules:
+            return plain if all(o.limited_api for o in modules) else exact
+        files = NativeFiles(
+            exact=tuple(o.name for o in modules if not o.limited_api),
+            limited=tuple(o.name for o in modules if o.limited_api),
+        )
+        return wheel_tag(files, exact, promised=[o.limited_api or "" for o in modules], building=building)
+    files = find_native_files(root)
+    own = {t for t in ops_targets(spec, Environment.current()) if t in files.limited}
+    promised = promised_pythons(spec, files.limited, own, limited, building)
+    return wheel_tag(files, exact, promised=promised, building=building)
+
+
+def _check(command: Any, root: Path) -> None:
+    from torchscript_build.build.discover import find_project_libtorch
+    from torchscript_build.packaging.outputs import app_targets, ops_targets
+    from torchscript_build.packaging.wheel_files import check_wheel_files
+    from torchscript_build.system import Environment
+
+    environment = Environment.current()
+    spec = command.get_finalized_command("build_ts_app").read_spec()
+    libtorch = find_project_libtorch(spec.options, environment)
+    staged = [
+        target
+        for name in ("build_ts_ops", "build_ts_app")
+        for target in getattr(command.distribution.get_command_obj(name, create=False), "staged", ())
+    ]
+    declared = [*ops_targets(spec, environment), *app_targets(spec, environment), *staged]
+    own = set(declared)
+    base = project_root(command.distribution)
+    link_dirs = [base / d for t in (*spec.packaged_ops, *spec.packaged_apps) for d in t.link_dirs]
+    check_wheel_files(root, libtorch, declared=dict.fromkeys(declared), own=own, link_dirs=link_dirs)
 
 
 def torch_requirement(command: Any) -> Optional[str]:
@@ -66,9 +139,39 @@ def pin(version: str, how: str) -> Optional[str]:
 
 
 def add_requirement(metadata: str, requirement: str) -> str:
-    """A METADATA text with one more ``Requires-Dist``, at the end of its headers."""
+    """A METADATA text that requires this torch, in one line together with what the project says of torch itself.
+
+    :raises SettingsError: the two cannot both be met.
+    """
+    from packaging.requirements import Requirement
+
     head, blank, body = metadata.partition("\n\n")
-    line = f"Requires-Dist: {requirement}"
-    if line in head.splitlines():
-        return metadata
-    return f"{head.rstrip()}\n{line}\n" + (f"\n{body}" if blank else "")
+    # It stands in the sdist's metadata for what is added here.
+    lines = [line for line in head.rstrip().splitlines() if line != "Dynamic: Requires-Dist"]
+    ours = Requirement(requirement)
+    kept = []
+    for line in lines:
+        key, _, value = line.partition(": ")
+        theirs = Requirement(value) if key == "Requires-Dist" and value[:5].lower() == "torch" else None
+        if theirs is None or theirs.name.lower() != "torch" or theirs.marker or theirs.url:
+            kept.append(line)
+            continue
+        (wanted,) = list(ours.specifier)[:1]
+        release = wanted.version.removesuffix(".*") + (".0" if wanted.version.endswith(".*") else "")
+        newest = wanted.version.replace("*", "999")
+        if not (theirs.specifier.contains(release, prereleases=True) or theirs.specifier.contains(newest)):
+            cure = "build with a torch of that range, or change the requirement"
+            raise SettingsError(
+                [f"the project requires {value}, but what libtorch it is built for makes {requirement}: {cure}"]
+            )
+        more = {str(s) for s in theirs.specifier} - {str(wanted)}
+        requirement = ",".join([requirement, *sorted(s for s in more if not _implied(s, release, newest))])
+    return "\n".join([*kept, f"Requires-Dist: {requirement}"]) + "\n" + (f"\n{body}" if blank else "")
+
+
+def _implied(specifier: str, oldest: str, newest: str) -> bool:
+    """Does a range of releases lie within a specifier as a whole?"""
+    from packaging.specifiers import SpecifierSet
+
+    one = SpecifierSet(specifier)
+    return one.contains(oldest, prereleases=True) and one.contains(newest, prereleases=True) and "!=" not in specifier

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +20,7 @@ from torchscript_build.packaging.distribution import (
     read_spec,
     translated,
 )
+from torchscript_build.packaging.source_commands import make_build_ext, make_build_py, make_sdist
 from torchscript_build.packaging.wheel import make_bdist_wheel
 from torchscript_build.settings.coerce import closest
 from torchscript_build.settings.read import read_pyproject
@@ -41,7 +43,14 @@ def wire(dist: Any) -> None:
     if is_collecting_requirements(dist):
         _request_tools(dist)
     plain_class: Callable[[str], Any] = dist.get_command_class
-    extensions = {"build": _make_build, "egg_info": _make_egg_info, "bdist_wheel": make_bdist_wheel}
+    extensions = {
+        "build": _make_build,
+        "build_ext": make_build_ext,
+        "build_py": make_build_py,
+        "egg_info": _make_egg_info,
+        "sdist": make_sdist,
+        "bdist_wheel": make_bdist_wheel,
+    }
 
     def get_command_class(command: str) -> Any:
         if command in OWN:
@@ -64,6 +73,29 @@ def wire(dist: Any) -> None:
     dist.parse_command_line = parse_command_line
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
+    _mark_requirement_dynamic(dist)
+
+
+def _mark_requirement_dynamic(dist: Any) -> None:
+    """Tell in an sdist's metadata that its wheels require more (PEP 643): uv and others believe it."""
+    plain: Callable[[Any], None] = dist.metadata.write_pkg_file
+
+    def write_pkg_file(file: Any) -> None:
+        text = io.StringIO()
+        plain(text)
+        packaged = is_packaged(dist) and read_spec(dist).options.pin != "none"
+        file.write(with_dynamic_requirement(text.getvalue()) if packaged else text.getvalue())
+
+    dist.metadata.write_pkg_file = write_pkg_file
+
+
+def with_dynamic_requirement(metadata: str) -> str:
+    """A PKG-INFO text with ``Dynamic: Requires-Dist``, which metadata know from 2.2 on."""
+    head, blank, body = metadata.partition("\n\n")
+    found = re.match(r"Metadata-Version: (\d+)\.(\d+)", head)
+    if found is None or (int(found[1]), int(found[2])) < (2, 2) or "dynamic: requires-dist" in head.lower():
+        return metadata
+    return f"{head.rstrip()}\nDynamic: Requires-Dist\n{blank[1:]}{body}"
 
 
 def _meant(message: str, names: Sequence[str]) -> str:
@@ -115,6 +147,12 @@ def _make_build(base: type[Any]) -> type[Any]:
             ("build_ts_ops", lambda self: is_packaged(self.distribution)),
             ("build_ts_app", lambda self: is_built(self.distribution)),
         ]
+
+        def run(self) -> None:
+            super().run()
+            if not is_packaged(self.distribution):  # any more
+                command: Any = self.get_finalized_command("build_ts_app")
+                command.take_away_others()
 
     return build
 

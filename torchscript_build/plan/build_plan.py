@@ -81,11 +81,12 @@ class PlannedTarget:
     find_packages: tuple[str, ...]
     link_libraries: tuple[str, ...]
     link_dirs: tuple[str, ...]
+    link_options: tuple[str, ...]
 
     @property
     def path(self) -> str:
         """The file's path in the package tree."""
-        return posixpath.join(self.output_dir, self.file_name)
+        return posixpath.normpath(posixpath.join(self.output_dir, self.file_name))
 
 
 @dataclass(frozen=True)
@@ -138,6 +139,11 @@ class PlannedProject:
     install: bool
     components: tuple[str, ...]
     include: tuple[str, ...]
+    artifacts: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    """The installed programs that have a console script."""
+    libtorch_dirs: tuple[str, ...] = ()
+    """Where libtorch lies: absolute, or relative to the folder that holds the package tree."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from torchscript_build.settings.specs import (
     ProjectSpec,
     ScriptModel,
     TorchScriptApp,
-    is_cuda_source,
+    needs_cuda,
 )
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 
@@ -123,28 +123,34 @@ class _RPaths:
             result.append(self.origin if between == "." else f"{self.origin}/{between}")
         return tuple(dict.fromkeys(result))
 
+    @property
+    def libtorch_dirs(self) -> list[str]:
+        """Where libtorch lies, from the folder that the package is installed in."""
+        result = ["torch/lib"]
+        if self.libtorch.layout == "conda" and self.site_packages is not None:
+            library_dir = self.libtorch.library_dirs[0].as_posix()
+            result.append(posixpath.relpath(library_dir, PurePath(self.site_packages).as_posix()))
+        return result
+
     def to_libtorch(self, folder: str) -> list[str]:
         """From a folder of the package tree to the torch that is installed beside the package."""
         up = posixpath.relpath(".", folder)
-        result = [f"{self.origin}/{up}/torch/lib"]
-        if self.libtorch.layout == "conda" and self.site_packages is not None:
-            below = posixpath.relpath(self.libtorch.library_dirs[0].as_posix(), PurePath(self.site_packages).as_posix())
-            result.append(f"{self.origin}/{posixpath.normpath(f'{up}/{below}')}")
-        return result
+        return [f"{self.origin}/{posixpath.normpath(posixpath.join(up, d))}" for d in self.libtorch_dirs]
 
 
 def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
     """Libraries after those that they depend on; otherwise as the project lists them. Cycles were refused before."""
     by_name = {o.name: o for o in libraries}
     ordered: dict[str, OpLibrary] = {}
-
-    def visit(ops: OpLibrary) -> None:
-        for name in ops.depends:
-            visit(by_name[name])
-        ordered.setdefault(ops.name, ops)
-
-    for ops in libraries:
-        visit(ops)
+    todo = list(reversed(libraries))
+    while todo:
+        ops = todo[-1]
+        waiting = [by_name[name] for name in ops.depends if name not in ordered] if ops.name not in ordered else []
+        if waiting:
+            todo += reversed(waiting)
+        else:
+            ordered.setdefault(ops.name, ops)
+            todo.pop()
     return list(ordered.values())
 
 
@@ -166,6 +172,8 @@ def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
         default = ops.name + (abi3 if ops.limited_api else ext_suffix)
     else:
         default = ops.name + suffix if platform == "win32" else f"lib{ops.name}{suffix}"
+    if ops.install and ops.package == "":
+        return ops.file_name or default
     return posixpath.join(folder if package else f"ops/{ops.name}", ops.file_name or default)
 
 
@@ -180,7 +188,7 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
     folder, _, file_name = ops_path(ops, platform, ext_suffix).rpartition("/")
     return PlannedOps(
         file_name=file_name,
-        output_dir=folder,
+        output_dir=folder or ".",
         ops=ops.depends,
         python_module=ops.python_module,
         limited_api=ops.limited_api,
@@ -206,7 +214,7 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
     """What both kinds of target take from their specs as it is."""
     return {
         "name": spec.name,
-        "sources": tuple(str(root / s) for s in spec.sources),
+        "sources": tuple(_source_path(root, s) for s in (*spec.sources, *spec.cuda_sources)),
         "install": spec.install,
         "install_rpath": (),
         "include_dirs": tuple(str(root / d) for d in spec.include_dirs),
@@ -214,13 +222,19 @@ def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, A
         "compile_options": spec.compile_options,
         "cxx_options": spec.cxx_options,
         "cuda_options": spec.cuda_options,
-        "with_cuda": any(is_cuda_source(s) for s in spec.sources),
+        "with_cuda": needs_cuda(spec),
         "separable_compilation": spec.separable_compilation,
         "cudnn": spec.cudnn,
         "find_packages": spec.find_packages,
         "link_libraries": tuple(str(root / lib) if is_library_file(lib) else lib for lib in spec.link_libraries),
         "link_dirs": tuple(str(root / d) for d in spec.link_dirs),
+        "link_options": spec.link_options,
     }
+
+
+def _source_path(root: Path, source: str) -> str:
+    """An absolute path, without ``..`` where it leads out of the project."""
+    return posixpath.normpath(str(root / source)) if ".." in source else str(root / source)
 
 
 def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> PlannedProject:
@@ -238,7 +252,21 @@ def _plan_project(project: CMakeProject, root: Path, rpaths: _RPaths) -> Planned
         install=project.install,
         components=project.components,
         include=project.include,
+        artifacts=project.artifacts,
+        programs=tuple(program_scripts(project).values()),
+        libtorch_dirs=tuple(rpaths.libtorch_dirs),
     )
+
+
+def program_scripts(project: CMakeProject) -> dict[str, str]:
+    """Console script → the program that it starts, in the project's install tree."""
+    asked = project.console_script
+    if not asked or not project.install:
+        return {}
+    if isinstance(asked, str):
+        name = asked.rpartition("/")[2]
+        return {name: asked if "/" in asked else f"bin/{asked}"}
+    return {command: str(program) for command, program in asked.items()}
 
 
 def _cache_value(value: Union[str, bool, int]) -> str:
@@ -272,8 +300,9 @@ def _check_paths(plan: BuildPlan) -> None:
         raise SettingsError(problems)
 
 
-_FORBIDDEN = r'[;"|\[\]\n\r]|\$[<{]|\$ENV\{'
-"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
+_FORBIDDEN = r'[;"|\[\]\n\r\0\ud800-\udfff]|\$[<{]|\$ENV\{'
+"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere.
+The range is what Python makes of bytes that are no UTF-8, which CMake's answers cannot hold."""
 _FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
 """A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
 _FORBIDDEN_IN_LIBTORCH = r"[,:$]"

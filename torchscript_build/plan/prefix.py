@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -35,10 +36,12 @@ def in_prefix(plan: BuildPlan, prefix: Path, *, self_contained: bool = False) ->
         for o in plan.ops
         if o.python_module
     ]
+    if any("\ud800" <= c <= "\udfff" for c in str(prefix)):
+        problems.append(f"--prefix: {str(prefix)!r} is not UTF-8, which CMake's answers cannot hold")
     place = _Place(prefix, plan.libtorch, self_contained)
     ops = tuple(_ops_in_prefix(o, plan, place) for o in plan.ops)
     apps = tuple(_app_in_prefix(a, plan, place) for a in plan.apps)
-    longest = max((len(str(prefix / t.path).encode()) for t in (*ops, *apps)), default=0)
+    longest = max((len(os.fsencode(prefix / t.path)) for t in (*ops, *apps)), default=0)
     limit = PATH_LIMITS.get(plan.libtorch.platform, 4095)
     if longest > limit:
         problems.append(
@@ -76,7 +79,14 @@ def _project_in_prefix(project: PlannedProject, plan: BuildPlan, place: _Place) 
     """What an existing CMake project installs goes into the prefix as it is."""
     rpath = RPATH_ENTRY + ";".join(dict.fromkeys([*place.rpath("lib"), *place.rpath("bin")]))
     arguments = tuple(rpath if a.startswith(RPATH_ENTRY) else a for a in project.arguments)
-    return dataclasses.replace(project, arguments=arguments, package_dir="", install=True)
+    folders = (_below(d, place.prefix) or d.as_posix() for d in plan.libtorch.library_dirs[:1])
+    return dataclasses.replace(
+        project,
+        arguments=(f"-DCMAKE_INSTALL_PREFIX={place.prefix.as_posix()}", *arguments),
+        package_dir="",
+        install=True,
+        libtorch_dirs=tuple(folders),
+    )
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,40 @@ def read_fields(cls: type, value: Mapping[str, Any], where: str, problems: list[
             result[name] = _coerce(given, hints[name])
         except TypeError as error:
             problems.append(f"{where}: {key} must be {error}, not {kind_of(given)}")
+            continue
+        for text in _texts(result[name]):
+            check_text(text, f"{where}: {key}", problems)
     return result
+
+
+MOST_CHARACTERS = 30_000
+"""Of one value; no system takes a longer word of a command line than 128 KiB."""
+
+
+def check_text(text: str, where: str, problems: list[str]) -> bool:
+    """Can a text be written into files, and given to programs? Else the problem is added."""
+    if len(text) > MOST_CHARACTERS:
+        problems.append(f"{where}: {shortened(text)} has {len(text)} characters")
+    elif "\0" in text:
+        problems.append(f"{where}: {shortened(text)} has a NUL in it")
+    elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        problems.append(f"{where}: {shortened(text)} is not UTF-8")
+    else:
+        return True
+    return False
+
+
+def shortened(text: str) -> str:
+    """A text as a message shows it."""
+    return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for pair in value.items() for text in pair if isinstance(text, str)]
+    return [text for text in value if isinstance(text, str)] if isinstance(value, tuple) else []
 
 
 @functools.cache
@@ -98,7 +131,11 @@ def _words(hint: Any) -> str:
 
 def kind_of(value: Any) -> str:
     """What a wrong value is, for a message."""
-    if isinstance(value, (str, int, float, bool)):
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a number of more than 30 digits"
+    if isinstance(value, (int, float, bool)):
         return repr(value)
     if isinstance(value, (list, tuple)) and value:
         return f"a {type(value).__name__} of {', '.join(sorted({type(v).__name__ for v in value}))}"

@@ -6,6 +6,7 @@ Every problem is collected and all are raised at once, whichever source it came 
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import shlex
 import sys
@@ -14,9 +15,17 @@ from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings.coerce import closest, kind_of, read_fields, read_spec, suggestion
+from torchscript_build.settings.coerce import (
+    check_text,
+    closest,
+    kind_of,
+    read_fields,
+    read_spec,
+    shortened,
+    suggestion,
+)
 from torchscript_build.settings.near_misses import HINT, TABLE, find_near_misses
-from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
+from torchscript_build.settings.rules import ANY, Doubts, check_sanitizers, check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
     BundleOptions,
@@ -30,6 +39,9 @@ from torchscript_build.settings.specs import (
 ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
+DEFAULTS = "defaults"
+"""The table with defaults for the entries of each array."""
+
 KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
 """setup()'s keywords, and the array that each stands for."""
 
@@ -39,8 +51,10 @@ ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher"
 _GENERAL = frozenset(field.name for field in dataclasses.fields(BuildOptions))
 
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
+MOST_JOBS = 10_000
+MOST_DIGITS = 200
+"""Of a requirement; no release has a number of more than a few digits."""
 PINS = ("series", "exact", "none")
-SANITIZERS = ("address", "leak", "thread", "undefined")
 LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
 """Beside paths."""
 
@@ -54,6 +68,8 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
         return _parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:  # a folder of that name
+        raise SettingsError([f"{path.name} cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise SettingsError([f"{path.name}, line {line}: is not written in UTF-8 ({error.reason})"]) from error
@@ -68,7 +84,10 @@ def _parse_toml(text: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
 
-    return dict(tomllib.loads(text))
+    try:
+        return dict(tomllib.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
 
 
 def _toml_problem(path: Path, error: ValueError) -> str:
@@ -104,12 +123,16 @@ def collect_settings(
     """
     problems = find_near_misses(pyproject)
     doubts: Doubts = {name: {ANY} if problems else set() for name in ARRAYS}
+    check_text(str(root), "the project's folder", problems)
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
+    defaults = _defaults(table.get(DEFAULTS, {}), problems)
 
     def read_entries(array: str, values: Any, where: str, *, toml: bool) -> None:
         for i, value in enumerate(values):
+            if toml and isinstance(value, Mapping):
+                value = {**defaults.get(array, {}), **value}
             spec = read_spec(ARRAYS[array], value, f"{where} {i + 1}", problems, toml=toml)
             if spec is not None:
                 entries[array].append(spec)
@@ -122,6 +145,8 @@ def collect_settings(
         elif key in ARRAYS:
             problems.append(f"{TABLE}.{key} must be an array of tables: write [[{TABLE}.{key}]]")
             doubts[key].add(ANY)
+        elif key == DEFAULTS:
+            continue
         elif key.replace("-", "_") not in _GENERAL and _is_array(value):
             meant = closest(key, ARRAYS)
             also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
@@ -149,7 +174,7 @@ def collect_settings(
         models=tuple(_with_python_path(m, root) for m in entries["model"]),
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
-        cmake=tuple(_with_package(s, packages) for s in entries["cmake"]),
+        cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
         bundle=BundleOptions(**bundle),
         libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
@@ -166,10 +191,28 @@ def read_options(pyproject: Mapping[str, Any], variables: Mapping[str, str]) -> 
     """
     problems: list[str] = []
     table = _table(pyproject)
-    options = _options({k: v for k, v in table.items() if k not in (*ARRAYS, "bundle")}, variables, {}, problems)
+    general = {k: v for k, v in table.items() if k not in (*ARRAYS, DEFAULTS, "bundle")}
+    options = _options(general, variables, {}, problems)
     if problems:
         raise SettingsError(problems)
     return options
+
+
+def _defaults(value: Any, problems: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    """``[tool.torchscript-build.defaults.ops]`` and its like: values for each entry that does not give its own."""
+    if not isinstance(value, Mapping):
+        problems.append(f"{TABLE}.{DEFAULTS} must be a table of tables, not {kind_of(value)}")
+        return {}
+    kept = {}
+    for key, table in value.items():
+        if key not in ARRAYS:
+            problems.append(f"[{TABLE}.{DEFAULTS}]: unknown key {key!r}{suggestion(str(key), list(ARRAYS))}")
+        elif not isinstance(table, Mapping) or "name" in table:
+            problems.append(f"[{TABLE}.{DEFAULTS}.{key}]: must be a table of settings without a name")
+        else:
+            read_fields(ARRAYS[key], table, f"[{TABLE}.{DEFAULTS}.{key}]", problems, toml=True)
+            kept[key] = table
+    return kept
 
 
 def _table(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -257,7 +300,7 @@ def _options(
                 f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
             )
     _check_requirement(values, sources, problems)
-    _check_sanitizers(values.get("sanitize", ()), sources.get("sanitize", ""), problems)
+    check_sanitizers(values.get("sanitize", ()), sources.get("sanitize", ""), problems)
     launcher = values.get("launcher")
     if isinstance(launcher, str) and launcher not in LAUNCHERS and not _is_launcher_path(launcher):
         problems.append(
@@ -265,8 +308,9 @@ def _options(
             f"{suggestion(launcher, LAUNCHERS)}; CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
         )
     jobs = values.get("jobs")
-    if isinstance(jobs, int) and jobs < 1:
-        problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
+    if isinstance(jobs, int) and not 1 <= jobs <= MOST_JOBS:
+        least = f"at least 1, not {jobs}" if jobs < 1 else f"at most {MOST_JOBS}"
+        problems.append(f"{sources['jobs']}: jobs must be {least}")
     return BuildOptions(**values)
 
 
@@ -277,22 +321,18 @@ def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], pr
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         try:
+            if len(version) > MOST_DIGITS:
+                raise InvalidSpecifier(version)
             SpecifierSet(f"=={version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else version)
         except InvalidSpecifier:
             problems.append(
-                f"{sources['libtorch_version']}: libtorch-version: {version!r} is no version or range; write >=2.4,<2.7"
+                f"{sources['libtorch_version']}: libtorch-version: {shortened(version)} is no version or range; "
+                "write >=2.4,<2.7"
             )
-    if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
-        problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
-
-
-def _check_sanitizers(names: Sequence[str], where: str, problems: list[str]) -> None:
-    for name in names:
-        if name not in SANITIZERS:
-            hint = suggestion(name, SANITIZERS)
-            problems.append(f"{where}: sanitize: there is no {name!r}{hint}; there are {', '.join(SANITIZERS)}")
-    if "thread" in names and {"address", "leak"} & set(names):
-        problems.append(f"{where}: sanitize: thread goes neither with address nor with leak")
+    if isinstance(cuda, str) and not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?|any|none|cpu", cuda):
+        problems.append(
+            f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {shortened(cuda)}'
+        )
 
 
 def _is_launcher_path(text: str) -> bool:
@@ -304,11 +344,13 @@ def _set_from_text(
 ) -> None:
     """An option given as text (command line, environment)."""
     sources[name] = where
+    if not check_text(text, where, problems):
+        return
     if name == "jobs":
         try:
             values[name] = int(text)
         except ValueError:
-            problems.append(f"{where}: must be a whole number, not {text!r}")
+            problems.append(f"{where}: must be a whole number, not {shortened(text)}")
     elif name == "cmake_args":
         try:
             values[name] = (*values.get(name, ()), *shlex.split(text))
@@ -324,12 +366,29 @@ _Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
 _Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
 
 
-def _with_package(spec: _Packaged, packages: Optional[Sequence[str]]) -> _Packaged:
+def _with_package(spec: _Packaged, root: Path, packages: Optional[Sequence[str]]) -> _Packaged:
     """The spec with its default package, if the project has exactly one at the top."""
-    top = sorted({p.split(".")[0] for p in packages or ()})
-    if spec.install and spec.package is None and len(top) == 1:
-        return dataclasses.replace(spec, package=top[0])
+    default = _default_package(root, packages or ())
+    if spec.install and spec.package is None and default:
+        return dataclasses.replace(spec, package=default)
     return spec
+
+
+def _default_package(root: Path, packages: Sequence[str]) -> Optional[str]:
+    """The project's only package at the top; of a namespace (``acme.tool``), the only one in it."""
+    inner = ""
+    while True:
+        deeper = {p[len(inner) :].split(".")[0] for p in packages if p.startswith(inner)}
+        if len(deeper) != 1:
+            return None
+        package = inner + deeper.pop()
+        folder = package.replace(".", "/")
+        is_namespace = not any((root / top / folder / "__init__.py").is_file() for top in ("", "src"))
+        has_more = any(p.startswith(package + ".") for p in packages)
+        there = any((root / top / folder).is_dir() for top in ("", "src"))
+        if not (is_namespace and there and has_more):
+            return package
+        inner = package + "."
 
 
 def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
@@ -339,17 +398,33 @@ def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:
 
 
 def _completed(spec: _Compiled, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> _Compiled:
-    """The spec with its default package, and its sources without patterns: sorted, relative, with forward slashes."""
+    """The spec with its default package, and its sources without patterns."""
+    return dataclasses.replace(
+        _with_package(spec, root, packages),
+        sources=_matching(spec, "sources", root, problems),
+        cuda_sources=_matching(spec, "cuda_sources", root, problems),
+    )
+
+
+def _matching(spec: _Compiled, key: str, root: Path, problems: list[str]) -> tuple[str, ...]:
+    """Files that names and patterns stand for: sorted, relative, with forward slashes."""
+    where = f"{where_of(spec)}: {key.replace('_', '-')}"
     sources: list[str] = []
-    for name in spec.sources:
+    for name in getattr(spec, key):
         if not any(c in name for c in "*?["):
             sources.append(name)
             continue
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            problems.append(f"{where_of(spec)}: sources: a pattern must stay inside the project, not {name!r}")
+        if Path(name).is_absolute():
+            problems.append(f"{where}: a pattern must be relative to the project, not {name!r}")
             continue
-        found = sorted(p.relative_to(root).as_posix() for p in root.glob(name) if p.is_file())
+        try:
+            found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
+        except (ValueError, NotImplementedError, IndexError, OSError) as error:  # src/**.cpp, before Python 3.13
+            problems.append(f"{where}: {name!r} is no pattern ({error}); write src/**/*.cpp")
+            continue
         if not found:
-            problems.append(f"{where_of(spec)}: sources: nothing matches {name!r}")
+            problems.append(f"{where}: nothing matches {name!r}")
+        for file in found:
+            check_text(file, where, problems)
         sources += found
-    return dataclasses.replace(_with_package(spec, packages), sources=tuple(dict.fromkeys(sources)))
+    return tuple(dict.fromkeys(sources))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Optional, Union
@@ -15,6 +15,7 @@ TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
+SANITIZERS = ("address", "leak", "thread", "undefined")
 
 Doubts = Mapping[str, set[str]]
 """Array → the names of entries that are there, but with mistakes of their own, which were told: nothing that follows
@@ -43,6 +44,8 @@ _RESERVED_NAMES = frozenset(
 )
 """Targets and files of CMake, Ninja and libtorch; compared without case, as some file systems do."""
 _DEFINITION = re.compile(r"[A-Za-z_]\w*(\([\w\s,.]*\))?(=.*)?\Z")
+_LITERAL = re.compile(r"""\"(\\.|[^\"\\])*\"|'(\\.|[^'\\])*'""")
+_FIND_PACKAGE = re.compile(r"\s*[A-Za-z0-9_][\w.+:/-]*(\s[^\r\n]*)?\Z")
 _PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 _FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -86,33 +89,47 @@ def check_spec(
         _check_package(ops, packages, problems)
         _check_ops(ops, spec, problems, doubts)
     _check_cycles(spec.ops, problems)
-    _check_scripts(spec.packaged_apps, problems)
+    _check_scripts(spec, problems)
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
         _check_app(app, spec, problems, doubts)
     for project in spec.cmake:
         _check_package(project, packages, problems)
-        if not (root / project.source_dir / "CMakeLists.txt").is_file():
+        if not is_file(root / project.source_dir / "CMakeLists.txt"):
             problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
+        for key in ("components", "include"):
+            if project.artifacts and getattr(project, key):
+                problems.append(f"{where_of(project)}: give artifacts or {key}: artifacts are not what it installs")
+        for program in _scripts_of(project).values():
+            if program.startswith(("/", "../")) or not program:
+                problems.append(f"{where_of(project)}: console-script: {program!r} is no path in its install tree")
+        if project.limited_api is not None and not re.fullmatch(r"3\.\d+", project.limited_api):
+            problems.append(f'{where_of(project)}: limited-api is a version like "3.9"')
 
 
-def _check_scripts(apps: Sequence[TorchScriptApp], problems: list[str]) -> None:
+def _scripts_of(project: CMakeProject) -> dict[str, str]:
+    asked = project.console_script or {}
+    return {asked.rpartition("/")[2]: asked} if isinstance(asked, str) else {n: str(p) for n, p in asked.items()}
+
+
+def _check_scripts(spec: ProjectSpec, problems: list[str]) -> None:
     """Console scripts: their names, and that no two are the same."""
+    apps = spec.packaged_apps
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
-    own = [a.name for a in apps]  # of a bad or double one among these, the app's name was told
-    for name in sorted(set(names) - set(own)):
+    names += [name for project in spec.packaged_cmake for name in _scripts_of(project)]
+    for name in sorted(set(names)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
-    for name in sorted(n for n in set(names) if names.count(n) > max(1, own.count(n))):
-        problems.append(f"two apps have the console script {name!r}")
+        if names.count(name) > 1:
+            problems.append(f"two programs have the console script {name!r}")
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     where = f"model {model.name!r}"
     if (model.file is None) == (model.factory is None):
         problems.append(f"{where}: give either file or factory")
-    if model.file is not None and not is_package_file(model.file) and not (root / model.file).is_file():
+    if model.file is not None and not is_package_file(model.file) and not is_file(root / model.file):
         problems.append(f"{where}: there is no file {model.file!r}")
     if model.factory is not None and not _FUNCTION_NAME.match(model.factory):
         problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
@@ -121,7 +138,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     if _lacks_inputs_for_tracing(model):
         problems.append(f"{where}: tracing needs example-inputs")
     for folder in model.python_path:
-        if not (root / folder).is_dir():
+        if not is_dir(root / folder):
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
 
 
@@ -130,32 +147,43 @@ def _lacks_inputs_for_tracing(model: ScriptModel) -> bool:
 
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
-    for name in spec.sources:
-        if not (root / name).is_file():
-            problems.append(f"{where_of(spec)}: sources: there is no file {name!r}")
+    for key in ("sources", "cuda_sources"):
+        for name in getattr(spec, key):
+            if not is_file(root / name):
+                problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no file {name!r}")
     for key in ("include_dirs", "link_dirs"):
         for name in getattr(spec, key):
-            if not (root / name).is_dir():
+            if not is_dir(root / name):
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no folder {name!r}")
     for name in spec.link_libraries:
-        if is_library_file(name) and not (root / name).is_file():
+        if is_library_file(name) and not is_file(root / name):
             problems.append(f"{where_of(spec)}: link-libraries: there is no file {name!r}")
     if spec.without_cuda not in WITHOUT_CUDA:
         allowed = ", ".join(WITHOUT_CUDA)
         problems.append(f"{where_of(spec)}: without-cuda must be one of {allowed}, not {spec.without_cuda!r}")
-    for key in ("definitions", "compile_options", "cxx_options", "cuda_options", "link_libraries"):
+    options = ("definitions", "compile_options", "cxx_options", "cuda_options", "link_options", "link_libraries")
+    for key in options:
         for value in getattr(spec, key):
             if not value or set(value) & {"\n", "\r", "\0"}:
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: {value!r} is empty or has a line break")
     for definition in spec.definitions:
         if not _DEFINITION.match(definition):
             problems.append(f"{where_of(spec)}: definitions: {definition!r} does not begin with a macro's name")
+        elif "/*" in _LITERAL.sub("", definition).split("*/")[-1]:
+            problems.append(f"{where_of(spec)}: definitions: {definition!r} begins a comment that does not end")
+    for package in spec.find_packages:
+        if not _FIND_PACKAGE.match(package):
+            problems.append(
+                f'{where_of(spec)}: find-packages: {package!r} must begin with a package: "OpenCV COMPONENTS core"'
+            )
 
 
 def _check_package(
     spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
 ) -> None:
     where = where_of(spec)
+    if spec.package == "" and isinstance(spec, OpLibrary) and spec.python_module:
+        return
     if spec.package is not None and not _PACKAGE_NAME.match(spec.package):
         problems.append(f"{where}: {spec.package!r} is no name of a Python package")
     elif spec.install and packages is not None:
@@ -184,7 +212,7 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str], doubts: D
             )
         if other.name < ops.name and other.install and ops.file_name and _file(other) == _file(ops):
             problems.append(f"operator libraries {other.name!r} and {ops.name!r} are both installed as {_file(ops)}")
-    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
+    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.[0-9]{1,3}", ops.limited_api)):
         problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
     if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
         problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
@@ -198,18 +226,20 @@ def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
     """Each cycle of ``depends`` once, as the chain that a reader can follow."""
     depends = {o.name: o.depends for o in libraries}
     finished: set[str] = set()
-
-    def walk(name: str, chain: tuple[str, ...]) -> None:
-        if name in chain:
-            circle = " → ".join((*chain[chain.index(name) :], name))
-            problems.append(f"operator libraries depend on each other in a circle: {circle}")
-        elif name not in finished:
-            for needed in depends.get(name, ()):
-                walk(needed, (*chain, name))
-            finished.add(name)
-
-    for name in depends:
-        walk(name, ())
+    for first in depends:
+        chain = [first] if first not in finished else []
+        todo = [iter(depends[first])] if chain else []
+        while todo:
+            name = next(todo[-1], None)
+            if name is None:
+                finished.add(chain.pop())
+                todo.pop()
+            elif name in chain:
+                circle = " → ".join((*chain[chain.index(name) :], name))
+                problems.append(f"operator libraries depend on each other in a circle: {circle}")
+            elif name not in finished:
+                chain.append(name)
+                todo.append(iter(depends.get(name, ())))
 
 
 def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str], doubts: Doubts) -> None:
@@ -246,6 +276,23 @@ def _check_references(
             problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
 
 
+def is_file(path: Path) -> bool:
+    """Is there such a file? There is none whose name the system does not take."""
+    return _ask(path.is_file)
+
+
+def is_dir(path: Path) -> bool:
+    """Is there such a folder?"""
+    return _ask(path.is_dir)
+
+
+def _ask(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (OSError, ValueError):
+        return False
+
+
 def is_package_file(file: str) -> bool:
     """Is a model's ``file`` of the form ``package:path``, a file of an installed Python package?"""
     package, colon, path = file.partition(":")
@@ -255,3 +302,13 @@ def is_package_file(file: str) -> bool:
 def is_library_file(name: str) -> bool:
     """Is an entry of ``link-libraries`` a file, and not a name for the linker or CMake?"""
     return not name.startswith("-") and ("/" in name or re.search(r"\.(a|so(\.\d+)*|dylib|lib)\Z", name) is not None)
+
+
+def check_sanitizers(names: Sequence[str], where: str, problems: list[str]) -> None:
+    """The compiler's sanitizers: their names, and which go together."""
+    for name in names:
+        if name not in SANITIZERS:
+            hint = suggestion(name, SANITIZERS)
+            problems.append(f"{where}: sanitize: there is no {name!r}{hint}; there are {', '.join(SANITIZERS)}")
+    if "thread" in names and {"address", "leak"} & set(names):
+        problems.append(f"{where}: sanitize: thread goes neither with address nor with leak")

@@ -47,9 +47,13 @@ class _Compiled:
     sources: tuple[str, ...] = ()
     """Source files relative to the project; `*`, `?` and `**` match several."""
     package: Optional[str] = None
-    """The Python package that it is installed in; by default the project's only top-level package."""
+    """The Python package that it is installed in; by default the project's only top-level package. A program lies in
+    the package's `bin`, an operator library in its `lib`; a Python module, and a library with a `file-name`, in the
+    package itself. `""` puts a Python module at the top: `import <name>`."""
     install: bool = True
     """Put it into wheels and installs. With `false`, only its own command builds it."""
+    cuda_sources: tuple[str, ...] = ()
+    """Further sources, of any suffix, for a libtorch with CUDA only; `without-cuda` counts them as `.cu` sources."""
     include_dirs: tuple[str, ...] = ()
     """Include directories, relative to the project."""
     definitions: tuple[str, ...] = ()
@@ -60,6 +64,8 @@ class _Compiled:
     """Further options for the C++ compiler."""
     cuda_options: tuple[str, ...] = ()
     """Further options for nvcc."""
+    link_options: tuple[str, ...] = ()
+    """Further options for the linker's driver: `-Wl,-Bsymbolic`."""
     separable_compilation: bool = False
     """Device code of one CUDA source may call that of another (`-rdc=true`)."""
     without_cuda: str = "refuse"
@@ -147,6 +153,14 @@ class CMakeProject:
     """The install components to take; by default all."""
     include: tuple[str, ...] = ()
     """Patterns of installed files to take, `bin/*`; by default all."""
+    artifacts: tuple[str, ...] = ()
+    """Targets whose files are taken from the build tree in the place of what it installs, for a project without
+    `install()` rules: programs into `bin`, libraries into `lib`, Python modules into the package itself."""
+    console_script: Optional[Union[str, Mapping[str, Union[str, bool, int]]]] = field(default=None, hash=False)
+    """Make a console script that starts an installed program: `"tool"` for `bin/tool`, or a table
+    `{ command = "bin/tool" }`."""
+    limited_api: Optional[str] = None
+    """The Python from which on its modules `….abi3.so` work, `"3.9"`; by default the one that builds."""
 
 
 @dataclass(frozen=True)
@@ -248,6 +262,11 @@ class ProjectSpec:
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
         return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake)
+
+
+def needs_cuda(target: _Compiled) -> bool:
+    """Does it have sources for CUDA, ``.cu`` or others?"""
+    return bool(target.cuda_sources) or any(map(is_cuda_source, target.sources))
 
 
 def is_cuda_source(name: str) -> bool:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from torchscript_build.system.children import Completed, Probes, StrPath, end, probe, run
-from torchscript_build.system.environment import Environment, PythonTarget
+from torchscript_build.system.environment import Environment, PythonTarget, default_variable
 from torchscript_build.system.files import (
     copy_if_changed,
+    date_now,
     materialize,
+    normalize_modes,
     read_json,
+    remove_leftovers,
     remove_tree,
     stamp,
     write_atomically,
@@ -25,6 +28,8 @@ __all__ = [
     "PythonTarget",
     "StrPath",
     "copy_if_changed",
+    "date_now",
+    "default_variable",
     "end",
     "ending_by_signals",
     "find_cache",
@@ -33,8 +38,10 @@ __all__ = [
     "locked_if_possible",
     "make_private",
     "materialize",
+    "normalize_modes",
     "probe",
     "read_json",
+    "remove_leftovers",
     "remove_tree",
     "run",
     "stamp",

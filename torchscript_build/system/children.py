@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from torchscript_build import log
-from torchscript_build.errors import InterruptedByUserError
+from torchscript_build.errors import InterruptedByUserError, TorchScriptBuildError
 from torchscript_build.system.files import read_json, write_json
 from torchscript_build.system.locks import note_child
 from torchscript_build.system.processes import GENTLE_SECONDS, end_tree
@@ -53,7 +53,7 @@ def run(
     """
     words = [os.fspath(w) for w in command]
     log.write("", sys.stdout)
-    with starting_a_child():
+    with starting_a_child(), _explained(words[0]):
         started = subprocess.Popen(
             words,
             cwd=cwd,
@@ -81,6 +81,15 @@ def run(
                 raise InterruptedByUserError(f"running {words[0]}") from None
             raise
     return Completed(tuple(words), child.returncode, "".join(lines))
+
+
+@contextlib.contextmanager
+def _explained(program: str) -> Iterator[None]:
+    """Words that no command line can have: with a NUL, or with what the locale's encoding lacks."""
+    try:
+        yield
+    except ValueError as error:
+        raise TorchScriptBuildError(f"{program} cannot be started with these arguments: {error}") from error
 
 
 def end(child: subprocess.Popen[str]) -> None:
@@ -116,9 +125,14 @@ def probe(
             timeout=timeout,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
     return Completed(tuple(words), done.returncode, done.stdout)
+
+
+def _is_answer(answer: Any) -> bool:
+    """Is an entry of a file of answers what ``Probes`` writes?"""
+    return isinstance(answer, list) and len(answer) == 2 and isinstance(answer[0], int) and isinstance(answer[1], str)
 
 
 class Probes:
@@ -150,7 +164,8 @@ class Probes:
 
     def _load(self) -> dict[str, list[Any]]:
         if self._known is None:
-            self._known = read_json(self._file) if self._file is not None else {}
+            known = read_json(self._file) if self._file is not None else {}
+            self._known = {key: answer for key, answer in known.items() if _is_answer(answer)}
         return self._known
 
     def _stamp(self, word: str) -> str:

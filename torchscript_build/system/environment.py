@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform as _platform
 import shutil
 import sys
 import sysconfig
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -110,3 +111,15 @@ class Environment:
         """An absolute path; a relative one is to be ignored (XDG Base Directory Specification)."""
         value = self.get(variable)
         return Path(value) if value and os.path.isabs(value) else None
+
+
+@contextlib.contextmanager
+def default_variable(name: str, value: str) -> Iterator[None]:
+    """While the body runs, a variable of this process has a value; one that it has already stays."""
+    before = os.environ.get(name)
+    os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)

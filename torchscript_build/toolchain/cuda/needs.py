@@ -11,7 +11,7 @@ from typing import Optional, TypeVar
 from torchscript_build import log
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp, is_cuda_source
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp, is_cuda_source, needs_cuda
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler
@@ -32,12 +32,15 @@ def without_cuda_sources(spec: ProjectSpec, libtorch: LibTorch) -> ProjectSpec:
 
     def left(target: Compiled) -> Compiled:
         sources = tuple(s for s in target.sources if not is_cuda_source(s))
-        if len(sources) < len(target.sources) and target.without_cuda == "refuse":
+        left_out = [*(s for s in target.sources if is_cuda_source(s)), *target.cuda_sources]
+        if left_out and target.without_cuda == "refuse":
             cure = f'{_another_build(libtorch)}, or say without-cuda = "skip"'
             problems.append(f"{target.name!r} has CUDA sources, and {cure}")
-        elif target.sources and not sources:
+        elif left_out and not sources:
             problems.append(f"{target.name!r} has CUDA sources only, and {_another_build(libtorch)}")
-        return dataclasses.replace(target, sources=sources)
+        elif left_out:
+            log.say(f"-- {target.name}: without CUDA, left out: {', '.join(left_out)}")
+        return dataclasses.replace(target, sources=sources, cuda_sources=())
 
     result = dataclasses.replace(spec, ops=tuple(map(left, spec.ops)), apps=tuple(map(left, spec.apps)))
     if problems:
@@ -62,7 +65,7 @@ def find_cuda(
     :raises SettingsError: an architecture is unknown to nvcc.
     """
     targets = (*spec.ops, *spec.apps)
-    with_cuda = any(is_cuda_source(s) for t in targets for s in t.sources)
+    with_cuda = any(map(needs_cuda, targets))
     with_cudnn = any(t.cudnn for t in targets)
     if not with_cuda and not with_cudnn:
         return None

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import run_python, stub, write
+from support import run_child, run_python, started, stub, write
 
 from torchscript_build.system import processes
 
@@ -46,9 +46,9 @@ def gone(number: int) -> bool:
 
 
 @contextmanager
-def started(folder: Path, code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def script_started(folder: Path, code: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     script = write(folder / "script.py", code)
-    with subprocess.Popen(
+    with started(
         [sys.executable, str(script), *arguments],
         cwd=folder,
         stdout=subprocess.PIPE,
@@ -63,7 +63,7 @@ def started(folder: Path, code: str, *arguments: str) -> Iterator[subprocess.Pop
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_children_and_then_us_by_that_signal(tmp_path: Path, number: int) -> None:
-    with started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
+    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
         child.send_signal(number)
         output, _ = child.communicate(timeout=60)
@@ -74,7 +74,7 @@ def test_a_signal_ends_the_children_and_then_us_by_that_signal(tmp_path: Path, n
 
 
 def test_ctrl_c_ends_them_too(tmp_path: Path) -> None:
-    with started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
+    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
         child.send_signal(signal.SIGINT)
         output, _ = child.communicate(timeout=60)
@@ -90,7 +90,7 @@ def test_a_build_tool_that_ends_by_itself_is_given_the_time(tmp_path: Path) -> N
         "echo x > grandchild",
         "sleep 60 & wait",
     )
-    with started(tmp_path, RUN, str(program)) as child:
+    with script_started(tmp_path, RUN, str(program)) as child:
         until = time.monotonic() + 20
         while not (tmp_path / "grandchild").is_file() and time.monotonic() < until:
             time.sleep(0.02)
@@ -136,9 +136,9 @@ with system.locked(Path("lock"), "the folder"):
 
 
 def test_who_waits_is_told_for_what_and_who_holds_it(tmp_path: Path) -> None:
-    with started(tmp_path, RUN, "/bin/sh", "-c", TREE) as holder:
+    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as holder:
         numbers(tmp_path)
-        with started(tmp_path, WAIT) as waiting:
+        with script_started(tmp_path, WAIT) as waiting:
             assert waiting.stdout is not None
             line = waiting.stdout.readline()
             holder.terminate()
@@ -154,7 +154,7 @@ def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path) -> None:
 
 
 def test_the_child_of_a_killed_holder_is_ended_before_the_next_one_begins(tmp_path: Path) -> None:
-    with started(tmp_path, RUN, "/bin/sh", "-c", TREE) as holder:
+    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as holder:
         members = numbers(tmp_path)
         holder.kill()
         holder.wait()
@@ -166,7 +166,7 @@ def test_the_child_of_a_killed_holder_is_ended_before_the_next_one_begins(tmp_pa
 
 
 def test_a_process_that_only_has_the_number_is_left_alone(tmp_path: Path) -> None:
-    with subprocess.Popen(["/bin/sleep", "60"]) as other:
+    with started(["/bin/sleep", "60"]) as other:
         host = os.uname().nodename
         write(tmp_path / "lock", f"process 1 (x) on {host}\nchild {other.pid} 12345\n")
         assert run_python("-c", WAIT, cwd=tmp_path, variables=os.environ).stdout == "have it\n"
@@ -215,9 +215,7 @@ def test_what_the_terminal_cannot_show_is_escaped(
 def test_nobody_need_read_what_is_printed(tmp_path: Path, redirection: str) -> None:
     say(tmp_path)
     command = f"set -o pipefail; {sys.executable} x.py {redirection}"
-    done = subprocess.run(
-        ["bash", "-c", command], cwd=tmp_path, capture_output=True, encoding="utf-8", errors="replace"
-    )
+    done = run_child(["bash", "-c", command], cwd=tmp_path, capture_output=True, encoding="utf-8", errors="replace")
     assert "Traceback" not in done.stderr
     assert (tmp_path / "reached").exists()
     if redirection != ">/dev/full":

@@ -9,6 +9,7 @@
 #   [DEFINITIONS def…] [DEFINITIONS_HEADER file]   the file, below this folder, for what CMake cannot pass on
 #   [CUDA CUDA_FLAGS flag… CUDA_INCLUDE_DIRS dir… [SEPARABLE_COMPILATION]]   for targets with CUDA sources
 #   [CUDNN dir library]     cuDNN's include directory and library
+#   [KEEP_TORCH]            load all of libtorch with it: libraries that it loads later need some of these
 #   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts] [LINK_OPTIONS opts]   one argument each: "SHELL:…", or
 #                           "@file" below this folder
 
@@ -16,7 +17,7 @@ if(POLICY CMP0174) # a keyword with an empty value is one without a value
   cmake_policy(SET CMP0174 NEW)
 endif()
 
-set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION)
+set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION KEEP_TORCH)
 set(_ts_single
     NAME
     FILE_NAME
@@ -194,6 +195,11 @@ function(_ts_finish_target)
   endif()
   target_link_directories("${arg_NAME}" PRIVATE ${arg_LINK_DIRS})
   _ts_link_ops()
+  if(arg_KEEP_TORCH AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    get_target_property(libraries torch INTERFACE_LINK_LIBRARIES)
+    target_link_libraries("${arg_NAME}" PRIVATE "-Wl,--push-state,--no-as-needed" ${libraries} ${TORCH_CUDA_LIBRARIES}
+                                                "-Wl,--pop-state")
+  endif()
   target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES} torch)
   # The RUNPATH of an installed file is relative; the one in the build tree finds libtorch where it is now.
   set_target_properties(
@@ -208,7 +214,14 @@ function(_ts_finish_target)
                INSTALL_RPATH "${arg_INSTALL_RPATH}"
                INSTALL_RPATH_USE_LINK_PATH OFF)
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-    target_link_options("${arg_NAME}" PRIVATE "LINKER:--enable-new-dtags")
+    # A program has DT_RPATH, which comes before LD_LIBRARY_PATH: it fits one libtorch only, and another that is found
+    # there would end in "symbol lookup error". A library is loaded into somebody's process, which decides.
+    get_target_property(type "${arg_NAME}" TYPE)
+    if(type STREQUAL "EXECUTABLE")
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:--disable-new-dtags")
+    else()
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:--enable-new-dtags")
+    endif()
   endif()
   if(arg_DESTINATION)
     install(

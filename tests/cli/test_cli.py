@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
@@ -16,17 +15,6 @@ from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, 
 from torchscript_build.__main__ import main
 from torchscript_build.cli import absent
 from torchscript_build.libtorch import LibTorch
-
-
-@pytest.fixture
-def cli(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This process's environment is the one with the tiny libtorch."""
-    for name in list(os.environ):
-        monkeypatch.delenv(name)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-
 
 pytestmark = pytest.mark.usefixtures("cli")
 

@@ -36,6 +36,7 @@ CONDA_NAMES = {"torch": "pytorch", "typing-extensions": "typing_extensions"}
 PACKAGES = ("pip", "setuptools", "packaging", "jinja2", "markupsafe", "pyelftools", "typing-extensions", "filelock")
 PACKAGES_OF_TESTS = ("pytest", "pluggy", "iniconfig", "pygments")
 PACKAGES_OF_TORCH = ("sympy", "mpmath", "networkx", "fsspec")
+ACTIVATE = Path(__file__).with_name("activate.sh")
 ALL_PACKAGES = (*PACKAGES, *PACKAGES_OF_TESTS, *PACKAGES_OF_TORCH)
 TEST_LIBRARIES = ("jitbackend_test", "torchbind_test", "backend_with_compiler", "aoti_custom_ops")
 """What a wheel of torch has for torch's own tests."""
@@ -94,7 +95,7 @@ def needed_distributions() -> dict[str, Distribution]:
 
 def digest_of_machine() -> str:
     """A digest of everything that goes into the channel."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
+    digest = hashlib.sha256(Path(__file__).read_bytes() + ACTIVATE.read_bytes())
     compiler = run_child(["c++", "--version"], stdout=subprocess.PIPE, check=False).stdout
     digest.update(compiler + f"{sys.version} {sys.base_prefix}".encode())
     for name, dist in sorted(needed_distributions().items()):
@@ -267,28 +268,6 @@ def tool_package(name: str, dist: Distribution) -> Package:
     return Package(name, dist.version, "local_0", {p: f for p, f in inner.items() if not p.startswith(skipped)})
 
 
-ACTIVATE = """\
-_prefix="$CONDA_PREFIX"
-export CC="$_prefix/bin/x86_64-conda-linux-gnu-cc" CXX="$_prefix/bin/x86_64-conda-linux-gnu-c++"
-export GCC="$CC" GXX="$CXX" CONDA_BUILD_SYSROOT="$_prefix/x86_64-conda-linux-gnu/sysroot"
-export CFLAGS="-ftree-vectorize -fPIC -fstack-protector-strong -fno-plt -O2 -ffunction-sections -pipe"
-export CXXFLAGS="-fvisibility-inlines-hidden $CFLAGS"
-export LDFLAGS="-Wl,-O2 -Wl,--sort-common -Wl,--as-needed -Wl,-z,relro -Wl,-z,now -Wl,--disable-new-dtags"
-export CMAKE_ARGS="-DCMAKE_BUILD_TYPE=Release"
-if [ "${CONDA_BUILD:-0}" = 1 ]; then
-  export CFLAGS="$CFLAGS -isystem $PREFIX/include -fdebug-prefix-map=$SRC_DIR=/usr/local/src/conda/package"
-  export CXXFLAGS="$CXXFLAGS -isystem $PREFIX/include -fdebug-prefix-map=$SRC_DIR=/usr/local/src/conda/package"
-  export LDFLAGS="$LDFLAGS -Wl,-rpath,$PREFIX/lib -Wl,-rpath-link,$PREFIX/lib -L$PREFIX/lib"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_INSTALL_PREFIX=$PREFIX -DCMAKE_INSTALL_LIBDIR=lib"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -DCMAKE_PROGRAM_PATH=$_prefix/bin;$PREFIX/bin"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_FIND_ROOT_PATH=$PREFIX;/"
-fi
-unset _prefix
-"""
-"""As conda-forge's compilers activate themselves; the sysroot is the system's own."""
-
-
 def compiler_packages() -> Iterable[Package]:
     """``compiler("cxx")`` and ``stdlib("c")``: the system's compiler under conda's names, and its libraries."""
     compiler = shutil.which("c++")
@@ -304,7 +283,7 @@ def compiler_packages() -> Iterable[Package]:
         for name, tool in tools.items()
         if shutil.which(tool)
     }
-    wrappers["etc/conda/activate.d/activate-gxx_linux-64.sh"] = ACTIVATE.encode()
+    wrappers["etc/conda/activate.d/activate-gxx_linux-64.sh"] = ACTIVATE.read_bytes()
     exports = {"strong": [f"libstdcxx >={major}", f"libgcc >={major}"]}
     yield Package(
         "gxx_linux-64", version, "local_0", wrappers, depends=["sysroot_linux-64 >=2.17"], run_exports=exports

@@ -16,6 +16,7 @@ from torchscript_build.cli import (
     cmake_dir,
     completion,
     conda,
+    doctor,
     eject,
     fetch,
     flags,
@@ -50,6 +51,12 @@ def run_command(arguments: Sequence[str]) -> int:
     return int(result or 0)
 
 
+COMMANDS = (
+    *(doctor, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, eject, audit, conda, completion),
+)
+"""In the order of the help text, after ``find``."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = Parser(prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it.")
@@ -67,7 +74,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    for command in (twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, eject, audit, conda, completion):
+    for command in COMMANDS:
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")

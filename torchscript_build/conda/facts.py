@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 from torchscript_build.conda.about import About, read_about
 from torchscript_build.conda.forge import CPU_VARIANT, CUDA_FLAG, CUDA_VARIANTS, Variant, conda_name, normalized_name
-from torchscript_build.conda.selectors import CROSS, CUDA, LINUX, UNIX, Selector, excluded_pythons, parse_marker
+from torchscript_build.conda.selectors import CPU, CROSS, CUDA, LINUX, UNIX, Selector, excluded_pythons, parse_marker
 from torchscript_build.errors import SettingsError
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp, is_cuda_source
@@ -58,7 +58,7 @@ class RecipeFacts:
     torch_name: str
     """``pytorch`` for a Python package, ``libtorch`` without Python."""
     skip: tuple[Selector, ...]
-    """The Pythons that ``requires-python`` leaves out."""
+    """Under which no package is built: CPUs where CUDA is wanted, Pythons that ``requires-python`` leaves out."""
     build: tuple[Line, ...]
     host: tuple[Line, ...]
     run: tuple[Line, ...]
@@ -119,7 +119,7 @@ def recipe_facts(
         root=root,
         python=python,
         torch_name=torch_name,
-        skip=tuple(excluded_pythons(_pythons(project))) if python else (),
+        skip=tuple(_skips(project, python=python, variants=variants)),
         build=tuple(_build_lines(spec, project, python=python, with_cuda=_has_cuda(variants))),
         host=tuple(_host_lines(spec, torch_name, python=python, variants=variants)),
         run=(*([Line("python"), *lines] if python else []), *_cuda_run_line(variants)),
@@ -293,6 +293,14 @@ def _variants(spec: ProjectSpec) -> tuple[BuiltVariant, ...]:
         BuiltVariant(first, "" if first is CPU_VARIANT else "linux"),
         *(BuiltVariant(variant, CUDA_FLAG) for variant in others),
     )
+
+
+def _skips(project: Mapping[str, Any], *, python: bool, variants: Sequence[BuiltVariant]) -> Iterator[Selector]:
+    if all(v.variant is not CPU_VARIANT for v in variants):  # a pinning may have one
+        yield CPU
+    if python:
+        for selector in excluded_pythons(_pythons(project)):
+            yield Selector(selector.v0, f"python is defined and {selector.v1}")
 
 
 def _has_cuda(variants: Sequence[BuiltVariant]) -> bool:

@@ -23,6 +23,7 @@ class Selector:
 
 
 CUDA = Selector('cuda_compiler_version != "None"', 'cuda != "None"')
+CPU = Selector('cuda_compiler_version == "None"', 'cuda == "None"')
 CROSS = Selector("build_platform != target_platform", "build_platform != target_platform")
 UNIX = Selector("unix", "unix")
 LINUX = Selector("linux", "linux")

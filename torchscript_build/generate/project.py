@@ -97,7 +97,8 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     elif app.template == "minimal":
         sources = ["minimal/main.cpp"]
     runner: Arguments = [("RUNNER", [])] if app.template == "runner" else []
-    return [*_target_arguments(app, sources), *_cuda_arguments(app, plan), *runner]
+    kept: Arguments = [("KEEP_TORCH", [])] if app.external_ops else []
+    return [*_target_arguments(app, sources), *_cuda_arguments(app, plan), *runner, *kept]
 
 
 def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:

@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import ModelError
+from torchscript_build.models.code import NamedDevice, parse_code
 
-_OPERATOR = re.compile(r"\bops\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _VERSION = re.compile(r"[^/]+/(\.data/)?version")
-_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,10 @@ class ModelArchive:
     """Operators outside of aten and prim that its code calls: ``"my_ops::warp"``, sorted."""
     classes: tuple[str, ...]
     """Custom classes that its code names: ``"my_ops::Stack"``, sorted."""
+    devices: tuple[tuple[str, NamedDevice], ...] = ()
+    """Devices that stand in its code, with the file of each: ``"code/__torch__/net.py"``."""
+    uses_autograd: bool = False
+    """Does its code call ``torch.autograd.grad`` or ``backward``?"""
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -67,15 +70,21 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
         raise ModelError(_another_kind(path, names), cures=[_EXPORT_AGAIN])
     operators: set[str] = set()
     classes: set[str] = set()
-    for name in names:
+    devices: list[tuple[str, NamedDevice]] = []
+    uses_autograd = False
+    for name in sorted(names):
         if name.startswith(f"{folder}/code/") and name.endswith(".py"):
-            code = archive.read(name).decode("utf-8", errors="replace")
-            operators.update(f"{ns}::{op}" for ns, op in _OPERATOR.findall(code) if ns not in ("aten", "prim"))
-            classes.update(f"{ns}::{cls}" for ns, cls in _CLASS.findall(code))
+            found = parse_code(archive.read(name).decode("utf-8", errors="replace"))
+            operators |= found.operators
+            classes |= found.classes
+            devices += [(name.partition("/")[2], device) for device in found.devices]
+            uses_autograd = uses_autograd or found.uses_autograd
     number = archive.read(version)[:20].strip()
     if not number.isdigit():
         raise ModelError(f"{path} is not a TorchScript archive: its version is {number[:20]!r}", cures=[_EXPORT_AGAIN])
-    return ModelArchive(path, int(number), tuple(sorted(operators)), tuple(sorted(classes)))
+    return ModelArchive(
+        path, int(number), tuple(sorted(operators)), tuple(sorted(classes)), tuple(devices), uses_autograd
+    )
 
 
 def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:

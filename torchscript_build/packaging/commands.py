@@ -23,8 +23,11 @@ LONG = 10.0
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1; signals end children first."""
+def _translated(command: Optional[_Build] = None) -> Iterator[None]:
+    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1; signals end children first.
+
+    :param command: the one that runs; a compiler's errors are explained.
+    """
     from torchscript_build import system
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.packaging.distribution import translated
@@ -33,6 +36,10 @@ def _translated() -> Iterator[None]:
         with system.ending_by_signals():
             yield
     except TorchScriptBuildError as error:
+        if command is not None:
+            from torchscript_build.build.explain import explain
+
+            explain(error, command.backend)
         raise translated(error) from error
     except OSError as error:  # a full disk, a folder that cannot be written
         raise translated(TorchScriptBuildError(str(error))) from error
@@ -138,6 +145,12 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             self._made_session = self._make_session()
         return self._made_session
 
+    @property
+    def backend(self) -> str:
+        """That of the libtorch that was found, ``cpu``, ``cuda``; empty where none has been looked for."""
+        found = vars(self._made_session).get("plan") if self._made_session else None
+        return found.libtorch.backend if found else ""
+
     def _make_session(self) -> Session:
         from torchscript_build.errors import SettingsError
         from torchscript_build.packaging.distribution import project_root
@@ -170,6 +183,16 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
         )
 
+    def take_away_others(self) -> None:
+        """Take away what earlier builds staged for parts of the project that the settings do not name any more."""
+        from torchscript_build.packaging.staged import take_away_others
+        from torchscript_build.packaging.staging import owners
+
+        with _translated():
+            destination = self._session().destination
+            for place in destination.places:
+                take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
+
     def _link_for_editors(self) -> None:
         """With ``ide = true``, and where results go into the source tree: the link that editors look for."""
         if not (self.read_spec().options.ide and (self.inplace or self.editable_mode)):
@@ -181,16 +204,6 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         trouble = link_commands(session.root, session.build_base)
         if trouble:
             log.warn(trouble)
-
-    def take_away_others(self) -> None:
-        """Take away what earlier builds staged for parts of the project that the settings do not name any more."""
-        from torchscript_build.packaging.staged import take_away_others
-        from torchscript_build.packaging.staging import owners
-
-        with _translated():
-            destination = self._session().destination
-            for place in destination.places:
-                take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
 
     def _in_build_lib(self, target: str) -> Path:
         return Path(self.build_lib or "", target)
@@ -270,7 +283,7 @@ class build_ts_ops(_Build):
         from torchscript_build.packaging.make_ops import build_ops
         from torchscript_build.packaging.say import say_plan, say_unloaded
 
-        with _translated(), _recorded(self):
+        with _translated(self), _recorded(self):
             spec = self.read_spec()
             if not spec.ops:
                 if "build_ts_ops" in self.distribution.commands:
@@ -337,7 +350,7 @@ class build_ts_app(_Build):
         from torchscript_build.packaging.make_apps import build_apps
         from torchscript_build.packaging.say import say_plan
 
-        with _translated(), _recorded(self):
+        with _translated(self), _recorded(self):
             spec = self.read_spec()
             if not spec.is_buildable:
                 self._refuse(spec)

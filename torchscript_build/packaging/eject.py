@@ -30,7 +30,7 @@ def eject(session: Session, folder: Path) -> list[Path]:
     if session.spec.ops and any(m.factory for m in plan.models if m.name in used):
         build_ops(session)  # factories may import the package
     with build_lock(plan):
-        prepare_models(plan, session.environment, names=used, references=())
+        prepare_models(plan, session.environment, names=used, libraries={})
     copies = {
         f"source/{name}": session.root / name
         for name in source_files(dataclasses.replace(session.spec, cmake=(), models=()), session.root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Optional
 from torchscript_build import log
 from torchscript_build.generate import launcher
 from torchscript_build.generate.loader import cuda_major
+from torchscript_build.models.external import carried_file
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
@@ -30,7 +32,13 @@ def ops_files(
 def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
     """The files of the apps: programs and models."""
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
-    return files + [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    return files + [
+        StagedFile(posixpath.normpath(f"{app.output_dir}/{library.relative}"), carried_file(plan, library))
+        for app in plan.apps
+        if app.install
+        for library in app.external_ops
+    ]
 
 
 def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
@@ -53,6 +61,12 @@ def prefix_files(
     return [
         *(StagedFile(target.path, binary(target)) for target in targets),
         *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
+        *(
+            StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), carried_file(plan, library))
+            for target in targets
+            if isinstance(target, PlannedApp)
+            for library in target.external_ops
+        ),
     ]
 
 

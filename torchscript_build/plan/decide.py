@@ -15,6 +15,7 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import (
     BuildPlan,
     BundledModel,
+    ExternalLibrary,
     PlannedApp,
     PlannedModel,
     PlannedOps,
@@ -26,6 +27,7 @@ from torchscript_build.plan.build_plan import (
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
     CMakeProject,
+    InputSets,
     OpLibrary,
     ProjectSpec,
     ScriptModel,
@@ -99,7 +101,20 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         seed=model.seed,
         show_code=model.show_code,
         package_file=model.file if made and model.factory is None else None,
+        check_inputs=_check_inputs(model),
+        inputs=model.inputs,
+        always=model.always,
+        grad=model.grad,
+        default_dtype=model.default_dtype,
+        quantized_engine=model.quantized_engine,
     )
+
+
+def _check_inputs(model: ScriptModel) -> tuple[tuple[str, InputSets], ...]:
+    wanted = model.check_inputs
+    if isinstance(wanted, Mapping):
+        return tuple(sorted(wanted.items()))
+    return (("", wanted),) if wanted else ()
 
 
 @dataclass(frozen=True)
@@ -165,7 +180,7 @@ def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
     A plain library lies in the package's ``lib``; a Python module and a file with a name of its own in the package.
     """
     package = _package_dir(ops)
-    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
+    suffix = _shared_suffix(platform)
     folder = package if ops.python_module or ops.file_name else posixpath.join(package, "lib")
     if ops.python_module:
         abi3 = ".pyd" if platform == "win32" else ".abi3.so"
@@ -206,8 +221,33 @@ def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], p
         template=None if app.sources else app.template,
         method=app.method,
         models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
+        external_ops=_external_ops(app, root, platform),
         **_compiled(app, root),
     )
+
+
+def _external_ops(app: TorchScriptApp, root: Path, platform: str) -> tuple[ExternalLibrary, ...]:
+    """Libraries from elsewhere; each has its namespace's name, for two may be called ``_C.so``."""
+    if not isinstance(app.external_ops, Mapping):
+        return ()
+    folder = "../lib" if app.install else "lib"
+    return tuple(
+        ExternalLibrary(
+            namespace,
+            file if is_package_file(file) else str(root / file),
+            f"{folder}/{external_name(namespace, platform)}",
+        )
+        for namespace, file in app.external_ops.items()
+    )
+
+
+def external_name(namespace: str, platform: str) -> str:
+    """What the library from elsewhere with the operators of a namespace is called where it travels with an app."""
+    return f"{namespace}_external{_shared_suffix(platform)}"
+
+
+def _shared_suffix(platform: str) -> str:
+    return {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
 
 
 def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, Any]:

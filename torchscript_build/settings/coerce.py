@@ -104,8 +104,8 @@ def _coerce(value: Any, hint: Any) -> Any:
                 continue
         raise TypeError(" or ".join(_words(a) for a in arguments if a is not type(None)))
     if origin is tuple:
-        if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
-            return tuple(value)
+        if isinstance(value, (list, tuple)):
+            return tuple(_coerced_elements(value, arguments[0], hint))
     elif origin is collections.abc.Mapping:
         plain = typing.get_args(hint)[1]
         if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
@@ -121,11 +121,24 @@ def _coerce(value: Any, hint: Any) -> Any:
     raise TypeError(_words(hint))
 
 
+def _coerced_elements(values: Sequence[Any], element: Any, hint: Any) -> list[Any]:
+    """:raises TypeError: one of them does not fit; the words are those of the whole."""
+    try:
+        return [_coerce(v, element) for v in values]
+    except TypeError as error:
+        raise TypeError(_words(hint)) from error
+
+
 def _words(hint: Any) -> str:
+    if typing.get_origin(hint) is Union:
+        return " or ".join(_words(a) for a in typing.get_args(hint) if a is not type(None))
     if typing.get_origin(hint) is tuple:
-        return "a list of strings"
+        element = typing.get_args(hint)[0]
+        return "a list of strings" if element is str else "a list of lists of strings"
     if typing.get_origin(hint) is collections.abc.Mapping:
-        return "a table of strings, numbers and booleans"
+        value = typing.get_args(hint)[1]
+        scalars = value == Union[str, bool, int]
+        return "a table of strings, numbers and booleans" if scalars else f"a table, each entry {_words(value)}"
     return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
 
 

@@ -13,13 +13,15 @@ from typing import Any, Union
 
 from torchscript_build.settings.near_misses import TABLE
 from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS
-from torchscript_build.settings.rules import BINDINGS, METHODS, TEMPLATES
+from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (BuildOptions, "build_type"): BUILD_TYPES,
     (BuildOptions, "pin"): PINS,
     (ScriptModel, "method"): METHODS,
+    (ScriptModel, "default_dtype"): DTYPES,
+    (ScriptModel, "quantized_engine"): ENGINES,
     (OpLibrary, "python_binding"): BINDINGS,
     (TorchScriptApp, "template"): TEMPLATES,
 }
@@ -115,7 +117,7 @@ def _schema_type(hint: Any) -> dict[str, Any]:
         options = [_schema_type(a) for a in typing.get_args(hint) if a is not type(None)]
         return options[0] if len(options) == 1 else {"anyOf": options}
     if typing.get_origin(hint) is tuple:
-        return {"type": "array", "items": {"type": "string"}}
+        return {"type": "array", "items": _schema_type(typing.get_args(hint)[0])}
     if typing.get_origin(hint) is collections.abc.Mapping:
         return {"type": "object", "additionalProperties": _schema_type(typing.get_args(hint)[1])}
     return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]}

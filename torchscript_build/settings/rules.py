@@ -16,6 +16,9 @@ WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
 SANITIZERS = ("address", "leak", "thread", "undefined")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""What ``torch.set_default_dtype`` takes."""
+ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
 
 Doubts = Mapping[str, set[str]]
 """Array → the names of entries that are there, but with mistakes of their own, which were told: nothing that follows
@@ -93,7 +96,7 @@ def check_spec(
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
-        _check_app(app, spec, problems, doubts)
+        _check_app(app, spec, root, problems, doubts)
     for project in spec.cmake:
         _check_package(project, packages, problems)
         if not is_file(root / project.source_dir / "CMakeLists.txt"):
@@ -137,6 +140,18 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
         problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
     if _lacks_inputs_for_tracing(model):
         problems.append(f"{where}: tracing needs example-inputs")
+    for key, value, allowed in (
+        ("default-dtype", model.default_dtype, DTYPES),
+        ("quantized-engine", model.quantized_engine, ENGINES),
+    ):
+        if value is not None and value not in allowed:
+            problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")
+    for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
+        if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
+            problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")
+    for pattern in model.inputs:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            problems.append(f"{where}: inputs: a pattern must stay inside the project, not {pattern!r}")
     for folder in model.python_path:
         if not is_dir(root / folder):
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
@@ -242,7 +257,7 @@ def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
                 todo.append(iter(depends.get(name, ())))
 
 
-def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str], doubts: Doubts) -> None:
+def _check_app(app: TorchScriptApp, spec: ProjectSpec, root: Path, problems: list[str], doubts: Doubts) -> None:
     where = where_of(app)
     if app.template not in TEMPLATES:
         problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
@@ -257,11 +272,24 @@ def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str], doub
         if not 0 <= getattr(app, key) < float("inf"):
             problems.append(f"{where}: {key} must not be negative, not {getattr(app, key)}")
     if app.verify:
-        first = [m for m in spec.models if m.name in app.models[:1]]
+        models = [m for m in spec.models if m.name in app.models]
         if app.sources or app.template == "minimal":
             problems.append(f"{where}: verify works with the runner template only")
-        elif not app.models or any(not m.example_inputs and not _lacks_inputs_for_tracing(m) for m in first):
+        elif not app.models or (
+            models and not any(m.example_inputs or m.check_inputs or _lacks_inputs_for_tracing(m) for m in models)
+        ):
             problems.append(f"{where}: verify needs a model with example-inputs")
+    _check_external_ops(where, app, root, problems)
+
+
+def _check_external_ops(where: str, app: TorchScriptApp, root: Path, problems: list[str]) -> None:
+    if not isinstance(app.external_ops, Mapping):
+        return
+    if app.external_ops and (app.sources or app.template != "runner"):
+        problems.append(f"{where}: external-ops: only the runner template loads the libraries of a table")
+    for namespace, file in app.external_ops.items():
+        if not is_package_file(file) and not (root / file).is_file():
+            problems.append(f"{where}: external-ops: {namespace}: there is no file {file!r}")
 
 
 def _check_references(

@@ -153,10 +153,10 @@ Archive read_archive(std::FILE* file) {
   const std::uint64_t size = file_size(file);
   const std::string magic = read(file, 0, std::min<std::uint64_t>(size, 8));
   if (magic.compare(0, 2, "PK") != 0) {
-    archive.state = size == 0                          ? Archive::State::kEmpty
-                    : magic[0] == '\x80'               ? Archive::State::kPickle
+    archive.state = size == 0                 ? Archive::State::kEmpty
+                    : magic[0] == '\x80'      ? Archive::State::kPickle
                     : magic.find("PTMF") == 4 ? Archive::State::kMobile
-                                                       : Archive::State::kNotZip;
+                                              : Archive::State::kNotZip;
     return archive;
   }
   const std::string directory = central_directory(file, size);

@@ -11,13 +11,16 @@
 #include "engines/libtorch.h"
 #include "files/archive.h"
 #include "files/npy.h"
-#include "files/pt.h"
+#include "files/pt_reader.h"
+#include "files/pt_writer.h"
 #include "program/compare.h"
 #include "program/error.h"
 #include "program/input_spec.h"
+#include "program/json.h"
 #include "program/options.h"
 #include "program/platform.h"
 #include "program/print.h"
+#include "values/unpacked.h"
 
 namespace runner {
 namespace {
@@ -143,6 +146,9 @@ Comparison report_comparison(const Options& options, const Value& output, const 
     json->key("max_relative").number(comparison.max_relative);
     if (!comparison.match) {
       json->key("place").string(comparison.place).key("message").string(comparison.message);
+      json->key("kind").string(comparison.kind).key("tolerable").boolean(comparison.tolerable);
+      json->key("different").integer(comparison.different);
+      json->key("compared").integer(comparison.compared);
     }
     json->end_object();
   } else if (comparison.match) {
@@ -153,7 +159,7 @@ Comparison report_comparison(const Options& options, const Value& output, const 
 }
 
 Value read_expected(const std::string& path) {
-  return has_suffix(path, ".npy") ? make_tensor(read_npy(path)) : read_pt(path);
+  return has_suffix(path, ".npy") ? make_tensor(read_npy(path)) : unpacked(read_pt(path));
 }
 
 int run(const Options& options) {
@@ -162,6 +168,8 @@ int run(const Options& options) {
   const std::string path = model_path(options.model);
   if (options.json) print_models_to_stderr();
   if (options.threads > 0) set_threads(static_cast<int>(options.threads));
+  if (!options.default_dtype.empty()) set_default_dtype(options.default_dtype);
+  if (!options.quantized_engine.empty()) set_quantized_engine(options.quantized_engine);
 
   for (std::size_t i = 0; i < app_info.op_library_count; ++i) {
     load_library(beside_executable(app_info.op_libraries[i]));
@@ -173,6 +181,7 @@ int run(const Options& options) {
   load.method = options.method;
   load.freeze = options.freeze;
   load.optimize = options.optimize;
+  load.grad = options.grad;
   const Archive archive = read_archive(path);
   const std::unique_ptr<Engine> engine = open_engine(path, archive, load);
   if (options.info) {
@@ -190,6 +199,7 @@ int run(const Options& options) {
   json.key("device").string(options.device);
   Comparison comparison;
   if (options.benchmark == 0 || !options.output.empty() || !options.expect.empty()) {
+    if (options.has_seed) set_seed(options.seed);
     const Value output = engine->run();
     if (options.json) {
       json.key("output").value(output, options.first);
@@ -208,7 +218,8 @@ int run(const Options& options) {
   }
   if (options.json) print(json.end_object().text() + "\n");
   if (!comparison.match) {
-    throw Error(kOutputsDiffer, "outputs differ: " + comparison.place + " " + comparison.message);
+    throw Error(kOutputsDiffer, "outputs differ: " + comparison.place + " " + comparison.message,
+                comparison.tolerable ? "--rtol and --atol widen what is taken as equal" : "");
   }
   return kOk;
 }

@@ -38,8 +38,28 @@ def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpe
         keywords={keyword: getattr(dist, keyword, None) for keyword in KEYWORDS},
         command=command or {},
         variables=Environment.current().variables,
-        packages=dist.packages or (),
+        packages=dist.packages or own_package(dist),
     )
+
+
+def own_package(dist: Any) -> list[str]:
+    """The package that a project without any Python gets for its programs, by the project's name; else nothing.
+
+    Folders of C++ are packages to setuptools' discovery; here one is a package that has Python in it.
+    """
+    import re
+
+    from setuptools.discovery import FlatLayoutPackageFinder, PEP420PackageFinder
+
+    if dist.packages or dist.py_modules or not dist.get_name():
+        return []
+    root = project_root(dist)
+    for folder, finder in ((root / "src", PEP420PackageFinder), (root, FlatLayoutPackageFinder)):
+        found = finder.find(str(folder)) if folder.is_dir() else ()
+        if any(any((folder / package.replace(".", "/")).glob("*.py")) for package in found):
+            return []
+    name = re.sub(r"\W", "_", dist.get_name(), flags=re.ASCII).lower()
+    return [f"_{name}" if name[0].isdigit() else name]
 
 
 def is_packaged(dist: Any) -> bool:

@@ -12,7 +12,7 @@ from torchscript_build.models.compare import compare_apps, is_compared, run_app
 from torchscript_build.models.export import prepare_models
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
-from torchscript_build.packaging.say import say_built, say_header
+from torchscript_build.packaging.say import say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staging import StagedFile, app_files, install_into_prefix, launcher_files, stage
 from torchscript_build.plan.build_plan import BuildPlan
@@ -28,6 +28,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     spec, environment = session.spec, session.environment
     plan = session.plan
     say_header(plan)
+    warn_of_another_torch(plan, environment)
     apps = {a.name: a for a in (spec.packaged_apps if session.packaged_only else spec.apps)}
     models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
     compared = {a.name: (a.models[0], a.method) for a in apps.values() if is_compared(a, spec, run=run, verify=verify)}

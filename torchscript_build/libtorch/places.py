@@ -148,7 +148,7 @@ def _look_starter(environment: Environment) -> Answer:
     """A front end that isolates builds may run in an environment that was never activated."""
     starter = environment.python.starter
     if starter is None or not is_isolated(environment):
-        return "not an isolated build" if starter else "no Python"
+        return "not an isolated build" if starter else "was no Python"
     sites = sorted(starter.parent.parent.glob("lib/python3*/site-packages"))
     return _packages(sites) or f"no torch in {' or '.join(map(str, sites)) or starter.parent.parent}"
 

@@ -196,7 +196,7 @@ def _cures(requirement: Requirement, environment: Environment) -> Iterator[str]:
         build = _conda_build_string(requirement)
         yield f"add `- libtorch{build}` to requirements/host in meta.yaml (`- pytorch{build}` for a Python package)"
     elif is_isolated(environment):
-        yield f"pip install {torch}, then build with --no-build-isolation (pip, uv) or --no-isolation (python -m build)"
+        yield f"pip install {torch}, then build with --no-build-isolation (pip, uv), --no-isolation (build)"
         yield f"add {torch} to build-system.requires in pyproject.toml"
     else:
         yield f"pip install {torch}"

@@ -112,9 +112,8 @@ def test_each_step_finds_what_the_ones_before_it_do_not(
         found.append(libtorch.found_by)
         environment = environment.with_variables(**{step.name: None})
         if step.name == "Python package torch":
-            environment = replace(
-                environment, python=replace(environment.python, search_path=(tmp_path / "builds-v0",))
-            )
+            isolated = replace(environment.python, search_path=(tmp_path / "builds-v0",))
+            environment = replace(environment, python=isolated)
         if step.name == "own site-packages":
             environment = replace(environment, python=replace(environment.python, site_packages=()))
         if step.name == "starting interpreter":

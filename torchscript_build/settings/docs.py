@@ -11,7 +11,7 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS, TABLE
+from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, DEFAULTS, PINS, TABLE
 from torchscript_build.settings.rules import BINDINGS, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, OpLibrary, ScriptModel, TorchScriptApp
 
@@ -70,14 +70,26 @@ def json_schema() -> dict[str, Any]:
             },
         ],
     }
+    defaults: dict[str, Any] = {}
     for name, cls in ARRAYS.items():
-        items = {
+        items: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "required": ["name"],
             "properties": _schema_properties(cls),
         }
         properties[name] = {"type": "array", "description": inspect.getdoc(cls), "items": items}
+        defaults[name] = {
+            **items,
+            "required": [],
+            "properties": {k: v for k, v in items["properties"].items() if k != "name"},
+        }
+    properties[DEFAULTS] = {
+        "description": "Values for each entry of an array that does not give its own.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": defaults,
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"[{TABLE}]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -38,12 +39,17 @@ def overlay(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for top in {file.parts[0] for file in files if file.parts[0] not in ("..", "__pycache__")}:
             (folder / top).symlink_to(metadata.distribution(name).locate_file(top))
     import torchscript_build
+    from torchscript_build.generate.templates import templates_dir
 
-    source = Path(torchscript_build.__file__).parent
-    (folder / "torchscript_build").symlink_to(source)
-    info = Path(str(metadata.distribution("torchscript-build").locate_file(""))).glob("torchscript_build-*.dist-info")
-    for path in info:
-        (folder / path.name).symlink_to(path)
+    # As an installation lays it out, also where these tests run from a checkout.
+    shutil.copytree(Path(torchscript_build.__file__).parent, folder / "torchscript_build", dirs_exist_ok=True)
+    shutil.copytree(templates_dir(), folder / "torchscript_build/templates", dirs_exist_ok=True)
+    ours = [p for p in metadata.distribution("torchscript-build").entry_points if p.group != "console_scripts"]
+    groups = dict.fromkeys(p.group for p in ours)
+    points = "".join(f"[{g}]\n" + "".join(f"{p.name} = {p.value}\n" for p in ours if p.group == g) for g in groups)
+    info = folder / "torchscript_build-0.dist-info"
+    write(info / "entry_points.txt", points)
+    write(info / "METADATA", "Metadata-Version: 2.1\nName: torchscript-build\nVersion: 0\n")
     return folder
 
 
@@ -181,11 +187,10 @@ def test_a_module_of_the_limited_api_works_in_another_python(
 
 
 def _python(minor: int) -> str | None:
-    import shutil
-
-    found = shutil.which(f"python3.{minor}")
-    works = found and subprocess.run([found, "-c", "pass"], capture_output=True).returncode == 0
-    return found if works else None
+    """A Python on PATH, or one of pyenv's."""
+    names = [shutil.which(f"python3.{minor}"), *map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))]
+    working = (n for n in names if n and subprocess.run([n, "-c", "pass"], capture_output=True).returncode == 0)
+    return next(working, None)
 
 
 OPENCV = """\

@@ -79,11 +79,8 @@ def json_schema() -> dict[str, Any]:
             "properties": _schema_properties(cls),
         }
         properties[name] = {"type": "array", "description": inspect.getdoc(cls), "items": items}
-        defaults[name] = {
-            **items,
-            "required": [],
-            "properties": {k: v for k, v in items["properties"].items() if k != "name"},
-        }
+        others = {key: value for key, value in items["properties"].items() if key != "name"}
+        defaults[name] = {**items, "required": [], "properties": others}
     properties[DEFAULTS] = {
         "description": "Values for each entry of an array that does not give its own.",
         "type": "object",

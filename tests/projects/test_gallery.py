@@ -165,6 +165,26 @@ class ops:
 """
 
 
+def test_an_sdist_after_an_editable_install_holds_nothing_that_was_built(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    root = write_shape(tmp_path / "project", SHAPES["app"])
+    built(root, call_hook(root, "build_editable", variables))
+    assert (root / "demo/_torchscript_apps.py").is_file()
+    with tarfile.open(built(root, call_hook(root, "build_sdist", variables))) as archive:
+        names = {n.partition("/")[2] for n in archive.getnames()}
+    assert "demo/__init__.py" in names
+    assert not names & {"demo/_torchscript_apps.py", "demo/bin/answer"}
+
+
+def test_build_ext_in_place_builds_ours_too(tmp_path: Path, variables: dict[str, str]) -> None:
+    root = write_shape(tmp_path / "project", SHAPES["app"])
+    done = run_python("setup.py", "build_ext", "--inplace", cwd=root, variables=variables)
+    assert done.returncode == 0, done.stderr
+    ran = subprocess.run([root / "demo/bin/answer"], env={}, capture_output=True, encoding="utf-8")
+    assert ran.stdout == "answer 42\n"
+
+
 def test_a_module_of_the_limited_api_works_in_another_python(
     tmp_path: Path, variables: dict[str, str], fake_torch: Path
 ) -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support import run_child, started
 
 from torchscript_build import log, system
 
@@ -37,7 +38,7 @@ def variables(**more: str) -> dict[str, str]:
 
 def in_a_log(folder: Path, verbosity: int, **more: str) -> str:
     command = [sys.executable, "-c", SCRIPT, str(verbosity)]
-    done = subprocess.run(command, cwd=folder, env=variables(**more), stdout=subprocess.PIPE, encoding="utf-8")
+    done = run_child(command, cwd=folder, env=variables(**more), stdout=subprocess.PIPE, encoding="utf-8")
     assert done.returncode == 0
     return re.sub(r"\d+\.\d s$", "0.0 s", done.stdout, flags=re.MULTILINE)
 
@@ -46,7 +47,7 @@ def on_a_terminal(folder: Path, script: str = SCRIPT, verbosity: int = 1, **more
     """Everything that a terminal is sent."""
     master, slave = pty.openpty()
     command = [sys.executable, "-c", script, str(verbosity)]
-    with subprocess.Popen(command, cwd=folder, env=variables(**more), stdin=slave, stdout=slave, stderr=slave) as child:
+    with started(command, cwd=folder, env=variables(**more), stdin=slave, stdout=slave, stderr=slave) as child:
         os.close(slave)
         sent = b""
         while True:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from handmade import archive, exported_records, instance, net_records, pickled, tensor
+from support import run_child
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import ModelError
@@ -249,7 +250,7 @@ def test_nothing_is_imported(tmp_path: Path) -> None:
         "import sys; from pathlib import Path; from torchscript_build.models.contents import read_contents\n"
         f"read_contents(Path({str(path)!r})); print(sorted({{'torch', 'antigravity', 'numpy'}} & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE).stdout == b"[]\n"
+    assert run_child([sys.executable, "-c", code], stdout=subprocess.PIPE).stdout == b"[]\n"
 
 
 @pytest.mark.parametrize(
@@ -443,7 +444,7 @@ torch.export.save(torch.export.export(plain, (torch.ones(2, 8),)), "plain.pt2", 
 
 @pytest.mark.torch
 def test_what_torch_itself_writes(tmp_path: Path) -> None:
-    subprocess.run([sys.executable, "-c", MAKE], cwd=tmp_path, check=True)
+    run_child([sys.executable, "-c", MAKE], cwd=tmp_path, check=True)
     net = read_contents(tmp_path / "net.pt")
     assert net.methods[0].startswith("forward(x: Tensor, n: int=2) -> Tensor")
     assert any(method.startswith("half(") for method in net.methods)

@@ -11,7 +11,7 @@ from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders
 from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
-from torchscript_build.packaging.say import say_advice, say_built, say_header
+from torchscript_build.packaging.say import say_advice, say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import OPS, stage
 from torchscript_build.packaging.staging import install_into_prefix, ops_files
@@ -30,6 +30,7 @@ def build_ops(session: Session) -> list[str]:
         log.warn(problem)
     plan = session.plan
     say_header(plan)
+    warn_of_another_torch(plan, environment)
     say_advice(plan)
     wanted = [o for o in plan.ops if o.install or not session.packaged_only]
     with build_lock(plan):

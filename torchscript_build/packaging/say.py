@@ -9,9 +9,11 @@ from pathlib import Path
 
 from torchscript_build import log
 from torchscript_build.generate.loader import MODULE, loader_packages
+from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.headers import UMBRELLAS
 from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build.system import Environment
 
 
 def say_plan(plan: BuildPlan) -> None:
@@ -32,6 +34,18 @@ def say_header(plan: BuildPlan) -> None:
     through = f" through {launcher.kind or launcher.path} ({launcher.found_by})" if launcher else ""
     log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}{through}, {plan.build_type}")
     log.say(f"-- build folder {log.shown(plan.build_dir)}")
+
+
+def warn_of_another_torch(plan: BuildPlan, environment: Environment) -> None:
+    """``torch`` in build-system.requires without a version takes the newest, whatever the user runs."""
+    other = locate_beside(plan.libtorch, environment)
+    if other is not None:
+        here = f"{other.full_version} ({other.root})"
+        log.warn(
+            f"the isolated build has torch {plan.libtorch.full_version} by build-system.requires, but the environment "
+            f"that it was started from has {here}: the wheel will fit the first only. Give torch a version in "
+            f"build-system.requires (torch=={other.series}.*), or build without isolation"
+        )
 
 
 def say_advice(plan: BuildPlan) -> None:

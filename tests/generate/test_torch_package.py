@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables, copy_torch, output_of, run_child, run_python, write, write_project
+from support import clean_variables, copy_torch, run_child, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 

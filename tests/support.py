@@ -189,11 +189,6 @@ def run_child(
     return done
 
 
-def output_of(command: Union[str, Sequence[StrPath]], **options: Any) -> Any:
-    """What a child prints that succeeds."""
-    return run_child(command, stdout=subprocess.PIPE, check=True, **options).stdout
-
-
 @contextlib.contextmanager
 def started(command: Union[str, Sequence[StrPath]], **options: Any) -> Iterator[subprocess.Popen[Any]]:
     """As ``subprocess.Popen``, in the same way; for what is not only waited for."""

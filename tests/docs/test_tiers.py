@@ -45,7 +45,7 @@ def test_every_room_has_a_folder_of_tests() -> None:
     assert missing == []
 
 
-STARTS_CHILDREN = {"support.py", "rattler_child.py", "shapes.py", "test_leftovers.py"}
+STARTS_CHILDREN = {"rattler_child.py", "shapes.py", "support.py", "test_leftovers.py", "test_signals.py"}
 """Where subprocess itself may be used, beside the programs that are no tests."""
 
 

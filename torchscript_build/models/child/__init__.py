@@ -1,1 +1,1 @@
-"""Runs in a process with torch, and imports nothing of torchscript-build: models and reference outputs are made here."""
+"""Runs in a process with torch, and imports nothing of torchscript-build: makes models and reference outputs."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torchscript_build import log
+from torchscript_build import log, system
 from torchscript_build.generate.loader import MODULE, loader_packages
 from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.plan.build_plan import BuildPlan
@@ -66,6 +66,20 @@ def say_built(built: Mapping[str, Path]) -> None:
     """Where the results are."""
     for name, path in built.items():
         log.say(f"-- built {name}: {log.shown(path)}")
+
+
+def say_unignored(root: Path, files: Sequence[Path], environment: Environment) -> None:
+    """Tell which files in the source tree git would take for the project's own; nothing outside of a git checkout."""
+    git = environment.which("git") if (root / ".git").exists() else None
+    if git is None or not files:
+        return
+    names = sorted(f.relative_to(root).as_posix() for f in files if root in f.parents)
+    done = system.probe([git, "check-ignore", "--no-index", *names], variables=environment.variables, cwd=root)
+    if done is None or done.returncode not in (0, 1):
+        return
+    left = [name for name in names if name not in done.output.splitlines()]
+    if left:
+        log.say(f"-- made in the source tree, and not in .gitignore: {', '.join(left)}")
 
 
 def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None:

@@ -21,7 +21,7 @@ DTYPES = tuple(name for name in PLAIN + FLOATS + EIGHT_BITS if hasattr(torch, na
 
 
 def bits(tensor: torch.Tensor) -> list[int]:
-    return tensor.contiguous().flatten().view(torch.uint8).tolist()
+    return tensor.resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).tolist()
 
 
 def pattern(dtype: str, *shape: int) -> torch.Tensor:

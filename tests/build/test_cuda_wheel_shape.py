@@ -47,7 +47,8 @@ FILES = {
     "answer.cpp": ANSWER_CPP,
     "bare.cpp": MODULE_CPP.replace("NAME", "_bare"),
     "limited.cpp": MODULE_CPP.replace("NAME", "_limited"),
-    "device.cpp": "namespace c10 { int cuda_device(); }\nint here() { return c10::cuda_device(); }\n",
+    "device.cpp": "#include <Python.h>\nnamespace c10 { int cuda_device(); }\n"
+    "int here() { return c10::cuda_device(); }\n",
 }
 
 

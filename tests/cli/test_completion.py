@@ -65,7 +65,7 @@ def complete_in_bash(folder: Path, *words: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "offered"),
     [
-        (["f"], ["find", "fetch"]),
+        (["f"], ["find", "flags", "fetch"]),
         (["find", "--c"], ["--cuda", "--cxx11-abi"]),
         (["find", "--cxx11-abi", ""], ["0", "1"]),
         (["new", "o"], ["ops"]),

@@ -152,6 +152,12 @@ def test_what_is_no_version_is_named(key: str, value: str) -> None:
         facts(ProjectSpec(ops=(OPS,)), **{key: value})
 
 
+def test_wrong_versions_and_dependencies_are_said_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        facts(ProjectSpec(ops=(OPS,)), version="one", dependencies=["!"], **{"requires-python": "three"})
+    assert len(caught.value.problems) == 3
+
+
 def test_version_that_conda_cannot_read_is_written_as_the_wheels() -> None:
     text = render_recipe(facts(ProjectSpec(ops=(OPS,)), version="1.5-beta2"))["meta.yaml"].decode()
     assert "  version: 1.5b2\n" in text

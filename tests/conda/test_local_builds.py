@@ -50,7 +50,7 @@ def build_with_conda(workshop: Any, folder: Path) -> Path:
 
 TOOLS = [
     pytest.param("rattler-build", marks=[pytest.mark.slow, pytest.mark.conda_local]),
-    pytest.param("conda-build", marks=pytest.mark.conda),
+    pytest.param("conda-build", marks=[pytest.mark.conda, pytest.mark.timeout(1800)]),  # it solves for minutes
 ]
 
 
@@ -130,6 +130,7 @@ def test_build_respects_the_packagers_variables(loader: Path, workshop: Any) -> 
     assert "CMAKE_CXX_COMPILER" not in configure  # CXX says it
     assert "$BUILD_PREFIX/bin/x86_64-conda-linux-gnu-c++ GNU" in log
     assert "in $PREFIX, by conda host prefix" in log
+    assert "CMake Warning" not in log
 
 
 def test_nothing_of_the_build_machine_is_installed(

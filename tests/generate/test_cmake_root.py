@@ -212,7 +212,7 @@ def test_a_named_folder_without_libtorch_is_refused(tmp_path: Path, variables: d
     argument = f"-DTORCHSCRIPT_BUILD_LIBTORCH={tmp_path}"
     done = configure(tmp_path, "find_package(Torch REQUIRED)", argument, variables=variables)
     assert done.returncode == 1
-    assert f"error: no libtorch in {tmp_path} (named by argument root)" in done.stderr
+    assert f"error: no libtorch in {tmp_path} (named by --libtorch)" in done.stderr
 
 
 def test_an_environment_that_names_this_folder_as_torch_dir_names_no_libtorch(

@@ -333,7 +333,6 @@ def test_the_files_of_a_package_are_known_beforehand(tmp_path: Path) -> None:
         "demo/_torchscript_ops.py",
         "demo/lib/libmy_ops.so",
         "demo/sub/_C.so",
-        "demo/sub/_torchscript_ops.py",
     ]
 
 

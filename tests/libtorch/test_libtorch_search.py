@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -21,8 +22,9 @@ from trees import (
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, SettingsError
 from torchscript_build.libtorch import Requirement, find_libtorch, search_libtorch
 from torchscript_build.libtorch.places import STEPS, is_isolated
+from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.libtorch.variants import variant_tag
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, locate_starter
 
 NAMED = ["TORCHSCRIPT_BUILD_LIBTORCH", "Torch_DIR", "LIBTORCH", "TORCH_INSTALL_PREFIX"]
 
@@ -42,6 +44,7 @@ def test_the_order_of_the_steps() -> None:
         ("conda host prefix", False),
         ("Python package torch", False),
         ("own site-packages", False),
+        ("starting interpreter", False),
         ("VIRTUAL_ENV", False),
         ("CONDA_PREFIX", False),
         ("system folders", False),
@@ -60,6 +63,7 @@ def test_the_trace_of_a_search_without_result(tmp_path: Path, make_environment: 
         ("conda host prefix", "not a conda build"),
         ("Python package torch", "not on the search path"),
         ("own site-packages", "on the search path, too"),
+        ("starting interpreter", "was no Python"),
         ("VIRTUAL_ENV", "not set"),
         ("CONDA_PREFIX", "not set"),
         ("system folders", f"none in {tmp_path}/usr"),
@@ -98,7 +102,10 @@ def test_each_step_finds_what_the_ones_before_it_do_not(
     make_conda_libtorch(conda, FakeTorch())
     make_debian(tmp_path / "usr", FakeTorch())
     variables |= {"VIRTUAL_ENV": str(venv), "CONDA_PREFIX": str(conda)}
+    make_wheel(tmp_path / "starter/lib/python3.11/site-packages", FakeTorch())
     environment = make_environment(search_path=(path_site,), **variables)
+    starter = tmp_path / "starter/bin/python"
+    environment = replace(environment, python=replace(environment.python, starter=starter))
     found = []
     for step in STEPS:
         if step.name == "conda host prefix":
@@ -107,9 +114,12 @@ def test_each_step_finds_what_the_ones_before_it_do_not(
         found.append(libtorch.found_by)
         environment = environment.with_variables(**{step.name: None})
         if step.name == "Python package torch":
-            environment = replace(environment, python=replace(environment.python, search_path=(tmp_path / "none",)))
+            isolated = replace(environment.python, search_path=(tmp_path / "builds-v0",))
+            environment = replace(environment, python=isolated)
         if step.name == "own site-packages":
             environment = replace(environment, python=replace(environment.python, site_packages=()))
+        if step.name == "starting interpreter":
+            environment = replace(environment, python=replace(environment.python, starter=None))
     assert found == [step.name for step in STEPS if step.name != "conda host prefix"]
 
 
@@ -279,6 +289,35 @@ def test_an_isolated_builds_interpreter_still_has_its_own_packages(
     assert (found.root, found.found_by) == (root, "own site-packages")
 
 
+def test_an_isolated_build_looks_where_it_was_started_from(tmp_path: Path, make_environment: MakeEnvironment) -> None:
+    """``venv/bin/python -m build``, where the environment was never activated."""
+    root = make_wheel(tmp_path / "venv/lib/python3.11/site-packages", FakeTorch())
+    overlay = tmp_path / "build-env-x1/lib/python3.11/site-packages"
+    environment = make_environment(search_path=(overlay,))
+    python = dataclasses.replace(environment.python, starter=tmp_path / "venv/bin/python")
+    started = dataclasses.replace(environment, python=python)
+    found = find_libtorch(environment=started)
+    assert (found.root, found.found_by) == (root, "starting interpreter")
+    assert locate_beside(found, started) is None
+    inside = make_wheel(overlay, FakeTorch("2.6.0", "cpu"))
+    newest = find_libtorch(environment=started)
+    assert newest.root == inside
+    beside = locate_beside(newest, started)
+    assert beside is not None
+    assert beside.root == root
+
+
+def test_the_starter_is_known_by_the_name_that_it_was_called_by(tmp_path: Path) -> None:
+    python = write(tmp_path / "venv/bin/python3")
+    process = tmp_path / "proc"
+    process.mkdir()
+    (process / "cwd").symlink_to(tmp_path)
+    for words, found in ((b"venv/bin/python3\0-m\0build", python), (b"python3\0x", None), (b"/bin/sh\0-c", None)):
+        (process / "cmdline").write_bytes(words)
+        assert locate_starter(process) == found
+    assert locate_starter(tmp_path / "none") is None
+
+
 @pytest.mark.parametrize(
     "folder",
     ["pip-build-env-x1/overlay/site", "build-env-y2/lib/python3.11/site-packages", "builds-v0/.tmpz3/lib/site"],
@@ -356,6 +395,7 @@ def test_the_error_text(tmp_path: Path, own_site: Path, make_environment: MakeEn
         "    conda host prefix           not a conda build\n"
         f"    Python package torch        2.3.1+cpu in {root}: 2.3.1 is not >=2.4\n"
         "    own site-packages           on the search path, too\n"
+        "    starting interpreter        was no Python\n"
         "    VIRTUAL_ENV                 not set\n"
         "    CONDA_PREFIX                not set\n"
         f"    system folders              none in {tmp_path}/usr\n"
@@ -376,7 +416,7 @@ def test_the_cures_under_build_isolation(tmp_path: Path, make_environment: MakeE
     with pytest.raises(LibTorchNotFoundError) as caught:
         find_libtorch(version="2.6", environment=environment)
     assert caught.value.cures == (
-        "pip install 'torch==2.6.*', then build with --no-build-isolation",
+        "pip install 'torch==2.6.*', then build with --no-build-isolation (pip, uv), --no-isolation (build)",
         "add 'torch==2.6.*' to build-system.requires in pyproject.toml",
         "torchscript-build fetch VERSION, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:VERSION",
         "set TORCHSCRIPT_BUILD_LIBTORCH to an unpacked libtorch or to the torch folder of another Python",

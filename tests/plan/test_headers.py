@@ -61,6 +61,62 @@ def test_what_a_source_needs_through_its_own_headers(tmp_path: Path) -> None:
     assert read_header_use(source, folders).python
 
 
+def test_a_header_of_ones_own_in_angle_brackets_is_followed(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.cpp", PLAIN + "#include <mylib/bind.h>\nMYLIB_MODULE(m) {}\n")
+    bind = write(tmp_path / "include/mylib/bind.h", "#define MYLIB_MODULE(m) PYBIND11_MODULE(x, m)\n")
+    folders = [str(tmp_path / "include")]
+    use = read_header_use(source, folders)
+    assert (use.lean, use.python) == (True, True)
+    bind.write_text("torch::nn::Linear* f();\n")
+    assert not read_header_use(source, folders).lean
+    assert not read_header_use(source, []).lean  # from somewhere that nobody can look into
+
+
+@pytest.mark.parametrize(
+    ("text", "lean"),
+    [
+        ("#include <vector>\n#include <cuda_runtime.h>\n#include <stdint.h>\n#include <ATen/ATen.h>\n", True),
+        ("#include <opencv2/core.hpp>\n", False),
+        ("#include BINDINGS\n", False),
+        ("#if __has_include(<torch/nn.h>)\n#endif\n", False),
+        ("#ifdef TORCH_MODULE\n#endif\n", False),
+        ("#if defined(GUARD_OF_SOME_HEADER_H) && 1\n#endif\n", False),
+        ("#if CUDA_VERSION >= 11000 && defined(__CUDACC__) || TORCH_VERSION_MAJOR > 1\n#endif\n", True),
+        ("#ifndef OWN_H\n#define OWN_H\n#endif\n", True),
+        ("#ifdef MY_SETTING\n#endif\n", True),
+        ("template <class T> using V = std::void_t<decltype(f(std::declval<T>()))>;\n", False),
+        ("namespace pybind11::detail { template <> struct type_caster<X>; }\n", False),
+    ],
+)
+def test_a_source_that_asks_what_there_is_gets_the_whole(tmp_path: Path, text: str, lean: bool) -> None:
+    source = write(tmp_path / "a.cpp", PLAIN + text)
+    assert read_header_use(source, definitions=["MY_SETTING"]).lean is lean
+
+
+def test_a_python_modules_sources_always_get_pythons_part(tmp_path: Path) -> None:
+    """Without torch's casters pybind compiles a module that takes no tensor."""
+    source = write(tmp_path / "a.cpp", PLAIN)
+    for module in (True, False):
+        spec = OpLibrary(name="m", package="demo", sources=(str(source),), python_module=module)
+        plan = make_plan(ProjectSpec(ops=(spec,)), root=tmp_path, build_base=tmp_path / "b")
+        headers = with_headers(plan, [spec], processors=1).ops[0].headers
+        assert headers.lean == (str(source),)
+        assert headers.python == ((str(source),) if module else ())
+
+
+@pytest.mark.parametrize(
+    ("options", "flags", "lean"),
+    [((), {}, True), (("-include", "x.h"), {}, False), (("-O3",), {}, True), ((), {"CXXFLAGS": "-include x.h"}, False)],
+)
+def test_what_options_bring_is_not_looked_into(
+    tmp_path: Path, options: tuple[str, ...], flags: dict[str, str], lean: bool
+) -> None:
+    source = write(tmp_path / "a.cpp", PLAIN)
+    spec = OpLibrary(name="m", package="demo", sources=(str(source),), cxx_options=options)
+    plan = make_plan(ProjectSpec(ops=(spec,)), root=tmp_path, build_base=tmp_path / "b", flags=flags)
+    assert bool(with_headers(plan, [spec], processors=1).ops[0].headers.lean) is lean
+
+
 def test_sources_that_keep_a_heavy_header_are_told(tmp_path: Path) -> None:
     texts = {
         "one.cpp": "#include <torch/extension.h>\n# include <torch/extension.h>\nusing namespace torch;\n",

@@ -231,9 +231,11 @@ class Forces(torch.nn.Module):
 
 
 class Stateful(torch.nn.Module):
+    seen: list[torch.Tensor]
+
     def __init__(self) -> None:
         super().__init__()
-        self.seen: list[torch.Tensor] = []
+        self.seen = []
         self.total = torch.zeros(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

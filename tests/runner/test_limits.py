@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import resource
-import subprocess
 import zipfile
 from typing import Any
 
 import pytest
 import torch
+from support import run_child
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
@@ -29,7 +29,7 @@ def pickled(runner: Any, data: bytes, storages: dict[str, bytes] | None = None) 
 
 def refused(runner: Any, *arguments: str, code: int = 2) -> str:
     """The error, of a program that may not take much memory."""
-    result = subprocess.run(
+    result = run_child(
         [str(runner.program), "--model", "kinds", "--method", "anything", *arguments],
         cwd=runner.folder,
         env={"OMP_NUM_THREADS": "1"},
@@ -37,7 +37,6 @@ def refused(runner: Any, *arguments: str, code: int = 2) -> str:
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=600,
         check=False,
     )
     assert result.returncode == code, (result.returncode, result.stderr[:300])
@@ -49,12 +48,11 @@ def test_many_items(runner: Any) -> None:
     assert len(runner.output("--method", "ints", "--input", spec, "--first", 3, model="kinds")["items"]) == 60_001
     assert (
         "list of 60001"
-        in subprocess.run(
+        in run_child(
             [str(runner.program), "--model", "kinds", "--method", "ints", "--input", spec],
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST)),
             capture_output=True,
             encoding="utf-8",
-            timeout=600,
             check=True,
         ).stdout
     )

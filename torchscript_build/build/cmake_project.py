@@ -50,7 +50,7 @@ def build_cmake_project(
     files["project_include.cmake"] = _project_include(plan, arguments, environment, package_dir)
     link_headers(plan)
     system.materialize(files, package_dir)
-    variables = _inner_variables(environment, package_dir, arguments)
+    variables = _inner_variables(plan, environment, package_dir, arguments)
     if plan.libtorch.platform == "darwin" and inplace:
         arguments = [_with_rpath(argument, plan) for argument in arguments]
     _configure(plan, project, tree, arguments, files["project_include.cmake"], variables)
@@ -139,9 +139,16 @@ def _with_rpath(argument: str, plan: BuildPlan) -> str:
     return ";".join([argument, *folders]) if argument.startswith("-DCMAKE_INSTALL_RPATH=") else argument
 
 
-def _inner_variables(environment: Environment, package_dir: Path, arguments: Sequence[str]) -> dict[str, str]:
-    """The environment, in which projects within the project (ExternalProject) find the same Torch."""
+def _inner_variables(
+    plan: BuildPlan, environment: Environment, package_dir: Path, arguments: Sequence[str]
+) -> dict[str, str]:
+    """The environment, in which projects within the project (ExternalProject) find the same Torch.
+
+    Their links leave room for another RUNPATH, too: ``_project_include`` does not reach them.
+    """
     variables = {**environment.variables, "Torch_DIR": str(package_dir), "Caffe2_DIR": str(package_dir)}
+    if plan.libtorch.platform == "linux":
+        variables["LDFLAGS"] = " ".join(filter(None, [variables.get("LDFLAGS"), f"-Wl,-rpath,{ROOM}"]))
     policy = [a.partition("=")[2] for a in arguments if a.startswith("-DCMAKE_POLICY_VERSION_MINIMUM=")]
     return {**variables, **({"CMAKE_POLICY_VERSION_MINIMUM": policy[-1]} if policy else {})}
 

@@ -160,7 +160,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     fingerprint = plan.fingerprint(templates_digest())
     if state.get("identity") != identity:
         if plan.tree_dir.exists():
-            log.say(f"-- {plan.build_dir} belonged to another libtorch, compiler or folder: starting afresh")
+            log.say(f"-- {log.shown(plan.build_dir)} belonged to another libtorch, compiler or folder: starting afresh")
         _start_afresh(plan, state_file)
         state = {}
     is_configured = state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file()

@@ -106,7 +106,7 @@ def recipe_facts(
     python = spec.is_packaged
     torch_name = "pytorch" if python else "libtorch"
     variants = _variants(spec)
-    version = _conda_version(project["version"])
+    version = _conda_version(project)
     about = read_about(project, license_files)
     lines, notes = _run_lines(project) if python else ([], [])
     if not maintainers:
@@ -150,18 +150,26 @@ def _checked(pyproject: Mapping[str, Any], spec: ProjectSpec) -> Mapping[str, An
             "pyproject.toml: there is nothing to package; add [[tool.torchscript-build.app]] or "
             "[[tool.torchscript-build.ops]]"
         )
+    for read in (_conda_version, _pythons, _run_lines):
+        try:
+            read(project)
+        except SettingsError as error:
+            problems += error.problems
     if problems:
         raise SettingsError(problems)
     return project
 
 
-def _conda_version(text: str) -> str:
-    """A version as setuptools writes it into the wheel; conda reads no hyphens.
+def _conda_version(project: Mapping[str, Any]) -> str:
+    """The version as setuptools writes it into the wheel; conda reads no hyphens.
 
     :raises SettingsError: it is none.
     """
     from packaging.version import InvalidVersion, Version
 
+    text = project.get("version", "")
+    if not isinstance(text, str) or not text:
+        return ""
     try:
         normal = str(Version(text))
     except InvalidVersion:

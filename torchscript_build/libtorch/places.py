@@ -159,6 +159,15 @@ def _look_own_site_packages(environment: Environment) -> Answer:
     return _packages(hidden) or f"no torch in {' or '.join(map(str, hidden))}"
 
 
+def _look_starter(environment: Environment) -> Answer:
+    """A front end that isolates builds may run in an environment that was never activated."""
+    starter = environment.python.starter
+    if starter is None or not is_isolated(environment):
+        return "not an isolated build" if starter else "was no Python"
+    sites = sorted(starter.parent.parent.glob("lib/python3*/site-packages"))
+    return _packages(sites) or f"no torch in {' or '.join(map(str, sites)) or starter.parent.parent}"
+
+
 def _packages(folders: Sequence[Path]) -> list[Candidate]:
     """The ``torch`` folders in these folders; where there is more than one, an import would take the first."""
     found = dict.fromkeys(os.path.join(folder, "torch") for folder in folders)
@@ -182,6 +191,7 @@ STEPS: tuple[Step[Candidate], ...] = (
     Step("conda host prefix", _look_conda_host),
     outside_conda_build(Step("Python package torch", _look_package)),
     outside_conda_build(Step("own site-packages", _look_own_site_packages)),
+    outside_conda_build(Step("starting interpreter", _look_starter)),
     outside_conda_build(variable_step("VIRTUAL_ENV", _folder, named=False)),
     outside_conda_build(variable_step("CONDA_PREFIX", _folder, named=False)),
     outside_conda_build(Step("system folders", _look_system)),

@@ -55,7 +55,8 @@ def find_libtorch(
 
     Order: ``root``; ``TORCHSCRIPT_BUILD_LIBTORCH``; ``Torch_DIR``; ``LIBTORCH``; ``TORCH_INSTALL_PREFIX`` (these are
     used or refused); ``TORCH_HOME``; ``CMAKE_PREFIX_PATH``; conda's host prefix; the Python package torch on the
-    search path; the interpreter's own site-packages; ``VIRTUAL_ENV``; ``CONDA_PREFIX``; system folders.
+    search path; the interpreter's own site-packages; that of the Python which started an isolated build;
+    ``VIRTUAL_ENV``; ``CONDA_PREFIX``; system folders.
 
     :param root: torch's folder, an unpacked archive or its parent, a site-packages, a ``share/cmake/Torch``,
         a conda or install prefix, or ``"fetched:2.6.0+cu124"``; relative to the environment's ``cwd``.
@@ -103,6 +104,18 @@ def search_libtorch(
     if chosen is None and error is None:
         error = _not_found(requirement, environment, findings if root is not None else findings[1:])
     return SearchResult(tuple(findings), chosen, error)
+
+
+def locate_beside(libtorch: LibTorch, environment: Environment) -> Optional[LibTorch]:
+    """Another torch than an isolated build was given, in the environment that the build was started from."""
+    if not is_isolated(environment) or libtorch.found_by != "Python package torch":
+        return None
+    for step in STEPS:
+        if step.name in ("own site-packages", "starting interpreter", "VIRTUAL_ENV"):
+            other = _take(step, Requirement(), environment)[1]
+            if other is not None:
+                return other if other.full_version != libtorch.full_version else None
+    return None
 
 
 def _take(
@@ -198,7 +211,7 @@ def _cures(requirement: Requirement, environment: Environment, findings: Sequenc
         if any(f.step in PACKAGE_STEPS and f.text.startswith(os.sep) and f.libtorch is None for f in findings):
             torch = f"--force-reinstall {torch}"  # pip takes what cannot be used for installed
         if is_isolated(environment):
-            yield f"pip install {torch}, then build with --no-build-isolation"
+            yield f"pip install {torch}, then build with --no-build-isolation (pip, uv), --no-isolation (build)"
             yield f"add {_requirement_line(requirement)} to build-system.requires in pyproject.toml"
         else:
             yield f"pip install {torch}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +21,6 @@ from torchscript_build.system import Completed, Environment
 
 RECORD = "compared.json"
 WIDEN = "if the difference is rounding, widen rtol and atol of the app in the settings"
-_VALUES = re.compile(r"\d+ of \d+ values? differs?|is float .*, expected float ")
-"""The runner's words (program/compare.cpp) for what tolerances can help with."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +148,7 @@ class _Comparison:
         found = _report(done)
         if done.returncode == MISMATCH and found is not None:
             words = f"{found['place']} {found['message']}"
-            values = _VALUES.search(found["message"]) is not None
+            values = bool(found["tolerable"])
             native = problem or f"the app differs from the exported model: {words}"
             return Verdict(self.app.name, case, exported, "differs", native, is_values or (values and not problem))
         if done.returncode == MISMATCH:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from pathlib import Path
@@ -71,7 +72,30 @@ def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpe
         keywords={keyword: getattr(dist, keyword, None) for keyword in (*KEYWORDS, *NEAR_KEYWORDS)},
         command=command or {},
         variables=Environment.current().variables,
-        packages=dist.packages or (),
+        packages=dist.packages or own_package(dist),
+    )
+
+
+def own_package(dist: Any) -> list[str]:
+    """The package that a project without any Python gets for its programs, by the project's name; else nothing."""
+    import re
+
+    if dist.packages or dist.py_modules or not dist.get_name() or _has_python(project_root(dist)):
+        return []
+    name = re.sub(r"\W", "_", dist.get_name(), flags=re.ASCII).lower()
+    return [f"_{name}" if name[0].isdigit() else name]
+
+
+@functools.cache
+def _has_python(root: Path) -> bool:
+    """Has one of the folders that setuptools' discovery takes for packages, folders of C++ among them, Python in it?"""
+    from setuptools.discovery import FlatLayoutPackageFinder, PEP420PackageFinder
+
+    return any(
+        any((folder / package.replace(".", "/")).glob("*.py"))
+        for folder, finder in ((root / "src", PEP420PackageFinder), (root, FlatLayoutPackageFinder))
+        if folder.is_dir()
+        for package in finder.find(str(folder))
     )
 
 

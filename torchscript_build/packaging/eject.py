@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 
 from torchscript_build import log, system
@@ -16,8 +15,6 @@ from torchscript_build.models.references import wishes_of
 from torchscript_build.packaging.make_ops import build_ops
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.source_files import source_files
-
-LIBRARY = re.compile(r"\.(a|so(\.\d+)*|dylib|lib|dll)\Z")
 
 
 def eject(session: Session, folder: Path) -> list[Path]:
@@ -41,10 +38,6 @@ def eject(session: Session, folder: Path) -> list[Path]:
         f"source/{name}": session.root / name
         for name in source_files(dataclasses.replace(session.spec, cmake=(), models=()), session.root)
     }
-    for folder_of_libraries in sorted({d for t in plan.targets for d in t.link_dirs}):
-        for path in sorted(Path(folder_of_libraries).iterdir()):
-            if LIBRARY.search(path.name) and path.is_file():
-                copies[f"source/{path.relative_to(session.root).as_posix()}"] = path
     copies.update({f"models/{m.name}.pt": Path(m.file) for m in plan.models if m.name in used})
     for name, content in files.items():
         system.write_if_changed(folder / name, content)

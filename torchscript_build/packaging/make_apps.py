@@ -17,7 +17,7 @@ from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
-from torchscript_build.packaging.say import say_built, say_header
+from torchscript_build.packaging.say import say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, StagedFile, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
@@ -35,6 +35,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     spec, environment = session.spec, session.environment
     plan = session.plan
     say_header(plan)
+    warn_of_another_torch(plan, environment)
     apps = {a.name: a for a in (spec.packaged_apps if session.packaged_only else spec.apps)}
     models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
     compared = {a.name: compared_models(a, spec, run=run, verify=verify) for a in apps.values()}

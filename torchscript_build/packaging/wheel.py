@@ -109,7 +109,7 @@ def _check(command: Any, root: Path) -> None:
 
     environment = Environment.current()
     spec = command.get_finalized_command("build_ts_app").read_spec()
-    libtorch = find_project_libtorch(spec.options, environment)
+    libtorch = find_project_libtorch(spec, environment)
     staged = [
         target
         for name in ("build_ts_ops", "build_ts_app")

@@ -23,6 +23,8 @@ from torchscript_build.packaging.auditwheel import CUDA_PATTERNS
 from torchscript_build.settings.specs import ProjectSpec
 
 _EXACT = re.compile(r"\.(cpython-\d+|cp\d+|pypy\d+|graalpy)[^./]*\.(so|pyd)\Z")
+_AWAY = re.compile(r"torch/|[^/]*\.data/")
+"""What does not lie beside torch: torch's own folder, and what goes elsewhere than into site-packages."""
 _ABI3 = re.compile(r"\.abi3\.(so|dylib)\Z")
 
 
@@ -117,7 +119,7 @@ def check_wheel_files(
         )
     if libtorch.platform != "linux":
         return
-    files = [n for n in find_native_files(root).all if elf.is_elf(root / n) and ".data/" not in n]
+    files = [n for n in find_native_files(root).all if elf.is_elf(root / n) and not _AWAY.match(n)]
     elsewhere = [p.name for d in link_dirs for p in d.glob("*.so*")]
     needed = {n for f in files for n in elf.read_elf(root / f).needed}
     provided = [*elsewhere, *(n for n in needed if any(fnmatchcase(n, p) for p in CUDA_PATTERNS))]

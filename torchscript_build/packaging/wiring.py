@@ -16,6 +16,7 @@ from torchscript_build.packaging.distribution import (
     is_built,
     is_collecting_requirements,
     is_packaged,
+    own_package,
     project_root,
     read_spec,
     translated,
@@ -24,7 +25,7 @@ from torchscript_build.packaging.source_commands import make_build_ext, make_bui
 from torchscript_build.packaging.wheel import make_bdist_wheel
 from torchscript_build.settings.coerce import closest
 from torchscript_build.settings.read import read_pyproject
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, write_if_changed
 
 OWN = ("build_ts_app", "build_ts_ops")
 _MARK = "_torchscript_build_wired"
@@ -74,6 +75,28 @@ def wire(dist: Any) -> None:
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
     _mark_requirement_dynamic(dist)
+    _give_own_package(dist)
+
+
+def _give_own_package(dist: Any) -> None:
+    """Keep setuptools from taking folders of C++ for packages in a project without Python.
+
+    An editable install needs the package that our programs get among the sources.
+    """
+    plain: Callable[[str], None] = dist.run_command
+
+    def run_command(command: str) -> None:
+        if dist.packages is None and dist.py_modules is None:
+            own = own_package(dist)
+            if own and is_packaged(dist):
+                dist.packages = []
+                if command == "editable_wheel":
+                    file = project_root(dist) / own[0] / "__init__.py"
+                    write_if_changed(file, b'"""Made by torchscript-build for this project\'s programs."""\n')
+                    dist.packages = own
+        plain(command)
+
+    dist.run_command = run_command
 
 
 def _mark_requirement_dynamic(dist: Any) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from torchscript_build.settings.near_misses import TABLE
-from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, PINS
+from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, DEFAULTS, PINS
 from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
@@ -73,14 +73,23 @@ def json_schema() -> dict[str, Any]:
             },
         ],
     }
+    defaults: dict[str, Any] = {}
     for name, cls in ARRAYS.items():
-        items = {
+        items: dict[str, Any] = {
             "type": "object",
             "additionalProperties": False,
             "required": ["name"],
             "properties": _schema_properties(cls),
         }
         properties[name] = {"type": "array", "description": inspect.getdoc(cls), "items": items}
+        others = {key: value for key, value in items["properties"].items() if key != "name"}
+        defaults[name] = {**items, "required": [], "properties": others}
+    properties[DEFAULTS] = {
+        "description": "Values for each entry of an array that does not give its own.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": defaults,
+    }
     properties["bundle"] = {
         "type": "object",
         "description": inspect.getdoc(BundleOptions),

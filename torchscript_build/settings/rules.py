@@ -15,6 +15,7 @@ TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
+SANITIZERS = ("address", "leak", "thread", "undefined")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
@@ -120,11 +121,17 @@ def _check_scripts(spec: ProjectSpec, problems: list[str]) -> None:
     apps = spec.packaged_apps
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
     names += [name for project in spec.packaged_cmake for name in _scripts_of(project)]
+    # What is wrong with a target's name is told of the target.
+    targets = {a.name for a in spec.apps if not _TARGET_NAME.match(a.name)} | _repeated([a.name for a in spec.apps])
+    names = [name for name in names if name not in targets]
     for name in sorted(set(names)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
-        if names.count(name) > 1:
-            problems.append(f"two programs have the console script {name!r}")
+    problems += [f"two programs have the console script {name!r}" for name in sorted(_repeated(names))]
+
+
+def _repeated(names: Sequence[str]) -> set[str]:
+    return {name for name in names if names.count(name) > 1}
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
@@ -329,3 +336,13 @@ def is_package_file(file: str) -> bool:
 def is_library_file(name: str) -> bool:
     """Is an entry of ``link-libraries`` a file, and not a name for the linker or CMake?"""
     return not name.startswith("-") and ("/" in name or re.search(r"\.(a|so(\.\d+)*|dylib|lib)\Z", name) is not None)
+
+
+def check_sanitizers(names: Sequence[str], where: str, problems: list[str]) -> None:
+    """The compiler's sanitizers: their names, and which go together."""
+    for name in names:
+        if name not in SANITIZERS:
+            hint = suggestion(name, SANITIZERS)
+            problems.append(f"{where}: sanitize: there is no {name!r}{hint}; there are {', '.join(SANITIZERS)}")
+    if "thread" in names and {"address", "leak"} & set(names):
+        problems.append(f"{where}: sanitize: thread goes neither with address nor with leak")

@@ -30,6 +30,8 @@ class PythonTarget:
     """The folder of Python.h."""
     ext_suffix: str = ".so"
     """What the file names of extension modules end in: ``.cpython-311-x86_64-linux-gnu.so``."""
+    starter: Optional[Path] = None
+    """The interpreter that started this one, ``venv/bin/python -m build``, where the system tells."""
 
     @classmethod
     def current(cls) -> PythonTarget:
@@ -43,7 +45,18 @@ class PythonTarget:
             scripts=Path(paths["scripts"]),
             include=Path(paths["include"]),
             ext_suffix=EXTENSION_SUFFIXES[0],
+            starter=locate_starter(Path("/proc", str(os.getppid()))),
         )
+
+
+def locate_starter(process: Path) -> Optional[Path]:
+    """The Python of a process, by the name that it was called by: that tells its virtual environment."""
+    try:
+        program = (process / "cmdline").read_bytes().split(b"\0")[0].decode("utf-8", errors="surrogateescape")
+        called = Path(os.readlink(process / "cwd"), program)
+    except OSError:
+        return None
+    return called if called.name.startswith("python") and "/" in program and called.is_file() else None
 
 
 @dataclass(frozen=True)

@@ -145,11 +145,10 @@ def _members(archive: IO[bytes], label: str) -> Iterator[list[Member]]:
                 yield _checked(list(_zip_members(opened, label)), packed, label)
         elif magic[:2] == b"\x1f\x8b":
             _bound_gzip(archive, packed, label)
-            with (
-                gzip.open(archive, "rb") as stream,
-                tarfile.open(fileobj=cast(IO[bytes], _Bounded(stream)), mode="r:") as opened_tar,
-            ):
-                yield _checked(list(_tar_members(opened_tar, label)), packed, label)
+            with gzip.open(archive, "rb") as stream:
+                bounded = cast(IO[bytes], _Bounded(stream))
+                with tarfile.open(fileobj=bounded, mode="r:") as opened_tar:
+                    yield _checked(list(_tar_members(opened_tar, label)), packed, label)
         else:
             raise LibTorchUnusableError(
                 f"{label} is neither a zip file, a wheel nor a .tar.gz",
@@ -206,7 +205,10 @@ def _zip_members(opened: zipfile.ZipFile, label: str) -> Iterator[Member]:
         if kind == stat.S_IFLNK:
             if info.file_size > 4096:
                 raise _unsafe(label, info.filename, "is a link with an absurdly long target")
-            link = opened.read(info).decode("utf-8", "surrogateescape")
+            try:
+                link = opened.read(info).decode("utf-8", "surrogateescape")
+            except OSError as error:
+                raise zipfile.BadZipFile(str(error)) from error
         yield Member(
             _check_name(info.filename, label), info.file_size, bool(mode & 0o111), link, _zip_opener(opened, info)
         )
@@ -316,6 +318,16 @@ def _unsafe(label: str, name: str, why: str) -> LibTorchUnusableError:
     return LibTorchUnusableError(f"{label} is refused: {name!r} in it {why}", cures=["check where it comes from"])
 
 
+def _blocks(member: Member, label: str) -> Iterator[bytes]:
+    """A member's content; a place in the archive that is none, as it has one, is an OSError of seek."""
+    try:
+        with member.open() as source:
+            yield from iter(lambda: source.read(BLOCK), b"")
+    except OSError as error:
+        problem = f"{label} is damaged or cut off: {member.name}: {error.strerror}"
+        raise LibTorchUnusableError(problem, cures=["download it anew"]) from error
+
+
 def _write(chosen: Sequence[tuple[str, Member]], target: Path, label: str) -> int:
     """Write files first, links last, so that no file is ever written through a link."""
     for path, member in chosen:
@@ -327,11 +339,8 @@ def _write(chosen: Sequence[tuple[str, Member]], target: Path, label: str) -> in
         file.parent.mkdir(parents=True, exist_ok=True)
         written = 0
         # "x": a file that is there already, under another spelling on a case-insensitive disk, is not replaced.
-        with member.open() as source, open(file, "xb") as out:
-            while True:
-                block = source.read(BLOCK)
-                if not block:
-                    break
+        with open(file, "xb") as out:
+            for block in _blocks(member, label):
                 written += len(block)
                 if written > member.size:
                     raise LibTorchUnusableError(f"{label} is damaged: {member.name} is longer than it says")

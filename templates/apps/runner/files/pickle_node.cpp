@@ -50,7 +50,8 @@ class Finisher {
   }
 
   Value finish_object(const Node& node, int depth) {
-    Value value = make_text(Value::Kind::kObject, node.text);
+    const bool is_tuple = node.integer != 0 && node.state == nullptr;
+    Value value = make_text(is_tuple ? Value::Kind::kTuple : Value::Kind::kObject, node.text);
     const Node* state = node.state;
     if (state != nullptr && state->kind == Kind::kTuple && state->items.size() == 2) {
       state = state->items[state->items[1]->kind == Kind::kDict ? 1 : 0];  // (None, slots)

@@ -32,7 +32,7 @@ struct Node {
   };
 
   Kind kind = Kind::kNone;
-  std::int64_t integer = 0;
+  std::int64_t integer = 0;  // of an object: 1 if its class is a subclass of tuple
   double real = 0;
   double imaginary = 0;
   std::string text;

@@ -150,6 +150,7 @@ class Unpickler {
     }
     Node* object = nodes_.text(Kind::kObject, type->text);
     object->items = arguments->items;
+    object->integer = arguments->items.empty() ? 0 : 1;  // only a subclass of tuple takes any
     push(object);
   }
 

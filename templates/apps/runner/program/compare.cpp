@@ -77,8 +77,7 @@ class Comparer {
   }
 
   static bool is_sequence(const Value& value) {
-    return value.kind == Kind::kList || value.kind == Kind::kTuple ||
-           (value.kind == Kind::kObject && value.names.empty());
+    return value.kind == Kind::kList || value.kind == Kind::kTuple;
   }
 
   // Files of older versions of this program have devices as strings.

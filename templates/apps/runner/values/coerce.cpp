@@ -87,8 +87,7 @@ bool is_one_element(const Value& value) {
 }
 
 bool is_sequence(const Value& value) {
-  return value.kind == Kind::kList || value.kind == Kind::kTuple ||
-         (value.kind == Kind::kObject && value.names.empty());  // a named tuple of an unknown class
+  return value.kind == Kind::kList || value.kind == Kind::kTuple;
 }
 
 IValue to_int(const Value& value, const TypePtr& type) {

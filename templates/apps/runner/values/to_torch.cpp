@@ -11,7 +11,8 @@ at::Tensor sparse_to_torch(const Tensor& tensor) {
   const at::Tensor values = to_torch(packing.parts.back());
   const at::Tensor indices = to_torch(packing.parts[0]);
   if (packing.form == "sparse_coo") {
-    at::Tensor result = at::sparse_coo_tensor(indices, values, tensor.shape, values.options());
+    at::Tensor result = at::sparse_coo_tensor(indices, values, tensor.shape,
+                                               values.options().layout(c10::kSparse));
     return packing.coalesced ? result._coalesced_(true) : result;
   }
 #if TORCH_AT_LEAST(1, 13)

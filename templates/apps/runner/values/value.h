@@ -104,7 +104,8 @@ struct Value {
   std::int64_t integer = 0;  // kBool, kInt
   double real = 0;           // kFloat, kComplex
   double imaginary = 0;      // kComplex
-  // kString, kDevice; kEnum, kObject: the class; kOther: what it is, for messages
+  // kString, kDevice; kEnum, kObject, a named tuple from a file: the class; kOther: what it is, for
+  // messages
   std::string text;
   std::shared_ptr<const Tensor> tensor;
   // kList, kTuple; kDict: key, value, key, value, ...; kEnum: its value; kObject: its attributes,

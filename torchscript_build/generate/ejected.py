@@ -67,6 +67,11 @@ def _problems(plan: BuildPlan) -> list[str]:
             )
     modules = [o.name for o in plan.ops if o.python_module]
     problems += [f"{name!r}: a Python module has no place in a plain CMake project" for name in modules]
+    problems += [
+        f"{app.name!r}: external-ops: a plain CMake project does not carry libraries from elsewhere"
+        for app in plan.apps
+        if app.external_ops
+    ]
     if not plan.targets:
         problems.append("there is no app and no operator library; existing CMake projects are what eject makes")
     return problems

@@ -65,7 +65,7 @@ def check_entry_points() -> None:
 def check_templates() -> None:
     """Files of the package that are not modules."""
     templates = files("torchscript_build.templates")
-    for name in ("cmake/TorchConfig.cmake", "project/CMakeLists.txt", "apps/runner/main.cpp", "conda/meta.yaml"):
+    for name in ("cmake/TorchConfig.cmake", "project/CMakeLists.txt", "apps/runner/CMakeLists.txt", "conda/meta.yaml"):
         assert templates.joinpath(*name.split("/")).is_file(), f"the template {name} is missing"
 
 

@@ -8,8 +8,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import leftovers
 import pytest
-from support import build_fake_torch, clean_variables, run_python
+import tiers
+from support import build_fake_torch, clean_variables, run_python, write
 
 from torchscript_build.system import Environment, PythonTarget
 
@@ -22,7 +24,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Nothing in the user's cache makes a difference to a test, and no test leaves anything there."""
+    """Nothing in the user's cache makes a difference to a test, and no test leaves anything there, nor a process."""
+    for plugin in (leftovers, tiers):
+        config.pluginmanager.register(plugin)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"] = tempfile.mkdtemp(prefix="torchscript-build-cache-")
 
@@ -62,6 +66,13 @@ def variables(fake_torch: Path, tmp_path: Path) -> dict[str, str]:
         MAX_JOBS="2",
         PYTHONDONTWRITEBYTECODE="1",
     )
+
+
+@pytest.fixture
+def no_torch(variables: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """The same machine, and no torch to load operator libraries into."""
+    write(tmp_path / "no_torch/torch.py", "raise ImportError('no torch here')\n")
+    return {**variables, "PYTHONPATH": str(tmp_path / "no_torch")}
 
 
 @pytest.fixture

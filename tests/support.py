@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
 from torchscript_build.settings.read import collect_settings
 from torchscript_build.settings.specs import ProjectSpec
-from torchscript_build.system import Environment, PythonTarget
+from torchscript_build.system import Environment, PythonTarget, StrPath
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.programs import Generator, Program
 
@@ -103,7 +105,7 @@ def compile_library(file: Path, source: str, *needs: str) -> None:
     source_file.write_text(source)
     command = ["c++", "-shared", "-fPIC", "-o", file.name, source_file.name, f"-Wl,-soname,{file.name}"]
     command += ["-L.", "-Wl,-rpath,$ORIGIN", *needs]
-    subprocess.run(command, cwd=file.parent, check=True)
+    run_child(command, cwd=file.parent, check=True)
     source_file.unlink()
 
 
@@ -170,19 +172,59 @@ def clean_variables(**changes: str) -> dict[str, str]:
     return {**variables, "TORCHSCRIPT_BUILD_LAUNCHER": "none", **changes}
 
 
-def run_python(
-    *arguments: str, cwd: Path, variables: Mapping[str, str], timeout: float = 300
-) -> subprocess.CompletedProcess[str]:
+def run_child(
+    command: Union[str, Sequence[StrPath]],
+    *,
+    input: Union[str, bytes, None] = None,
+    capture_output: bool = False,
+    check: bool = False,
+    **options: Any,
+) -> subprocess.CompletedProcess[Any]:
+    """As ``subprocess.run``, but the child has a process group of its own, which is killed if we cannot wait for it.
+
+    There is no time limit but the test's own: how long a compiler takes depends on what else the machine does.
+    """
+    if capture_output:
+        options.update(stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if input is not None:
+        options.update(stdin=subprocess.PIPE)
+    with started(command, **options) as child:
+        output, errors = child.communicate(input)
+    done = subprocess.CompletedProcess(command, child.returncode, output, errors)
+    if check:
+        done.check_returncode()
+    return done
+
+
+@contextlib.contextmanager
+def started(command: Union[str, Sequence[StrPath]], **options: Any) -> Iterator[subprocess.Popen[Any]]:
+    """As ``subprocess.Popen``, in the same way; for what is not only waited for."""
+    with subprocess.Popen(command, start_new_session=True, **options) as child:
+        try:
+            yield child
+        except BaseException:  # the time limit, Ctrl-C or what the test found wrong
+            kill_group(child)
+            raise
+
+
+def kill_group(child: subprocess.Popen[Any]) -> None:
+    """Kill a child that has a process group of its own, with all that it started."""
+    if os.name != "posix":
+        child.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+
+
+def run_python(*arguments: str, cwd: Path, variables: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
     """The running interpreter as a child; standard output and error apart."""
-    return subprocess.run(
+    return run_child(
         [sys.executable, *arguments],
         cwd=cwd,
         env=dict(variables),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=timeout,
-        check=False,
     )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Optional, TextIO
 
 
 @dataclass(frozen=True)
@@ -43,9 +46,34 @@ edges: list[Edge] = []
 """Every edge so far, as far as the build tool keeps a log of them."""
 
 
+_told: set[str] = set()
+"""What ``warn_once`` has said."""
+
+
+def write(text: str, stream: Optional[TextIO]) -> None:
+    """Text to a stream, at once; a build does not fail because nobody can read what it prints.
+
+    What the stream's encoding lacks is escaped. A stream that is closed, or whose reader has gone, gets nothing.
+    """
+    if stream is None:  # Python was started without it
+        return
+    try:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            encoding = stream.encoding or "ascii"
+            stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
+    except BrokenPipeError:
+        with contextlib.suppress(OSError, ValueError):  # else Python fails when it exits (signal, "Note on SIGPIPE")
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):
+        pass
+
+
 def say(line: str) -> None:
     """One line of status, at once."""
-    print(line, flush=True)
+    write(line + "\n", sys.stdout)
 
 
 def say_command(command: Sequence[object]) -> None:
@@ -55,13 +83,20 @@ def say_command(command: Sequence[object]) -> None:
 
 def warn(line: str) -> None:
     """One line on standard error."""
-    sys.stdout.flush()
-    print(f"warning: {line}", file=sys.stderr, flush=True)
+    progress(f"warning: {line}")
+
+
+def warn_once(line: str) -> None:
+    """The same, unless this process has said it."""
+    if line not in _told:
+        _told.add(line)
+        warn(line)
 
 
 def progress(line: str) -> None:
     """One line on standard error for somebody who waits; standard output stays what was asked for."""
-    print(line, file=sys.stderr, flush=True)
+    write("", sys.stdout)
+    write(line + "\n", sys.stderr)
 
 
 @contextmanager

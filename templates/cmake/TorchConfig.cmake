@@ -1,6 +1,7 @@
 # The facts about one libtorch, as torchscript-build read them from its files. All logic is in TorchScriptBuildTorch.cmake.
 set(_ts_torch_prefix {{ prefix }})
 set(_ts_torch_version {{ version }})
+set(_ts_torch_description {{ description }})
 set(_ts_torch_cxx_standard {{ cxx_standard }})
 set(_ts_torch_abi_flag {{ abi_flag }})
 set(_ts_torch_include_dirs {{ include_dirs }})
@@ -20,4 +21,5 @@ set(_ts_torch_cuda_libraries {{ cuda_libraries }})
 set(_ts_torch_python_library {{ python_library }})
 set(_ts_torch_cuda_version {{ cuda_version }})
 set(_ts_torch_link_options {{ link_options }})
+set(_ts_torch_library_names {{ library_names }})
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

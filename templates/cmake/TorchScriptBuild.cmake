@@ -9,10 +9,15 @@
 #   [DEFINITIONS def…] [DEFINITIONS_HEADER file]   the file, below this folder, for what CMake cannot pass on
 #   [CUDA CUDA_FLAGS flag… CUDA_INCLUDE_DIRS dir… [SEPARABLE_COMPILATION]]   for targets with CUDA sources
 #   [CUDNN dir library]     cuDNN's include directory and library
+#   [KEEP_TORCH]            load all of libtorch with it: libraries that it loads later need some of these
 #   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts] [LINK_OPTIONS opts]   one argument each: "SHELL:…", or
 #                           "@file" below this folder
 
-set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION)
+if(POLICY CMP0174) # a keyword with an empty value is one without a value
+  cmake_policy(SET CMP0174 NEW)
+endif()
+
+set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION KEEP_TORCH)
 set(_ts_single
     NAME
     FILE_NAME
@@ -108,6 +113,37 @@ function(_ts_link_ops)
   endif()
 endfunction()
 
+# Before the first find_package of the project's own: the imported targets so far are none of its packages'.
+function(ts_remember_targets)
+  get_directory_property(targets IMPORTED_TARGETS)
+  set_property(GLOBAL PROPERTY TS_IMPORTED_TARGETS "${targets}")
+endfunction()
+
+# ts_tell_unlinked(package [LINK_LIBRARIES lib…]), right after find_package: says what the package offers if the
+# libraries have nothing of it. Finding it alone gives a target neither its headers nor its libraries.
+function(ts_tell_unlinked package)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "LINK_LIBRARIES")
+  _ts_reject_unparsed(ts_tell_unlinked)
+  get_directory_property(targets IMPORTED_TARGETS) # empty before CMake 3.21
+  get_property(before GLOBAL PROPERTY TS_IMPORTED_TARGETS)
+  set_property(GLOBAL PROPERTY TS_IMPORTED_TARGETS "${targets}")
+  list(REMOVE_ITEM targets ${before})
+  string(TOUPPER "${package}" upper)
+  set(offered ${targets} ${${package}_LIBRARIES} ${${package}_LIBS} ${${upper}_LIBRARIES} ${${upper}_LIBS})
+  list(REMOVE_DUPLICATES offered)
+  set(names ${offered})
+  list(TRANSFORM names REPLACE "^.*/(lib)?([^/]+)\\.(so|a|dylib|lib)$" "\\2")
+  foreach(library IN LISTS arg_LINK_LIBRARIES)
+    if(library IN_LIST offered OR library IN_LIST names)
+      return()
+    endif()
+  endforeach()
+  if(offered)
+    string(REPLACE ";" " " offered "${offered}")
+    message(STATUS "advice: nothing of ${package} is linked; link-libraries can name of it: ${offered}")
+  endif()
+endfunction()
+
 # What an operator library and an app have in common; reads the caller's arg_… variables.
 function(_ts_finish_target)
   target_include_directories("${arg_NAME}" PRIVATE ${arg_INCLUDE_DIRS})
@@ -159,6 +195,11 @@ function(_ts_finish_target)
   endif()
   target_link_directories("${arg_NAME}" PRIVATE ${arg_LINK_DIRS})
   _ts_link_ops()
+  if(arg_KEEP_TORCH AND CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    get_target_property(libraries torch INTERFACE_LINK_LIBRARIES)
+    target_link_libraries("${arg_NAME}" PRIVATE "-Wl,--push-state,--no-as-needed" ${libraries} ${TORCH_CUDA_LIBRARIES}
+                                                "-Wl,--pop-state")
+  endif()
   target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES} torch)
   # The RUNPATH of an installed file is relative; the one in the build tree finds libtorch where it is now.
   set_target_properties(
@@ -172,8 +213,19 @@ function(_ts_finish_target)
                BUILD_RPATH_USE_ORIGIN ON
                INSTALL_RPATH "${arg_INSTALL_RPATH}"
                INSTALL_RPATH_USE_LINK_PATH OFF)
+  # conda's LDFLAGS name the host prefix's lib as an RPATH, too, and would double what INSTALL_RPATH says.
+  if("$ENV{CONDA_BUILD}" STREQUAL "1" AND "${TORCH_LIBRARY_DIR}" STREQUAL "$ENV{PREFIX}/lib")
+    set_target_properties("${arg_NAME}" PROPERTIES INSTALL_REMOVE_ENVIRONMENT_RPATH ON)
+  endif()
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-    target_link_options("${arg_NAME}" PRIVATE "LINKER:--enable-new-dtags")
+    # A program has DT_RPATH, which comes before LD_LIBRARY_PATH: it fits one libtorch only, and another that is found
+    # there would end in "symbol lookup error". A library is loaded into somebody's process, which decides.
+    get_target_property(type "${arg_NAME}" TYPE)
+    if(type STREQUAL "EXECUTABLE")
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:--disable-new-dtags")
+    else()
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:--enable-new-dtags")
+    endif()
   endif()
   if(arg_DESTINATION)
     install(
@@ -185,8 +237,8 @@ function(_ts_finish_target)
 endfunction()
 
 # ts_add_runner(SOURCES file… TORCH_SOURCES file… [LIBRARY file]): the runner, main() included, once for all apps of the
-# project. LIBRARY is the same, compiled before; where it is gone, and in a tree that has compiled it once, the sources
-# serve.
+# project. TORCH_SOURCES are those that include torch. LIBRARY is the same, compiled before; where it is gone, and in a
+# tree that has compiled it once, the sources serve.
 function(ts_add_runner)
   cmake_parse_arguments(PARSE_ARGV 0 arg "" "LIBRARY" "SOURCES;TORCH_SOURCES")
   _ts_reject_unparsed(ts_add_runner)
@@ -201,14 +253,17 @@ function(ts_add_runner)
     return()
   endif()
   # The standard library's headers cost half as much in C++14 as in C++20, and only the torch sources need more; the
-  # others, as one translation unit, read them once (Microsoft's would see each other's windows.h).
+  # others, as one translation unit, read them once (Microsoft's would see each other's windows.h). So do the torch
+  # sources with torch's headers.
   add_library(ts_runner_plain OBJECT ${arg_SOURCES})
   set_target_properties(ts_runner_plain PROPERTIES CXX_STANDARD 14 CXX_STANDARD_REQUIRED ON)
   if(NOT WIN32)
     set_target_properties(ts_runner_plain PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   endif()
+  target_include_directories(ts_runner_plain PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")
   target_compile_definitions(ts_runner_plain PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_COMPILE_DEFINITIONS>")
   add_library(ts_runner STATIC ${arg_TORCH_SOURCES} $<TARGET_OBJECTS:ts_runner_plain>)
+  set_target_properties(ts_runner PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   # Known to fit; a newer torch is compiled with its own headers alone.
   if(TORCH_VERSION VERSION_GREATER_EQUAL 2.1 AND TORCH_VERSION VERSION_LESS 2.16)
     target_include_directories(ts_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean")

@@ -11,6 +11,14 @@ foreach(_ts_file IN LISTS _ts_torch_include_dirs _ts_torch_main_library _ts_torc
   endif()
 endforeach()
 
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildFound.cmake")
+if(_ts_torch_refusal)
+  set(Torch_FOUND FALSE)
+  set(Torch_NOT_FOUND_MESSAGE "${_ts_torch_refusal}")
+  return()
+endif()
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildInstall.cmake")
+
 if(NOT TARGET torch)
   # Each library by its own name, for projects that link c10 or torch_cpu directly.
   foreach(_ts_file IN LISTS _ts_torch_libraries _ts_torch_cuda_libraries _ts_torch_python_library)
@@ -86,6 +94,9 @@ foreach(
   _ts_name IN
   ITEMS prefix
         version
+        description
+        library_names
+        refusal
         cxx_standard
         abi_flag
         include_dirs

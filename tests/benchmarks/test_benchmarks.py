@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 from typing import Optional
 
 import pytest
+from support import run_child
 
 from benchmarks import environments, projects
 from benchmarks.bench import configure_command
@@ -356,12 +356,12 @@ def test_weight_of_a_wheel_without_its_model(tmp_path: Path) -> None:
 
 def test_the_command_lists_its_cases() -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--list"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
+    done = run_child(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True)
     assert [line.split()[0] for line in done.stdout.splitlines()] == list(CASES)
 
 
 def test_a_case_that_is_unknown_is_refused() -> None:
     command = [sys.executable, "-m", "tests.benchmarks", "--only", "nothing"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
+    done = run_child(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 2
     assert "'nothing'" in done.stderr

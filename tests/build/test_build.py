@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, copy_torch, read_project, words, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, copy_torch, read_project, run_child, words, write, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
@@ -36,7 +36,7 @@ def build(folder: Path, machine: Environment) -> BuildResult:
 
 
 def output_of(program: Path, *arguments: str, **variables: str) -> str:
-    done = subprocess.run(
+    done = run_child(
         [program, *arguments], env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
     )
     assert done.returncode == 0, done.stdout
@@ -80,7 +80,7 @@ def test_installed_programs_are_stripped_and_debug_ones_are_not(project: Path, m
         spec = read_project(project, variables=environment.variables)
         plan = discover_plan(spec, environment, project="demo", version="1", root=project, build_base=project / "build")
         result = build_targets(plan, environment, jobs=2, targets=plan.targets)
-        sections = subprocess.run(
+        sections = run_child(
             ["readelf", "-SW", result.installed(plan.apps[0])], capture_output=True, encoding="utf-8", check=True
         ).stdout
         sizes[kind] = ".debug_info" in sections
@@ -353,7 +353,7 @@ def third_party(folder: Path, abi: int) -> Path:
     source = write(folder / "third.cpp", "#include <string>\nstd::string third(std::string s) { return s + '!'; }\n")
     file = folder / "libthird.so"
     command = ["c++", "-shared", "-fPIC", f"-D_GLIBCXX_USE_CXX11_ABI={abi}", source, "-o", file]
-    subprocess.run([*command, "-Wl,-soname,libthird.so"], check=True)
+    run_child([*command, "-Wl,-soname,libthird.so"], check=True)
     return file
 
 
@@ -412,7 +412,7 @@ def test_the_generated_project_builds_by_hand(project: Path, machine: Environmen
     build(project, machine)
     shutil.copytree(plan.project_dir, tmp_path / "taken")
     for arguments in (["-S", ".", "-B", "build"], ["--build", "build"]):
-        subprocess.run(["cmake", *arguments], cwd=tmp_path / "taken", check=True, capture_output=True)
+        run_child(["cmake", *arguments], cwd=tmp_path / "taken", check=True, capture_output=True)
     assert output_of(tmp_path / "taken/build/out/demo/bin/answer") == "answer 42\n"
 
 
@@ -544,7 +544,7 @@ def test_a_precompiled_header_is_made_once_and_used_by_those_that_begin_with_it(
     assert plan.ops[0].headers.precompiled == "torch/library.h"
     result = build_targets(plan, environment, jobs=2, targets=plan.targets)
     assert len(list(plan.tree_dir.rglob("cmake_pch.hxx.*ch"))) == 1
-    commands = subprocess.run(
+    commands = run_child(
         ["ninja", "-C", plan.tree_dir, "-t", "commands", "many"], capture_output=True, encoding="utf-8", check=True
     ).stdout.splitlines()
     using = {name for name in files for c in commands if f"/{name}.o " in c and "-include" in c and "cmake_pch" in c}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import copy_torch, read_project, write, write_project
+from support import copy_torch, read_project, run_child, write, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
@@ -61,7 +60,7 @@ def run(installed: Mapping[str, Path], program: str, site: Path, torch: Path, pa
         (site / package / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(path, site / package / name)
     (site / "torch").symlink_to(torch)
-    done = subprocess.run([site / package / program], env={}, capture_output=True, encoding="utf-8")
+    done = run_child([site / package / program], env={}, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -122,7 +121,7 @@ def test_for_the_source_tree_it_finds_libtorch_where_it_is(
 ) -> None:
     text = APP + "install(TARGETS tool DESTINATION bin)\n"
     installed = build(tmp_path / "project", machine, text, inplace=True)
-    done = subprocess.run([installed["bin/tool"]], env={}, capture_output=True, encoding="utf-8")
+    done = run_child([installed["bin/tool"]], env={}, capture_output=True, encoding="utf-8")
     assert done.stdout == "42\n"
     assert str(fake_torch / "lib") in read_elf(installed["bin/tool"]).runpath
     wheel = build(tmp_path / "project", machine, text)
@@ -156,7 +155,7 @@ def test_a_library_without_room_is_left_to_patchelf_or_refused(
         "-ltorch_cpu",
         "-lc10",
     ]
-    subprocess.run([*command, "-Wl,-rpath,$ORIGIN"], check=True)
+    run_child([*command, "-Wl,-rpath,$ORIGIN"], check=True)
     text = f"install(PROGRAMS {tmp_path / 'prebuilt'} DESTINATION bin)\n"
     folder = tmp_path / "project"
     without = machine.with_variables(PATH=os.pathsep.join(["/usr/local/bin", "/usr/bin", "/bin"]))
@@ -289,7 +288,7 @@ def test_a_python_module_is_one(
     shutil.copy2(installed["_native.abi3.so"], site)
     (site.parent / "torch").symlink_to(fake_torch)
     code = "import sys; sys.path.insert(0, 'demo'); import _native; print(_native.answer())"
-    done = subprocess.run(
+    done = run_child(
         [machine.python.executable, "-S", "-c", code], cwd=site.parent, capture_output=True, encoding="utf-8"
     )
     assert done.stdout == "42\n", done.stderr

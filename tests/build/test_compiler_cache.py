@@ -5,13 +5,12 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, write_project
+from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, run_child, write_project
 
-from torchscript_build.build.compiler_cache import compilers_dir, with_known_compiler
+from torchscript_build.build.compiler_cache import _digest, with_known_compiler
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import build_targets
 from torchscript_build.plan.build_plan import BuildPlan
@@ -81,14 +80,14 @@ def test_a_tree_with_a_known_compiler_is_the_same_as_one_without(
         spec = read_project(project)
         plan = discover_plan(spec, machine, project="demo", version="1", root=project, build_base=tmp_path / base)
         result = build_targets(plan, machine, jobs=2, targets=plan.targets)
-        printed = subprocess.run([result.built("answer")], capture_output=True, encoding="utf-8", check=True)
+        printed = run_child([result.built("answer")], capture_output=True, encoding="utf-8", check=True)
         assert printed.stdout == "answer 42\n"
         assert result.installed(plan.apps[0]).is_file()  # --install --strip knows its programs
         return capsys.readouterr().out, plan
 
     tried, first = build("first")
     assert "compiler identification" in tried
-    (entry,) = compilers_dir(machine).iterdir()
+    (entry,) = (tmp_path / "cache/compiler").iterdir()
     taken, second = build("second")
     assert "compiler identification" not in taken
     for file, lines in (
@@ -104,9 +103,10 @@ def test_a_tree_with_a_known_compiler_is_the_same_as_one_without(
     assert "Configuring done" in changed
 
     # One that does not fit any more costs a second attempt.
-    for path in compilers_dir(machine).iterdir():
+    for path in (tmp_path / "cache/compiler").iterdir():
         content = json.loads(path.read_text())
         content["files"]["CMakeSystem.cmake"] = "message(FATAL_ERROR damaged)\n"
+        content["sha256"] = _digest(content)
         path.write_text(json.dumps(content))
     again, _ = build("third")
     assert "configuring again" in again

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import clean_variables, compile_library, copy_torch, run_python, write, write_project
+from support import clean_variables, compile_library, copy_torch, run_child, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS
@@ -46,7 +46,7 @@ nvcc_needed = pytest.mark.skipif(shutil.which("nvcc") is None, reason="no nvcc o
 @pytest.fixture
 def cuda_series() -> str:
     """The release of the machine's nvcc, ``"13.0"``."""
-    words = subprocess.run(["nvcc", "--version"], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
+    words = run_child(["nvcc", "--version"], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
     match = re.search(r"release (\d+\.\d+)", words)
     assert match
     return match.group(1)
@@ -65,6 +65,7 @@ def make_cuda_torch(fake_torch: Path, site: Path, series: str) -> Path:
     return root
 
 
+@pytest.mark.slow
 @nvcc_needed
 @pytest.mark.compile
 @pytest.mark.cuda
@@ -104,6 +105,7 @@ def test_a_toolkit_of_another_major_version_is_refused_before_anything_is_compil
     assert not list(project.glob("build/torchscript/*/tree"))
 
 
+@pytest.mark.slow
 @nvcc_needed
 @pytest.mark.compile
 @pytest.mark.cuda
@@ -137,11 +139,11 @@ def test_without_cuda_the_sources_are_refused_unless_the_project_says_skip(
 
 
 @pytest.mark.compile
-def test_skipped_cuda_sources_ask_for_no_toolkit(variables: dict[str, str], tmp_path: Path) -> None:
+def test_skipped_cuda_sources_ask_for_no_toolkit(no_torch: dict[str, str], tmp_path: Path) -> None:
     settings = OPS + 'without-cuda = "skip"\ncuda-sources = ["gpu/*.cpp"]\n'
     files = {"twice.cpp": CPP, "twice.cu": CU, "gpu/streams.cpp": "#error needs CUDA\n"}
     project = write_project(tmp_path / "project", settings, files=files)
-    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=no_torch)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "nvcc" not in done.stdout
     assert "without CUDA, left out: twice.cu, gpu/streams.cpp" in done.stdout
@@ -167,7 +169,7 @@ def build_example(folder: Path) -> Path:
     """The example, built for one architecture by that interpreter; returns its program."""
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "_torchscript_*"))
     variables = clean_variables(TORCH_CUDA_ARCH_LIST=os.environ.get("TORCH_CUDA_ARCH_LIST", "9.0"))
-    done = subprocess.run(
+    done = run_child(
         [cuda_python(), "setup.py", "build_ts_app", "--run"],
         cwd=folder,
         env=variables,
@@ -197,5 +199,5 @@ def test_example_on_the_gpu_equals_the_cpu(tmp_path: Path) -> None:
     program = build_example(tmp_path / "cuda_op")
     (model,) = (tmp_path / "cuda_op").glob("build/torchscript/*/models/trend.pt")
     command = [program, "--model", model, "--input", "rand:5x1001", "--input", "int:7", "--seed", "3"]
-    subprocess.run([*command, "--output", tmp_path / "cpu.npy"], check=True)
-    subprocess.run([*command, "--device", "cuda", "--expect", tmp_path / "cpu.npy", "--atol", "1e-5"], check=True)
+    run_child([*command, "--output", tmp_path / "cpu.npy"], check=True)
+    run_child([*command, "--device", "cuda", "--expect", tmp_path / "cpu.npy", "--atol", "1e-5"], check=True)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, build_fake_cuda_torch, read_project, run_python, write_project
+from support import ANSWER_APP, ANSWER_CPP, build_fake_cuda_torch, read_project, run_child, run_python, write_project
 
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_targets
@@ -48,7 +47,8 @@ FILES = {
     "answer.cpp": ANSWER_CPP,
     "bare.cpp": MODULE_CPP.replace("NAME", "_bare"),
     "limited.cpp": MODULE_CPP.replace("NAME", "_limited"),
-    "device.cpp": "#include <Python.h>\nnamespace c10 { int cuda_device(); }\nint here() { return c10::cuda_device(); }\n",
+    "device.cpp": "#include <Python.h>\nnamespace c10 { int cuda_device(); }\n"
+    "int here() { return c10::cuda_device(); }\n",
 }
 
 
@@ -75,7 +75,7 @@ def test_modules_and_programs_of_the_cuda_wheels_shape(
     for lib, printed in ((f"{torch / 'lib'}:{runtime}", "kernels\n"), (str(fake_torch / "lib"), "")):
         variables = {"LD_LIBRARY_PATH": lib, "PATH": os.defpath}
         program = result.installed(next(a for a in plan.apps))
-        done = subprocess.run([program], env=variables, capture_output=True, encoding="utf-8")
+        done = run_child([program], env=variables, capture_output=True, encoding="utf-8")
         assert (done.stdout, done.stderr) == (f"{printed}answer 42\n", "")
         for ops in plan.ops[:2]:
             if ops.name == "_bare" and lib == str(fake_torch / "lib"):

@@ -56,9 +56,10 @@ def test_another_build_of_libtorch_is_another_entry(tmp_path: Path) -> None:
 
 def test_only_a_plan_with_a_runner_has_one(tmp_path: Path) -> None:
     environment = made_up(tmp_path, TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"))
-    library = with_runner(plan_with(tmp_path), environment).runner_library
-    assert library is not None
-    assert Path(library).parent.parent == tmp_path / "cache" / "runner"
+    plan = with_runner(plan_with(tmp_path), environment)
+    assert plan.runner_entry is not None
+    assert Path(plan.runner_entry).parent == tmp_path / "cache" / "runner"
+    assert Path(plan.runner_library or "").parent == Path(plan.build_dir, "runner", Path(plan.runner_entry).name)
     own = ProjectSpec(apps=(TorchScriptApp(name="app", sources=("main.cpp",), install=False),))
     assert with_runner(make_plan(own), environment).runner_library is None
 
@@ -84,6 +85,7 @@ def test_the_least_used_entries_go_first(tmp_path: Path) -> None:
     assert [e.folder.name for e in list_entries(tmp_path)] == ["entry3", "entry2"]
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_the_first(tmp_path: Path) -> None:
@@ -97,17 +99,23 @@ def test_the_second_project_compiles_no_runner_and_the_library_has_no_path_of_th
 
     for name in ("first", "second"):
         write_project(tmp_path / name, APP)
-    assert "runtime.cpp" in build("first")
-    assert "runtime.cpp" not in build("second")
+    assert "ts_runner.dir" in build("first")
+    assert "ts_runner.dir" not in build("second")
     (library,) = cache.glob("runner/*/libts_runner.a")
     assert os.fsencode(tmp_path) not in library.read_bytes()
     info = run_python("-m", "torchscript_build", "cache", "info", cwd=tmp_path, variables=variables)
     assert "1 compiled runners" in info.stdout
 
-    # Without the cache's: a tree that has its own gives it again; one that has none configures and compiles.
-    run_python("-m", "torchscript_build", "cache", "clean", cwd=tmp_path, variables=variables)
-    assert "runtime.cpp" not in build("first")
-    assert library.is_file()
-    library.unlink()
-    assert "runtime.cpp" in build("second")
-    assert library.is_file()
+    # Without the cache's: a build folder that has one gives it again; one that has none configures and compiles.
+    for name in ("first", "second"):
+        run_python("-m", "torchscript_build", "cache", "clean", cwd=tmp_path, variables=variables)
+        assert not library.exists()
+        assert "ts_runner.dir" not in build(name)
+        assert library.is_file()
+    # A damaged one is told of and made anew, here from the copy in the build folder.
+    library.write_bytes(library.read_bytes()[:1000])
+    write_project(tmp_path / "third", APP)
+    told = build("third")
+    assert f"the cache's runner is made anew: {library.parent} is damaged (the digest of libts_runner.a" in told
+    assert "ts_runner.dir" in told
+    assert "ts_runner.dir" not in build("second")

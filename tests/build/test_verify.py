@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import compile_library, linux_torch, write
+from support import compile_library, linux_torch, run_child, write
 
 from torchscript_build.build.verify import verify_artifacts, verify_linked
 from torchscript_build.errors import VerificationError
@@ -24,7 +23,7 @@ def libtorch(fake_torch: Path) -> LibTorch:
 
 def program(folder: Path, *arguments: str, source: str = "int main() {}\n", name: str = "app") -> Path:
     file = write(folder / f"{name}.cpp", source)
-    subprocess.run(["c++", file, "-o", folder / name, *arguments], check=True, cwd=folder)
+    run_child(["c++", file, "-o", folder / name, *arguments], check=True, cwd=folder)
     return folder / name
 
 

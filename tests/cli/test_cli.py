@@ -4,26 +4,17 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import subprocess
 import sys
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_python, write
+from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_child, run_python, write
 
 from torchscript_build.__main__ import main
-
-
-@pytest.fixture
-def cli(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """This process's environment is the one with the tiny libtorch."""
-    for name in list(os.environ):
-        monkeypatch.delenv(name)
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.chdir(tmp_path)
-
+from torchscript_build.cli import absent
+from torchscript_build.libtorch import LibTorch
 
 pytestmark = pytest.mark.usefixtures("cli")
 
@@ -43,7 +34,40 @@ def test_find_prints_facts_with_their_witnesses(capsys: pytest.CaptureFixture[st
     lines = out.splitlines()
     assert any(line.split()[:2] == ["root", str(fake_torch)] for line in lines)
     assert any(line.split()[:2] == ["version", FAKE_VERSION] and "version.py" in line for line in lines)
-    assert any(line.split()[:2] == ["cuda_version", "unknown"] for line in lines)
+    assert any(line.split() == ["cuda_version", "none"] for line in lines)
+
+
+def test_nothing_is_unknown_that_is_known_to_be_none(capsys: pytest.CaptureFixture[str], fake_torch: Path) -> None:
+    out = run(capsys, "find")[1]
+    assert "unknown" not in out
+    none = {line.split()[0] for line in out.splitlines() if line.split()[1:] == ["none"]}
+    assert {"cuda_version", "cudnn_version", "cuda_architectures"} <= none
+    of_cuda = LibTorch(fake_torch, "2.6.0", None, None, 17, "cuda")
+    assert [absent(name, of_cuda) for name in ("cuda_version", "cxx11_abi", "local_version")] == [
+        "unknown",
+        "unknown",
+        "none",
+    ]
+    assert absent("cxx11_abi", replace(of_cuda, platform="darwin")) == "none"
+
+
+@pytest.mark.torch
+def test_find_diagnose_says_that_nothing_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    spec = find_spec("torch")
+    assert spec is not None
+    torch = str(Path(spec.origin or "").parent)
+    code, out, err = run(capsys, "find", "--diagnose", "--libtorch", torch)
+    assert (code, err, out.splitlines()[-1]) == (0, "", "no problems found")
+    assert "no problems" not in run(capsys, "find", "--libtorch", torch)[1]
+    assert json.loads(run(capsys, "find", "--diagnose", "--json", "--libtorch", torch)[1])["troubles"] == []
+
+
+def test_alone_it_prints_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys)
+    with pytest.raises(SystemExit) as left:
+        main(["--help"])
+    assert (code, out, err) == (left.value.code, capsys.readouterr().out, "")
+    assert out.startswith("usage: torchscript-build ")
 
 
 def test_find_json_has_everything(capsys: pytest.CaptureFixture[str], fake_torch: Path) -> None:
@@ -75,14 +99,14 @@ def test_find_diagnose_tells_what_is_missing(
 def test_find_trace_says_where_we_looked(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = run(capsys, "find", "--trace")
     assert code == 0
-    assert out.splitlines()[0].startswith("argument root")
+    assert out.splitlines()[0].startswith("--libtorch")
     assert any(line.startswith("TORCHSCRIPT_BUILD_LIBTORCH  2.13.0+cpu in ") for line in out.splitlines())
 
 
 @pytest.mark.parametrize(
     ("arguments", "wanted"),
     [
-        (["--libtorch", "/nowhere"], "no libtorch in /nowhere (named by argument root)"),
+        (["--libtorch", "/nowhere"], "no libtorch in /nowhere (named by --libtorch)"),
         (["--version", ">=99"], "2.13.0 is not >=99"),
         (["--cuda", "12"], "it is a cpu build, wanted is CUDA 12"),
         (["--cxx11-abi", "0"], "it has the new cxx11 ABI, wanted is the old one"),
@@ -104,11 +128,11 @@ def test_what_can_be_met(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_no_libtorch_names_every_place(tmp_path: Path) -> None:
     python = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", python], check=True)
+    run_child([sys.executable, "-m", "venv", "--without-pip", python], check=True)
     write(tmp_path / "meta/torchscript_build-0.1.0.dist-info/METADATA", "Name: torchscript-build\nVersion: 0.1.0\n")
     sources = [str(Path(__file__).parents[2]), str(tmp_path / "meta")]
     code = f"import sys; sys.path[:0] = {sources!r}; from torchscript_build.__main__ import main; sys.exit(main())"
-    done = subprocess.run(
+    done = run_child(
         [python / "bin/python", "-c", code, "find"],
         env=clean_variables(HOME=str(tmp_path)),
         capture_output=True,
@@ -132,7 +156,8 @@ def test_cmake_dir_is_a_folder_in_the_cache(capsys: pytest.CaptureFixture[str], 
     folder = Path(out.rstrip("\n"))
     assert folder.parent == tmp_path / "cache/cmake"
     assert folder.name.startswith("torch213-cxx11-cpu-x86_64-linux-")
-    names = ["TorchConfig.cmake", "TorchConfigVersion.cmake", "TorchScriptBuildTorch.cmake"]
+    parts = [f"TorchScriptBuild{part}.cmake" for part in ("Found", "Install", "Torch")]
+    names = ["Caffe2Config.cmake", "TorchConfig.cmake", "TorchConfigVersion.cmake", *parts]
     assert sorted(p.name for p in folder.iterdir()) == names
 
 
@@ -172,12 +197,37 @@ def test_schema_is_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(out)["title"] == "[tool.torchscript-build]"
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["find", "--nonsense"], ["find", "--cxx11-abi", "2"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["find", "--nonsense"], ["find", "--cxx11-abi", "2"]])
 def test_misuse_is_exit_code_2(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(arguments)
     assert caught.value.code == 2
     assert "usage: torchscript-build" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "wanted"),
+    [
+        (["fnid"], "did you mean find?"),
+        (
+            ["find", "--libtroch", "x"],
+            "torchscript-build find: error: there is no option --libtroch; did you mean --libto",
+        ),
+        (["find", "--jsno"], "there is no option --jsno; did you mean --json?"),
+        (["cmake-dir", "--libtroch=x"], "there is no option --libtroch; did you mean --libtorch?"),
+        (["cache", "claen"], "did you mean clean?"),
+        (["find", "--zzz"], "there is no option --zzz\n"),
+    ],
+)
+def test_what_is_misspelt_gets_a_suggestion(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], wanted: str
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    err = capsys.readouterr().err
+    assert wanted in err
+    assert err.count("did you mean") <= 1
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,11 +18,11 @@ from typing import Any
 import zstandard
 from local_channel import find_patchelf
 from meta_yaml import Recipe, to_v1
+from support import run_child
 
 from torchscript_build.elf import read_elf
 
 CHILD = Path(__file__).with_name("rattler_child.py")
-TIMEOUT = 420
 
 
 class BuildFailed(Exception):
@@ -94,7 +94,7 @@ def ask_rattler(request: Mapping[str, Any], folder: Path, cache: Path) -> Mappin
     if not (tools / "patchelf").is_symlink():
         (tools / "patchelf").symlink_to(find_patchelf())
     kept = ("HOME", "LANG", "TMPDIR", "SSL_CERT_FILE")
-    done = subprocess.run(
+    done = run_child(
         [sys.executable, str(CHILD), str(file)],
         env={
             **{name: os.environ[name] for name in kept if name in os.environ},
@@ -107,7 +107,6 @@ def ask_rattler(request: Mapping[str, Any], folder: Path, cache: Path) -> Mappin
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        timeout=TIMEOUT,
         check=False,
     )
     print(done.stdout)
@@ -142,9 +141,7 @@ def package_index(folder: Path) -> dict[str, Any]:
 
 def run_bare(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A program with an empty environment."""
-    return subprocess.run(
-        [str(program), *arguments], env={}, capture_output=True, encoding="utf-8", timeout=120, check=False
-    )
+    return run_child([str(program), *arguments], env={}, capture_output=True, encoding="utf-8", check=False)
 
 
 def rpaths(file: Path) -> list[str]:

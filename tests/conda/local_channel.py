@@ -27,6 +27,7 @@ from typing import IO, Any, Optional, Union
 
 import zstandard
 from packaging.requirements import Requirement
+from support import run_child
 
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 SERIES = PYTHON[len("python") :]
@@ -35,6 +36,7 @@ CONDA_NAMES = {"torch": "pytorch", "typing-extensions": "typing_extensions"}
 PACKAGES = ("pip", "setuptools", "packaging", "jinja2", "markupsafe", "pyelftools", "typing-extensions", "filelock")
 PACKAGES_OF_TESTS = ("pytest", "pluggy", "iniconfig", "pygments")
 PACKAGES_OF_TORCH = ("sympy", "mpmath", "networkx", "fsspec")
+ACTIVATE = Path(__file__).with_name("activate.sh")
 ALL_PACKAGES = (*PACKAGES, *PACKAGES_OF_TESTS, *PACKAGES_OF_TORCH)
 TEST_LIBRARIES = ("jitbackend_test", "torchbind_test", "backend_with_compiler", "aoti_custom_ops")
 """What a wheel of torch has for torch's own tests."""
@@ -93,8 +95,8 @@ def needed_distributions() -> dict[str, Distribution]:
 
 def digest_of_machine() -> str:
     """A digest of everything that goes into the channel."""
-    digest = hashlib.sha256(Path(__file__).read_bytes())
-    compiler = subprocess.run(["c++", "--version"], stdout=subprocess.PIPE, check=False).stdout
+    digest = hashlib.sha256(Path(__file__).read_bytes() + ACTIVATE.read_bytes())
+    compiler = run_child(["c++", "--version"], stdout=subprocess.PIPE, check=False).stdout
     digest.update(compiler + f"{sys.version} {sys.base_prefix}".encode())
     for name, dist in sorted(needed_distributions().items()):
         digest.update(f"{name} {dist.version} {dist.read_text('RECORD')}".encode())
@@ -160,7 +162,7 @@ def python_package(work: Path) -> Package:
     for library in sorted(Path(sysconfig.get_config_var("LIBDIR")).glob(f"lib{PYTHON}.so*")):
         if library.is_file():
             files[f"lib/{library.name}"] = library.resolve()
-    subprocess.run([find_patchelf(), "--set-rpath", "$ORIGIN/../lib", str(program)], check=True)
+    run_child([find_patchelf(), "--set-rpath", "$ORIGIN/../lib", str(program)], check=True)
     skipped = {"site-packages", "dist-packages", "test", "tests", "__pycache__", "idlelib", "tkinter", "lib2to3"}
     for path in sorted(stdlib.rglob("*")):
         inside = path.relative_to(stdlib)
@@ -266,34 +268,12 @@ def tool_package(name: str, dist: Distribution) -> Package:
     return Package(name, dist.version, "local_0", {p: f for p, f in inner.items() if not p.startswith(skipped)})
 
 
-ACTIVATE = """\
-_prefix="${BUILD_PREFIX:-$CONDA_PREFIX}"
-export CC="$_prefix/bin/x86_64-conda-linux-gnu-cc" CXX="$_prefix/bin/x86_64-conda-linux-gnu-c++"
-export GCC="$CC" GXX="$CXX" CONDA_BUILD_SYSROOT="$_prefix/x86_64-conda-linux-gnu/sysroot"
-export CFLAGS="-ftree-vectorize -fPIC -fstack-protector-strong -fno-plt -O2 -ffunction-sections -pipe"
-export CXXFLAGS="-fvisibility-inlines-hidden $CFLAGS"
-export LDFLAGS="-Wl,-O2 -Wl,--sort-common -Wl,--as-needed -Wl,-z,relro -Wl,-z,now -Wl,--disable-new-dtags"
-export CMAKE_ARGS="-DCMAKE_BUILD_TYPE=Release"
-if [ "${CONDA_BUILD:-0}" = 1 ]; then
-  export CFLAGS="$CFLAGS -isystem $PREFIX/include -fdebug-prefix-map=$SRC_DIR=/usr/local/src/conda/package"
-  export CXXFLAGS="$CXXFLAGS -isystem $PREFIX/include -fdebug-prefix-map=$SRC_DIR=/usr/local/src/conda/package"
-  export LDFLAGS="$LDFLAGS -Wl,-rpath,$PREFIX/lib -Wl,-rpath-link,$PREFIX/lib -L$PREFIX/lib"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_INSTALL_PREFIX=$PREFIX -DCMAKE_INSTALL_LIBDIR=lib"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_FIND_ROOT_PATH_MODE_PROGRAM=NEVER -DCMAKE_FIND_ROOT_PATH_MODE_LIBRARY=ONLY"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_FIND_ROOT_PATH_MODE_INCLUDE=ONLY -DCMAKE_PROGRAM_PATH=$_prefix/bin;$PREFIX/bin"
-  CMAKE_ARGS="$CMAKE_ARGS -DCMAKE_FIND_ROOT_PATH=$PREFIX;/"
-fi
-unset _prefix
-"""
-"""As conda-forge's compilers activate themselves; the sysroot is the system's own."""
-
-
 def compiler_packages() -> Iterable[Package]:
     """``compiler("cxx")`` and ``stdlib("c")``: the system's compiler under conda's names, and its libraries."""
     compiler = shutil.which("c++")
     if compiler is None or shutil.which("cc") is None:
         raise CannotMake("there is no C++ compiler (c++) on PATH")
-    version = subprocess.run([compiler, "-dumpversion"], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
+    version = run_child([compiler, "-dumpversion"], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout
     version = version.strip() + ("" if "." in version else ".0")
     major = version.split(".")[0]
     tools = {"cc": "cc", "gcc": "cc", "c++": "c++", "g++": "c++", "ar": "ar", "ranlib": "ranlib", "ld": "ld"}
@@ -303,11 +283,12 @@ def compiler_packages() -> Iterable[Package]:
         for name, tool in tools.items()
         if shutil.which(tool)
     }
-    wrappers["etc/conda/activate.d/activate-gxx_linux-64.sh"] = ACTIVATE.encode()
+    wrappers["etc/conda/activate.d/activate-gxx_linux-64.sh"] = ACTIVATE.read_bytes()
     exports = {"strong": [f"libstdcxx >={major}", f"libgcc >={major}"]}
     yield Package(
         "gxx_linux-64", version, "local_0", wrappers, depends=["sysroot_linux-64 >=2.17"], run_exports=exports
     )
+    yield Package("cxx-compiler", "1.0", "local_0", {}, depends=[f"gxx_linux-64 {version}.*"])
     for package, names in (("libstdcxx", ("libstdc++.so.6",)), ("libgcc", ("libgcc_s.so.1", "libgomp.so.1"))):
         if package == "libgcc":
             names = names[:1]  # torch's wheels bring their own libgomp
@@ -319,7 +300,7 @@ def compiler_packages() -> Iterable[Package]:
 
 def system_library(compiler: str, name: str) -> Path:
     """A library that the compiler links, with all links resolved."""
-    found = subprocess.run(
+    found = run_child(
         [compiler, f"-print-file-name={name}"], stdout=subprocess.PIPE, encoding="utf-8", check=True
     ).stdout.strip()
     path = Path(found if "/" in found else f"/lib64/{name}")

@@ -43,12 +43,18 @@ class Recipe:
         """The lines of ``build``, ``host``, ``run`` or ``run_constrained``."""
         return list(self.data.get("requirements", {}).get(section) or ())
 
+    @property
+    def file_name(self) -> str:
+        """The package's, as conda-build names it."""
+        package = self.data["package"]
+        return f"{package['name']}-{package['version']}-{self.data['build']['string']}.conda"
+
     def text(self) -> str:
         """All of it, to search in."""
         return json.dumps(self.data)
 
 
-def select_lines(text: str, variables: Mapping[str, str], variant: Optional[Variant] = None) -> str:
+def select_lines(text: str, variables: Mapping[str, str], variant: Optional[Mapping[str, Any]] = None) -> str:
     """Drop the lines whose selector (``# [linux and not win]``) does not hold."""
 
     class Os:
@@ -67,45 +73,117 @@ def select_lines(text: str, variables: Mapping[str, str], variant: Optional[Vari
     return "\n".join(kept) + "\n"
 
 
-def read_variants(folder: Path, *, cuda: bool = False, **changes: Sequence[str]) -> list[Variant]:
-    """The combinations in conda_build_config.yaml of the keys that meta.yaml uses.
+class Ambiguous(Exception):
+    """Configurations that conda-build refuses to combine."""
+
+
+def read_variants(
+    folder: Path,
+    *,
+    cuda: bool = False,
+    pinning: Sequence[Path] = (),
+    pinning_last: bool = False,
+    **changes: Sequence[str],
+) -> list[Variant]:
+    """The combinations of the keys that meta.yaml uses, as conda-build makes them of its configuration files.
 
     :param cuda: are the CUDA variants wanted (``CF_CUDA_ENABLED``)?
+    :param pinning: a channel's configurations, read before the recipe's own: the order of conda-forge's tools.
+    :param pinning_last: read after it: the order of ``conda build --variant-config-files``.
     :param changes: other values for some keys.
+    :raises Ambiguous: they collide.
     """
-    variables = {"CF_CUDA_ENABLED": "True"} if cuda else {}
-    text = (folder / "conda_build_config.yaml").read_text(encoding="utf-8")
-    config: dict[str, Any] = {**(yaml.safe_load(select_lines(text, variables)) or {}), **changes}
-    zips: list[list[str]] = config.pop("zip_keys", [])
-    recipe = (folder / "meta.yaml").read_text(encoding="utf-8")
-    groups = [*zips, *([key] for key in sorted(config) if not any(key in z for z in zips))]
-    columns = [list(zip(*([str(v) for v in config[key]] for key in group))) for group in groups]
-    for group in groups:
-        lengths = {len(config[key]) for key in group}
-        assert len(lengths) == 1, f"zip_keys {group} differ in length"
-    used = {key for key in config if is_used(key, recipe)}
+    own = folder / "conda_build_config.yaml"
+    files = [own, *pinning] if pinning_last else [*pinning, own]
+    specs = [load_config(file, cuda=cuda) for file in files]
+    config, groups = combine_configs([DEFAULTS, *specs, dict(changes)])
+    meta = (folder / "meta.yaml").read_text(encoding="utf-8")
+    used = {key for key in config if is_used(key, meta)} | ({"channel_targets"} & config.keys())
     variants = []
-    for row in itertools.product(*columns):
-        pairs = [(key, value) for group, values in zip(groups, row) for key, value in zip(group, values)]
-        variant = {key: value for key, value in pairs if key in used}
+    for row in itertools.product(*(list(zip(*(config[key] for key in group))) for group in groups)):
+        variant = {key: value for group, values in zip(groups, row) for key, value in zip(group, values) if key in used}
         if variant not in variants:
             variants.append(variant)
     return variants
 
 
-def is_used(key: str, recipe: str) -> bool:
-    """Does the recipe use a variant key: by its name, or as the version of a compiler or of the C library?"""
-    language = re.fullmatch(r"(\w+)_compiler(_version)?", key)
-    if language and re.search(rf"compiler\([\"']{language[1]}[\"']\)", recipe):
+def load_config(file: Path, *, cuda: bool) -> dict[str, Any]:
+    """One configuration file, for linux-64."""
+    text = select_lines(file.read_text(encoding="utf-8"), {"CF_CUDA_ENABLED": "True"} if cuda else {})
+    data = yaml.load(text, Loader=yaml.BaseLoader) or {}
+    return {key: value for key, value in data.items() if value}
+
+
+def combine_configs(specs: Sequence[Mapping[str, Any]]) -> tuple[dict[str, list[str]], list[tuple[str, ...]]]:
+    """One configuration made of several, and the keys of it that go together; later ones win.
+
+    Groups of ``zip_keys`` are one only if they are word for word the same; of a group a later configuration replaces
+    all keys or none.
+    """
+    zips = list(dict.fromkeys(tuple(group) for spec in specs for group in spec.get("zip_keys", ()) if group))
+    config: dict[str, list[str]] = {}
+    for spec in specs:
+        for key, values in spec.items():
+            if key == "zip_keys":
+                continue
+            group = next((z for z in zips if key in z), (key,))
+            lengths = {len(spec.get(k, config.get(k, values))) for k in group}
+            if key not in config or all(k in spec for k in group) or lengths == {len(values)}:
+                config[key] = list(values)
+            elif not set(values) <= set(config[key]):
+                raise Ambiguous(f"{key}: {values} does not replace all of {group}")
+    for group in zips:
+        if len({len(config.get(key, ())) for key in group}) != 1:
+            raise Ambiguous(f"{group} differ in length")
+    twice = [key for key in config if sum(key in z for z in zips) > 1]
+    if twice:
+        raise Ambiguous(f"{twice} are in two groups")
+    zipped = {key for z in zips for key in z}
+    return config, [*zips, *((key,) for key in sorted(config) if key not in zipped)]
+
+
+DEFAULTS: Mapping[str, Sequence[str]] = {
+    "python": ["3.11"],
+    "target_platform": ["linux-64"],
+    "c_compiler": ["gcc"],
+    "cxx_compiler": ["gxx"],
+}
+"""What conda-build knows without any configuration."""
+
+
+def is_used(key: str, meta: str) -> bool:
+    """Does conda-build count a key as used: by its name, or as the version of a compiler or of the C library?"""
+    tool = re.fullmatch(r"(\w+?)_(compiler|stdlib)(_version)?", key)
+    if tool and re.search(rf"\b{tool[2]}\([\"']{tool[1]}[\"']\)", meta):
         return True
-    if key.startswith("c_stdlib") and "stdlib(" in recipe:
-        return True
-    return re.search(rf"\b{re.escape(key)}\b", recipe) is not None
+    name = re.escape(key)
+    package = name.replace("_", "[-_]")
+    return (key == "target_platform" and "noarch:" not in meta) or any(
+        re.search(pattern, meta, re.MULTILINE)
+        for pattern in (
+            rf"^ +- {package}(\s+#.*)?$",  # a requirement without a version
+            rf"\{{[{{%][^}}]*\b{name}\b",
+            rf"# \[[^\]]*\b{name}\b",
+        )
+    )
+
+
+EXCLUDED = ("python", "r_base", "perl", "lua")
+
+
+def package_hash(variant: Variant) -> str:
+    """PKG_HASH as conda-build computes it: of the used keys, without a plain version of Python."""
+    counted = {k: v for k, v in variant.items() if not k.startswith(EXCLUDED) or " " in v}
+    return hashlib.sha1(json.dumps(counted, sort_keys=True).encode()).hexdigest()[:7]
+
+
+def python_tag(variant: Variant) -> str:
+    """CONDA_PY: ``311``."""
+    return "".join(variant["python"].split(".")[:2]) if "python" in variant else ""
 
 
 def render(folder: Path, variant: Variant) -> Recipe:
     """One variant of ``folder/meta.yaml``; a name that nobody set is an error."""
-    digest = hashlib.sha1(json.dumps(dict(variant), sort_keys=True).encode()).hexdigest()
 
     def compiler(language: str) -> str:
         version = variant.get(f"{language}_compiler_version")
@@ -116,28 +194,38 @@ def render(folder: Path, variant: Variant) -> Recipe:
         assert language == "c"
         return f"sysroot_linux-64 {variant.get('c_stdlib_version', '2.17')}.*"
 
+    def pin_compatible(name: str, max_pin: str) -> str:
+        assert (name, max_pin) == ("cuda-version", "x")  # no other one is in our recipes
+        version = variant["cuda_compiler_version"]
+        return f"{name} >={version},<{int(version.split('.')[0]) + 1}.0a0"
+
     def load_file_data(name: str, from_recipe_dir: bool = False) -> Any:
         path = (folder if from_recipe_dir else folder.parent) / name
         return tomllib.loads(path.read_text(encoding="utf-8"))
 
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined)
-    text = select_lines((folder / "meta.yaml").read_text(encoding="utf-8"), {}, variant)
+    tag = python_tag(variant)
+    names = {"py": int(tag or 0), "build_platform": "linux-64", "target_platform": "linux-64", **variant}
+    text = select_lines((folder / "meta.yaml").read_text(encoding="utf-8"), {}, names)
     rendered = environment.from_string(text).render(
         {
-            **variant,
+            **names,
             "compiler": compiler,
             "stdlib": stdlib,
+            "pin_compatible": pin_compatible,
             "load_file_data": load_file_data,
             "PYTHON": "python",
-            "PKG_HASH": digest[:7],
+            "CONDA_PY": tag,
+            "PKG_HASH": package_hash(variant),
         }
     )
     return Recipe(folder, variant, yaml.load(rendered, Loader=_Strings))
 
 
-def render_all(folder: Path, *, cuda: bool = False, **changes: Sequence[str]) -> list[Recipe]:
-    """Every variant."""
-    return [render(folder, variant) for variant in read_variants(folder, cuda=cuda, **changes)]
+def render_all(folder: Path, **wanted: Any) -> list[Recipe]:
+    """Every variant that is not skipped; see ``read_variants``."""
+    recipes = [render(folder, variant) for variant in read_variants(folder, **wanted)]
+    return [recipe for recipe in recipes if not recipe.data["build"].get("skip")]
 
 
 class _Strings(yaml.SafeLoader):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -45,12 +46,16 @@ def build(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def render(request: dict[str, Any]) -> dict[str, Any]:
-    """The build strings of all variants of a recipe.yaml."""
-    from rattler_build import Stage0Recipe, VariantConfig
+    """All variants of a recipe.yaml with the conda_build_config.yaml beside it."""
+    from rattler_build import JinjaConfig, PlatformConfig, Stage0Recipe, VariantConfig
 
-    recipe = Stage0Recipe.from_file(request["recipe"])
-    variants = recipe.render(VariantConfig(request["values"], zip_keys=request["zip_keys"]))
-    return {"builds": [json.loads(json.dumps(v.recipe.to_dict()["build"])) for v in variants]}
+    os.environ["CF_CUDA_ENABLED"] = str(request["cuda"])
+    recipe = Path(request["recipe"])
+    linux = JinjaConfig(platform=PlatformConfig(target_platform="linux-64"))
+    config = VariantConfig.from_conda_build_config(recipe.with_name("conda_build_config.yaml"), linux)
+    variants = VariantConfig({**config.to_dict(), **request["values"]}, zip_keys=config.zip_keys)
+    rendered = [v.recipe.to_dict() for v in Stage0Recipe.from_file(recipe).render(variants)]
+    return {"recipes": json.loads(json.dumps(rendered))}
 
 
 def install(request: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Optional
 
 from packaging.requirements import Requirement
+from support import run_child
 
 SITE_PACKAGES = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
 
@@ -35,13 +36,12 @@ def run(
     command: Sequence[object], *, cwd: Path, env: Optional[Mapping[str, str]] = None, code: int = 0
 ) -> subprocess.CompletedProcess[str]:
     """Run a command and demand an exit code; standard error is shown where it is another one."""
-    done = subprocess.run(
+    done = run_child(
         [str(word) for word in command],
         cwd=cwd,
         env=build_environment() if env is None else env,
         capture_output=True,
         encoding="utf-8",
-        timeout=600,
     )
     assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done

@@ -7,13 +7,12 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
 import sysconfig
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -30,6 +29,7 @@ from examples_support import (
     run,
     transcript,
 )
+from support import started
 
 from torchscript_build.elf import read_elf
 
@@ -139,7 +139,10 @@ EXAMPLES = {
     ),
 }
 EDITABLE = ("control_flow", "custom_class", "custom_op", "existing_cmake", "multi_library")
-LAUNCHED = sorted(name for name, example in EXAMPLES.items() if example.launched)
+LAUNCHED = [name for name, example in EXAMPLES.items() if example.launched]
+
+QUICK = "custom_op"
+"""The example of the quick tier: it has a runner, an operator library and a comparison with Python."""
 
 Build = Callable[[str], "tuple[Path, str]"]
 Make = Callable[[str], Path]
@@ -212,6 +215,12 @@ def environment(wheel: Make, tmp_path_factory: pytest.TempPathFactory) -> Make:
     return made
 
 
+def each(names: Iterable[str]) -> pytest.MarkDecorator:
+    """Once for each of these examples."""
+    params = [pytest.param(name, marks=() if name == QUICK else pytest.mark.slow) for name in sorted(names)]
+    return pytest.mark.parametrize("name", params)
+
+
 def build_ts_app(tree: Path, *options: str) -> str:
     return run([sys.executable, "setup.py", "build_ts_app", *options], cwd=tree).stdout
 
@@ -235,7 +244,8 @@ def program_output(log: str, app: str) -> str:
 
 
 def test_every_example_is_covered() -> None:
-    assert sorted(EXAMPLES) == sorted(p.name for p in FOLDER.iterdir() if p.is_dir() and not (p / "recipe").is_dir())
+    apart = ("backends", *(p.parent.name for p in FOLDER.glob("*/recipe")))  # test_backends.py, tests/conda
+    assert sorted(EXAMPLES) == sorted(p.name for p in FOLDER.iterdir() if p.is_dir() and p.name not in apart)
 
 
 @pytest.mark.parametrize("name", sorted(EXAMPLES))
@@ -244,7 +254,7 @@ def test_readme_shows_the_expected_output(name: str) -> None:
     assert block in (FOLDER / name / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", LAUNCHED)
+@each(LAUNCHED)
 def test_build_runs_the_program_and_agrees_with_python(name: str, build: Build) -> None:
     example = EXAMPLES[name]
     output = program_output(build(name)[1], example.program).splitlines(keepends=True)
@@ -254,7 +264,7 @@ def test_build_runs_the_program_and_agrees_with_python(name: str, build: Build) 
         assert_same_text("".join(output), expected(name)[0][1])
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@each(EXAMPLES)
 def test_second_build_does_nothing_but_run(name: str, build: Build) -> None:
     log = build_ts_app(build(name)[0], "--run")
     commands = [Path(line.split()[1]).name for line in log.splitlines() if line.startswith("+ ")]
@@ -262,12 +272,13 @@ def test_second_build_does_nothing_but_run(name: str, build: Build) -> None:
     assert log.count("\nninja: no work to do.\n") == commands.count("ninja")
 
 
+@pytest.mark.slow
 def test_scripted_code_is_shown_while_building(build: Build) -> None:
     _, log = build("control_flow")
     assert "  if bool(torch.gt(torch.sum(x), 0)):\n" in log
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@each(EXAMPLES)
 def test_wheel_holds_the_program_and_its_models_and_no_libtorch(name: str, wheel: Make) -> None:
     example = EXAMPLES[name]
     file = wheel(name)
@@ -282,7 +293,7 @@ def test_wheel_holds_the_program_and_its_models_and_no_libtorch(name: str, wheel
         assert f"\n{example.program} = {module}:" in archive.read(f"{info}/entry_points.txt").decode()
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@each(EXAMPLES)
 def test_installed_program_finds_torch_beside_its_package(name: str, environment: Make) -> None:
     example = EXAMPLES[name]
     program = read_elf(environment(name) / SITE_PACKAGES / example.package / "bin" / example.program)
@@ -291,7 +302,7 @@ def test_installed_program_finds_torch_beside_its_package(name: str, environment
     assert not [n for n in program.needed if "python" in n]
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@each(EXAMPLES)
 def test_installed_program_prints_what_the_readme_says(name: str, environment: Make, build: Build) -> None:
     scripts = environment(name) / "bin"
     for (script, *arguments), output in expected(name):
@@ -299,11 +310,12 @@ def test_installed_program_prints_what_the_readme_says(name: str, environment: M
         assert_same_text(done.stdout, output)
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@each(EXAMPLES)
 def test_installed_program_passes_the_tests_of_the_example(name: str, environment: Make, build: Build) -> None:
     run_tests(environment(name) / "bin" / "python", build(name)[0])
 
 
+@pytest.mark.slow
 def test_console_script_works_anywhere_and_passes_exit_codes(environment: Make, tmp_path: Path) -> None:
     script = environment("resnet18") / "bin" / "resnet18"
     assert run([script, "--version"], cwd=tmp_path, env={}).stdout.startswith("resnet18 1.0 (libtorch ")
@@ -313,19 +325,20 @@ def test_console_script_works_anywhere_and_passes_exit_codes(environment: Make, 
     assert "--no-such" in run([script, "--no-such"], cwd=tmp_path, env={}, code=2).stderr
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_console_script_passes_signals(environment: Make, tmp_path: Path) -> None:
     script = environment("resnet18") / "bin" / "resnet18"
     endless = [str(script), "--input", "ones:1x3x224x224", "--benchmark", "1000000"]
-    with subprocess.Popen(endless, cwd=tmp_path, env={}) as child:
-        deadline = time.monotonic() + 60
+    with started(endless, cwd=tmp_path, env={}) as child:
         while not os.readlink(f"/proc/{child.pid}/exe").endswith("/resnet18_demo/bin/resnet18"):
-            assert time.monotonic() < deadline
+            assert child.poll() is None
             time.sleep(0.05)
         child.send_signal(signal.SIGTERM)
-        assert child.wait(timeout=60) == -signal.SIGTERM
+        assert child.wait() == -signal.SIGTERM
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EDITABLE)
 def test_editable_install_runs_from_the_sources(name: str, build: Build, wheel: Make, tmp_path: Path) -> None:
     example, (tree, _) = EXAMPLES[name], build(name)
@@ -342,13 +355,14 @@ def test_editable_install_runs_from_the_sources(name: str, build: Build, wheel: 
     build_ts_app(tree)  # so that existing CMake projects, too, are again linked as for a wheel
 
 
-@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@each(EXAMPLES)
 def test_sdist_holds_nothing_that_is_built(name: str, sdist: Make) -> None:
     with tarfile.open(sdist(name)) as archive:
         names = {member.partition("/")[2] for member in archive.getnames()}
     assert not {f"src/{EXAMPLES[name].package}/{file}" for file in EXAMPLES[name].built} & names
 
 
+@pytest.mark.slow
 def test_build_front_end_makes_the_same_wheel(wheel: Make, build: Build, tmp_path: Path) -> None:
     tree, _ = build("own_main")
     run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, tree], cwd=tmp_path)
@@ -356,6 +370,7 @@ def test_build_front_end_makes_the_same_wheel(wheel: Make, build: Build, tmp_pat
         assert archive.namelist() == other.namelist()
 
 
+@pytest.mark.slow
 def test_auditwheel_keeps_torch_out_of_a_wheel(wheel: Make, build: Build, tmp_path: Path) -> None:
     auditwheel = locate_auditwheel()
     file = wheel("custom_op")

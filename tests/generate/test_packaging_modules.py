@@ -17,7 +17,8 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.operators.registrations import Registrations, operator_names
 from torchscript_build.packaging.outputs import app_targets, ops_targets, package_of
 from torchscript_build.packaging.source_files import source_files
-from torchscript_build.packaging.staging import StagedFile, app_files, launcher_files, stage
+from torchscript_build.packaging.staged import StagedFile, make_place, stage
+from torchscript_build.packaging.staging import app_files, launcher_files
 from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 APP = TorchScriptApp(name="my-app", package="demo", models=("net",))
@@ -381,7 +382,7 @@ def test_staging_writes_only_what_changed(tmp_path: Path) -> None:
     source = stub(tmp_path / "source", "true")
     files = [StagedFile("demo/bin/app", source), StagedFile("demo/x.py", b"x")]
     for _ in range(2):
-        written = stage(files, lambda target: tmp_path / "lib" / target)
+        written = stage(files, make_place(tmp_path / "lib", tmp_path), "apps")
         for _, path in written:
             os.utime(path, ns=(5, source.stat().st_mtime_ns if path.name == "app" else 5))
     assert [target for target, _ in written] == ["demo/bin/app", "demo/x.py"]

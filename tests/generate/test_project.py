@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from support import cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, write
+from support import cuda_torch, linux_torch, mac_torch, make_plan, run_child, windows_torch, write
 
 from torchscript_build.generate import templates
-from torchscript_build.generate.project import languages, render_project
+from torchscript_build.generate.project import languages, render_project, runner_sources
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal
 from torchscript_build.generate.templates import FileSet
 from torchscript_build.generate.torch_package import render_torch_package
@@ -116,6 +116,8 @@ def test_only_what_is_used_is_written() -> None:
         "cmake/TorchConfig.cmake",
         "cmake/TorchConfigVersion.cmake",
         "cmake/TorchScriptBuild.cmake",
+        "cmake/TorchScriptBuildFound.cmake",
+        "cmake/TorchScriptBuildInstall.cmake",
         "cmake/TorchScriptBuildTorch.cmake",
     ]
 
@@ -124,10 +126,15 @@ def test_two_runners_compile_the_runner_once() -> None:
     apps = tuple(TorchScriptApp(name=n, package="demo") for n in ("one", "two"))
     files = render_project(make_plan(ProjectSpec(apps=apps)))
     assert text(files, "CMakeLists.txt").count("add_subdirectory(runner)") == 1
-    listed = re.findall(r"\w+\.cpp", text(files, "runner/CMakeLists.txt"))
-    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/\w+\.cpp", n))
+    listed = re.findall(r"[\w/]+\.cpp", text(files, "runner/CMakeLists.txt"))
+    assert sorted(listed) == sorted(n[7:] for n in files if re.fullmatch(r"runner/[\w/]+\.cpp", n))
     assert "apps/one/app_info.cpp" in files
     assert "apps/two/app_info.cpp" in files
+
+
+def test_no_file_of_the_runner_is_long() -> None:
+    long = {name: data.count(b"\n") for name, data in runner_sources().items() if data.count(b"\n") > 400}
+    assert long == {}
 
 
 def test_the_same_plan_gives_the_same_bytes() -> None:
@@ -190,7 +197,7 @@ def test_the_templates_digest_sees_every_byte(tmp_path: Path, monkeypatch: pytes
 
 def run_cmake_script(tmp_path: Path, script: str) -> str:
     file = write(tmp_path / "script.cmake", script)
-    done = subprocess.run(["cmake", "-P", str(file)], capture_output=True, encoding="utf-8", check=True, cwd=tmp_path)
+    done = run_child(["cmake", "-P", str(file)], capture_output=True, encoding="utf-8", check=True, cwd=tmp_path)
     return done.stdout + done.stderr
 
 
@@ -217,7 +224,7 @@ def test_literals_survive_lists_and_expressions(tmp_path: Path) -> None:
         for i, v in enumerate(values)
     )
     write(tmp_path / "CMakeLists.txt", f"cmake_minimum_required(VERSION 3.18)\nproject(x NONE)\n{content}")
-    subprocess.run(
+    run_child(
         ["cmake", "-S", tmp_path, "-B", tmp_path / "b"], check=True, capture_output=True, stdin=subprocess.DEVNULL
     )
     for i, value in enumerate(values):
@@ -232,6 +239,6 @@ def test_string_literals_round_trip_through_the_compiler(tmp_path: Path) -> None
         f"#include <cstdio>\n#include <string>\nint main() {{ std::string v[] = {{{array}}};\n"
         "for (auto& s : v) { std::fwrite(s.data(), 1, s.size(), stdout); std::fputc(1, stdout); } }\n",
     )
-    subprocess.run(["c++", "-std=c++14", "-Wall", "-Werror", str(source), "-o", str(tmp_path / "a")], check=True)
-    out = subprocess.run([str(tmp_path / "a")], stdout=subprocess.PIPE, check=True).stdout
+    run_child(["c++", "-std=c++14", "-Wall", "-Werror", str(source), "-o", str(tmp_path / "a")], check=True)
+    out = run_child([str(tmp_path / "a")], stdout=subprocess.PIPE, check=True).stdout
     assert out.decode().split("\x01")[:-1] == list(NASTY)

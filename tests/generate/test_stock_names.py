@@ -1,16 +1,15 @@
 """What the stock package Torch defines, and what ours does of it: nothing that projects use goes missing unnoticed.
 
-Read from TorchConfig.cmake, Caffe2Config.cmake and Caffe2Targets.cmake of 2.13's CPU and CUDA wheels.
+Read from ``TorchConfig.cmake``, ``Caffe2Config.cmake`` and ``Caffe2Targets.cmake`` of 2.13's CPU and CUDA wheels.
 """
 
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
-from support import build_fake_cuda_torch, run_python, write
+from support import build_fake_cuda_torch, run_child, run_python, write
 
 TARGETS = {
     "torch": "as SHARED, with its file",
@@ -65,13 +64,12 @@ def test_stock_names(tmp_path: Path, variables: dict[str, str], package: str) ->
         f"cmake_minimum_required(VERSION 3.18)\nproject(x CXX)\nfind_package({package} REQUIRED)\n"
         "find_package(Torch REQUIRED)\nfind_package(Caffe2 REQUIRED)\n"
         f"{named}{targets}"
-        'file(GENERATE OUTPUT file.txt CONTENT "$<TARGET_FILE:torch>;$<TARGET_FILE_DIR:torch>")\n'
+        'set(file "$<TARGET_FILE:torch>;$<TARGET_FILE_DIR:torch>;$<TARGET_FILE_NAME:torch>")\n'
+        'file(GENERATE OUTPUT file.txt CONTENT "${file}")\n'
         'get_target_property(location torch LOCATION)\nmessage("LOCATION=${location}")\n',
     )
     found = [f"-D{name}_DIR={done.stdout.strip()}" for name in ("Torch", "Caffe2")]
-    ran = subprocess.run(
-        ["cmake", "-B", "b", *found], cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8"
-    )
+    ran = run_child(["cmake", "-B", "b", *found], cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert ran.returncode == 0, ran.stderr
     lines = ran.stderr.splitlines()
     for name, pattern in VARIABLES.items():

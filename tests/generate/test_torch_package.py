@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables, copy_torch, run_python, write, write_project
+from support import clean_variables, copy_torch, run_child, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 
@@ -58,7 +58,7 @@ def build_stock(folder: Path, package: Path, *, path: Optional[str] = None) -> s
     variables = clean_variables(**({"PATH": path} if path else {}))
     texts = []
     for arguments in (["-S", ".", "-B", "b", f"-DTorch_DIR={package}", "-DCMAKE_BUILD_TYPE=Debug"], ["--build", "b"]):
-        done = subprocess.run(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+        done = run_child(["cmake", *arguments], cwd=folder, env=variables, capture_output=True, encoding="utf-8")
         texts.append(done.stdout + done.stderr)
         assert done.returncode == 0, texts[-1]
     text = "".join(texts)
@@ -73,12 +73,13 @@ def check_stock(folder: Path, text: str, torch: Path) -> None:
     app = read_elf(folder / "b/app")
     assert app.runpath == (str(torch / "lib"),)
     assert app.rpath == ()
-    done = subprocess.run([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
+    done = run_child([folder / "b/app"], capture_output=True, encoding="utf-8", env=clean_variables())
     assert done.stdout == "6 2020\n" or done.stdout == "6 2017\n" or re.fullmatch(r"6 20\d\d\n", done.stdout), (
         done.stderr
     )
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_the_cpu_wheel(tmp_path: Path) -> None:
@@ -98,9 +99,9 @@ def cuda_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if named:
         return Path(named)
     folder = tmp_path_factory.mktemp("cuda")
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+    run_child([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin/python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
+    run_child([python, "-m", "pip", "install", "-q", "torch===2.13.0"], check=True)
     return python
 
 
@@ -114,7 +115,9 @@ def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path
             if program.name != "nvcc" and not (tools / program.name).exists():
                 (tools / program.name).symlink_to(program)
     find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
-    torch = Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip())
+    torch = Path(
+        run_child([cuda_python, "-c", find], stdout=subprocess.PIPE, encoding="utf-8", check=True).stdout.strip()
+    )
     variables = clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"), PATH=str(tools))
     command = ["-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch), "--cuda", "13"]
     done = run_python(*command, cwd=tmp_path, variables=variables)
@@ -128,7 +131,7 @@ def test_the_cuda_wheel_without_a_cuda_toolkit(tmp_path: Path, cuda_python: Path
     import torch as cpu_torch
 
     lib = Path(cpu_torch.__file__).parent / "lib"
-    moved = subprocess.run(
+    moved = run_child(
         [tmp_path / "stock/b/app"], env=clean_variables(LD_LIBRARY_PATH=str(lib)), capture_output=True, encoding="utf-8"
     )
     assert re.fullmatch(r"6 20\d\d\n", moved.stdout), moved.stderr
@@ -198,7 +201,9 @@ def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda
 
     find = "import importlib.util as u; print(list(u.find_spec('torch').submodule_search_locations)[0])"
     folders = {
-        "cuda": Path(subprocess.check_output([cuda_python, "-c", find], encoding="utf-8").strip()),
+        "cuda": Path(
+            run_child([cuda_python, "-c", find], encoding="utf-8", capture_output=True, check=True).stdout.strip()
+        ),
         "cpu": Path(torch.__file__).parent,
     }
     files = {**KINDS_CPP, "limited.cpp": KINDS_CPP["bare.cpp"].replace("_bare", "_limited")}
@@ -211,12 +216,10 @@ def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda
         assert not any("cuda" in name for name in read_elf(file).needed), file
     for other, python in (("cuda", cuda_python), ("cpu", Path(sys.executable))):
         # cpython's own names do not matter here: the same minor release runs both
-        ran = subprocess.run(
-            [python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8"
-        )
+        ran = run_child([python, "-c", CHECK, package], env=clean_variables(), capture_output=True, encoding="utf-8")
         cuda = "None" if other == "cpu" else "13.0"
         assert ran.stdout == f"6.0 6.0 [2.0, 2.0] {cuda}\n", ran.stderr
-        kernels = subprocess.run(
+        kernels = run_child(
             [package / "bin/kernels"],
             env=clean_variables(LD_LIBRARY_PATH=str(folders[other] / "lib")),
             capture_output=True,
@@ -232,7 +235,7 @@ def find_torch(
     text = "cmake_minimum_required(VERSION 3.19)\nproject(x NONE)\n"
     write(folder / "CMakeLists.txt", f"{text}find_package(Torch {request_words} REQUIRED CONFIG)\n")
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={package}"]
-    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
+    return run_child(command, cwd=folder, env=variables, capture_output=True, encoding="utf-8")
 
 
 def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, str]) -> None:
@@ -246,7 +249,7 @@ def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, s
         "cmake_minimum_required(VERSION 3.18)\nproject(x NONE)\nfind_package(Torch REQUIRED)\n",
     )
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert ran.returncode == 1
     assert "libtorch has moved since this package was written" in " ".join(ran.stderr.split())
 
@@ -276,5 +279,5 @@ def test_versions_that_are_asked_for(
     )
     write(tmp_path / "CMakeLists.txt", text)
     command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={done.stdout.strip()}"]
-    ran = subprocess.run(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
+    ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert (ran.returncode == 0) is accepted, ran.stderr

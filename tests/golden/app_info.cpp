@@ -14,4 +14,7 @@ const AppInfo app_info = {
     nullptr,
     0,
     "scale",
+    false,
+    nullptr,
+    nullptr,
 };

@@ -1,6 +1,7 @@
 # The facts about one libtorch, as torchscript-build read them from its files. All logic is in TorchScriptBuildTorch.cmake.
 set(_ts_torch_prefix "/venv/lib/python3.11/site-packages/torch")
 set(_ts_torch_version "2.13.0")
+set(_ts_torch_description "2.13.0 (CPU)")
 set(_ts_torch_cxx_standard "20")
 set(_ts_torch_abi_flag "")
 set(_ts_torch_include_dirs "/venv/lib/python3.11/site-packages/torch/include" "/venv/lib/python3.11/site-packages/torch/include/torch/csrc/api/include")
@@ -20,4 +21,5 @@ set(_ts_torch_cuda_libraries "")
 set(_ts_torch_python_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.dylib")
 set(_ts_torch_cuda_version "")
 set(_ts_torch_link_options "")
+set(_ts_torch_library_names "torch_cpu" "c10" "torch_python")
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

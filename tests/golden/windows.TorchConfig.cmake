@@ -1,6 +1,7 @@
 # The facts about one libtorch, as torchscript-build read them from its files. All logic is in TorchScriptBuildTorch.cmake.
 set(_ts_torch_prefix "C:/venv/Lib/site-packages/torch")
 set(_ts_torch_version "2.13.0")
+set(_ts_torch_description "2.13.0 (CUDA 13.0)")
 set(_ts_torch_cxx_standard "20")
 set(_ts_torch_abi_flag "")
 set(_ts_torch_include_dirs "C:/venv/Lib/site-packages/torch/include")
@@ -20,4 +21,5 @@ set(_ts_torch_cuda_libraries "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib
 set(_ts_torch_python_library "C:/venv/Lib/site-packages/torch/lib/torch_python.lib")
 set(_ts_torch_cuda_version "13.0")
 set(_ts_torch_link_options "LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
+set(_ts_torch_library_names "torch_cuda" "torch_cpu" "c10_cuda" "c10" "torch_python")
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

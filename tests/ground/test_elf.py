@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
+from support import run_child
 from trees import NEW, OLD, build_elf, write
 
 from torchscript_build.elf import (
@@ -67,7 +67,7 @@ def test_the_machine_is_read(tmp_path: Path) -> None:
 def test_readelf_finds_nothing_wrong_with_our_fake_files(tmp_path: Path) -> None:
     data = build_elf(soname="libx.so", needed=["libc.so.6"], exported=["f"], versions=[("libc.so.6", ["GLIBC_2.17"])])
     command = ["readelf", "-a", "-W", str(write(tmp_path / "libx.so", data))]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run_child(command, capture_output=True, text=True, check=True)
     assert done.stderr == ""
     assert "Shared library: [libc.so.6]" in done.stdout
 
@@ -170,7 +170,7 @@ def test_the_abi_of_a_compiled_library(tmp_path: Path, abi: int) -> None:
     )
     library = tmp_path / "libx.so"
     define = f"-D_GLIBCXX_USE_CXX11_ABI={abi}"
-    subprocess.run(["c++", "-shared", "-fPIC", define, str(source), "-o", str(library)], check=True)
+    run_child(["c++", "-shared", "-fPIC", define, str(source), "-o", str(library)], check=True)
     assert cxx11_abi_of(library) is bool(abi)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables
+from support import clean_variables, started
 from trees import FakeTorch, make_archive, make_wheel, write
 
 from torchscript_build import find_libtorch
@@ -581,7 +581,7 @@ real = fetch.unpack_libtorch
 def slow(archive, label, target):
     result = real(archive, label, target)
     print("unpacked", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
     return result
 fetch.unpack_libtorch = slow
 fetch.fetch_archive(sys.argv[1], sys.argv[2], Environment.current())
@@ -595,7 +595,7 @@ def test_a_killed_one_leaves_a_temporary_folder_that_the_next_removes(
     file = zip_archive(tmp_path)
     variables = {**machine.variables, "PYTHONPATH": str(Path(fetch.__file__).parents[3])}
     command = [sys.executable, "-c", CHILD, str(file), sha256(file)]
-    with subprocess.Popen(command, env=variables, stdout=subprocess.PIPE) as child:
+    with started(command, env=variables, stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"unpacked\n"
         os.kill(child.pid, signal.SIGKILL)
@@ -610,18 +610,18 @@ def test_a_second_caller_waits_for_the_first(
     machine: Environment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = zip_archive(tmp_path)
-    started, proceed = threading.Event(), threading.Event()
+    began, proceed = threading.Event(), threading.Event()
     real = fetch.unpack_libtorch
 
     def slow(*arguments: object) -> object:
-        started.set()
-        assert proceed.wait(30)
+        began.set()
+        assert proceed.wait(1800)
         return real(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(fetch, "unpack_libtorch", slow)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(fetch_archive, str(file), sha256(file), machine)
-        assert started.wait(30)
+        assert began.wait(1800)
         second = pool.submit(fetch_archive, str(file), sha256(file), machine)
         assert not second.done()
         proceed.set()

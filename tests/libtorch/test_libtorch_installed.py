@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from functools import cache
 from typing import Any
 
 import pytest
+from support import run_child
 
 from torchscript_build.elf import cxx11_abi_of
 from torchscript_build.libtorch import find_libtorch
@@ -31,7 +31,7 @@ print(json.dumps({
 
 @cache
 def torch_says() -> dict[str, Any]:
-    done = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
+    done = run_child([sys.executable, "-c", ASK], capture_output=True, text=True, check=True)
     said: dict[str, Any] = json.loads(done.stdout)
     return said
 
@@ -75,7 +75,7 @@ def test_torch_is_not_imported() -> None:
         "import sys; from torchscript_build.libtorch import find_libtorch; find_libtorch(); "
         "print([m for m in ('torch', 'elftools', 'packaging', 'importlib.util') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
+    done = run_child([sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {code}"],
                           capture_output=True, text=True, check=True, env={**here().variables})  # fmt: skip
     assert "'torch'" not in done.stdout
     assert "'elftools'" not in done.stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,9 @@ from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableErro
 from torchscript_build.libtorch import Requirement, find_libtorch, search_libtorch
 from torchscript_build.libtorch.places import STEPS, is_isolated
 from torchscript_build.libtorch.search import locate_beside
-from torchscript_build.system import Environment, locate_starter
+from torchscript_build.libtorch.variants import variant_tag
+from torchscript_build.system import Environment
+from torchscript_build.system.environment import locate_starter
 
 NAMED = ["TORCHSCRIPT_BUILD_LIBTORCH", "Torch_DIR", "LIBTORCH", "TORCH_INSTALL_PREFIX"]
 
@@ -399,7 +402,7 @@ def test_the_error_text(tmp_path: Path, own_site: Path, make_environment: MakeEn
         f"    system folders              none in {tmp_path}/usr\n"
         "  do one of these:\n"
         "    - pip install 'torch>=2.4'\n"
-        "    - torchscript-build fetch VERSION, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:VERSION\n"
+        "    - torchscript-build fetch VERSION --cuda TAG, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:VERSION\n"
         "    - set TORCHSCRIPT_BUILD_LIBTORCH to an unpacked libtorch or to the torch folder of another Python"
     )
 
@@ -419,6 +422,73 @@ def test_the_cures_under_build_isolation(tmp_path: Path, make_environment: MakeE
         "torchscript-build fetch VERSION, then set TORCHSCRIPT_BUILD_LIBTORCH=fetched:VERSION",
         "set TORCHSCRIPT_BUILD_LIBTORCH to an unpacked libtorch or to the torch folder of another Python",
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "cures"),
+    [
+        (
+            {"cuda": True},
+            (
+                "pip install --force-reinstall 'torch==2.6.0+cu124' --index-url URL   (PyTorch's index of builds ",
+                "torchscript-build fetch 2.6.0 --cuda cu124",
+            ),
+        ),
+        ({"cuda": "11"}, ("'torch==2.6.0+cu11…' --index-url URL", "torchscript-build fetch 2.6.0 --cuda cu11N")),
+        ({"cxx11_abi": True}, ("pip install 'torch>=2.7'", "torchscript-build fetch 2.6.0 --abi new")),
+        ({"version": ">=2.7"}, ("pip install 'torch>=2.7'", "torchscript-build fetch VERSION, then")),
+        ({"version": ">=2.7", "cuda": "12.6"}, ("pip install 'torch>=2.7'", "fetch VERSION --cuda cu126, then")),
+    ],
+)
+def test_no_cure_is_a_command_that_changes_nothing(
+    own_site: Path, make_environment: MakeEnvironment, asked: dict[str, object], cures: tuple[str, str]
+) -> None:
+    """`pip install torch`, where torch is installed, says that it is."""
+    make_wheel(own_site, FakeTorch("2.6.0"))
+    with pytest.raises(LibTorchNotFoundError) as caught:
+        find_libtorch(environment=make_environment(), **asked)  # type: ignore[arg-type]
+    for cure, wanted in zip(caught.value.cures, cures):
+        assert wanted in cure
+    assert "pip install torch" not in str(caught.value)
+
+
+def test_a_cpu_build_is_called_by_its_name(own_site: Path, make_environment: MakeEnvironment) -> None:
+    make_wheel(own_site, FakeTorch("2.13.0", cuda="13.0"))
+    with pytest.raises(LibTorchNotFoundError) as caught:
+        find_libtorch(cuda=False, environment=make_environment())
+    assert "pip install --force-reinstall 'torch==2.13.0+cpu' --index-url URL" in caught.value.cures[0]
+    assert "torchscript-build fetch 2.13.0 --cpu, then" in caught.value.cures[1]
+
+
+def test_an_installed_torch_that_cannot_be_used_is_replaced(own_site: Path, make_environment: MakeEnvironment) -> None:
+    root = make_wheel(own_site, FakeTorch("2.6.0"))
+    (root / "lib/libc10.so").write_bytes(b"")
+    with pytest.raises(LibTorchNotFoundError) as caught:
+        find_libtorch(environment=make_environment())
+    assert caught.value.cures[0] == "pip install --force-reinstall torch"
+
+
+@pytest.mark.parametrize(
+    ("version", "cuda", "tag"),
+    [
+        ("2.13.0", False, "cpu"),
+        ("2.13.0", True, "cu130"),
+        ("2.16.0", True, "cu132"),
+        ("1.8.1", True, "cu102"),
+        ("1.5.0", True, "cu102"),
+        ("2.6.0", "12", "cu124"),
+        ("2.6.0", "12.6", "cu126"),
+        ("2.6.0", "11", "cu11…"),
+    ],
+)
+def test_the_names_of_builds(version: str, cuda: str | bool, tag: str) -> None:
+    assert variant_tag(version, cuda) == tag
+
+
+def test_what_names_a_folder_is_called_as_its_user_does(tmp_path: Path, make_environment: MakeEnvironment) -> None:
+    for words in ("--libtorch", "libtorch in [tool.torchscript-build]"):
+        with pytest.raises(LibTorchUnusableError, match=re.escape(f"no libtorch in {tmp_path}/x (named by {words})")):
+            find_libtorch(tmp_path / "x", environment=make_environment(), named_by=words)
 
 
 def test_a_requirement_that_means_nothing_is_refused_before_the_search(make_environment: MakeEnvironment) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 import time
 import zipfile
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import pytest
+from support import run_child
 
 from torchscript_build.libtorch import LibTorch, find_libtorch
 from torchscript_build.system import Environment
@@ -123,7 +123,7 @@ def download(wheel: Wheel, folder: Path) -> None:
     command += ["--python-version", f"{wheel.python[0]}.{wheel.python[1:]}", "--implementation", "cp"]
     command += ["--abi", f"cp{wheel.python}", "--platform", wheel.platform, "-d", str(part), f"torch==={wheel.version}"]
     # === keeps a local version of another index (2.13.0+cpu) from being taken for PyPI's 2.13.0.
-    subprocess.run(command, check=True)
+    run_child(command, check=True)
     (file,) = part.glob("torch-*.whl")
     unpack(file, part)
     file.unlink()

@@ -12,7 +12,7 @@ import pytest
 from support import linux_torch, made_up, make_plan, stub, write
 
 from torchscript_build.errors import ModelError
-from torchscript_build.models import export
+from torchscript_build.models import jobs
 from torchscript_build.models.archive import read_archive
 from torchscript_build.models.export import locate_package_file, prepare_models
 from torchscript_build.plan.build_plan import BuildPlan
@@ -34,6 +34,8 @@ class jit:
     class ScriptModule(nn.Module): pass
     @staticmethod
     def script(module): return module
+    @staticmethod
+    def load(path): return open(path, "rb").read()
     @staticmethod
     def save(module, path):
         with zipfile.ZipFile(path, "w") as archive:
@@ -89,7 +91,7 @@ def model(factory: str = "good", **fields: object) -> ScriptModel:
 
 def export_one(project: Path, environment: Environment, spec: ScriptModel) -> Path:
     plan = plan_of(project, spec)
-    prepare_models(plan, environment, names=["net"], references=[])
+    prepare_models(plan, environment, names=["net"], libraries={})
     return Path(plan.model("net").file)
 
 
@@ -122,13 +124,42 @@ def test_the_code_is_shown_where_asked(
 @pytest.mark.parametrize(
     ("factory", "printed", "message"),
     [
-        ("raises", "ValueError: the lamp is out", "factory demo.model:raises failed (exit code 3; its own words are"),
-        ("leaves", "SystemExit: 0", "factory demo.model:leaves failed (exit code 3"),
-        ("leaves_hard", "", "factory demo.model:leaves_hard failed (exit code 0"),
-        ("is_killed", "", "factory demo.model:is_killed was killed by signal 9"),
-        ("returns_a_list", "demo.model:returns_a_list returned list, not a torch.nn.Module", "failed (exit code 3"),
-        ("imports_missing", "No module named 'no_such_thing'", "failed (exit code 3"),
-        ("missing", "has no attribute 'missing'", "failed (exit code 3"),
+        (
+            "raises",
+            "ValueError: the lamp is out",
+            "factory demo.model:raises failed: ValueError: the lamp is out (demo/model.py:6)",
+        ),
+        ("leaves", "SystemExit: 0", "factory demo.model:leaves failed: SystemExit: 0 (demo/model.py:7)"),
+        (
+            "leaves_hard",
+            "",
+            "calling factory demo.model:leaves_hard: the process ended by itself (exit code 0)",
+        ),
+        ("is_killed", "", "calling factory demo.model:is_killed: the process was killed by signal 9"),
+        (
+            "returns_a_list",
+            "it returned list",
+            (
+                "factory demo.model:returns_a_list gave something else: TypeError: it returned list, "
+                "not a torch.nn.Module or a function"
+            ),
+        ),
+        (
+            "imports_missing",
+            "No module named 'no_such_thing'",
+            (
+                "factory demo.model:imports_missing failed: ModuleNotFoundError: No module named 'no_such_thing' "
+                "(demo/model.py:11)"
+            ),
+        ),
+        (
+            "missing",
+            "has no attribute 'missing'",
+            (
+                "factory demo.model:missing cannot be imported: AttributeError: module 'demo.model' has no attribute "
+                "'missing'"
+            ),
+        ),
     ],
 )
 def test_a_factory_that_fails(
@@ -140,17 +171,19 @@ def test_a_factory_that_fails(
     message: str,
 ) -> None:
     text = failure(project, environment, model(factory))
-    assert text.startswith("model 'net': ")
-    assert message in text
-    assert len(text.splitlines()) == 1
-    assert printed in capsys.readouterr().out
+    assert text == f"model 'net': {message}"
+    out = capsys.readouterr().out
+    assert printed in out
+    assert "models/child" not in out.split("\n", 1)[1]  # none of our frames; the command is the first line
 
 
 def test_a_factory_whose_module_is_not_there(
     project: Path, environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failure(project, environment, ScriptModel(name="net", factory="demo.modle:good"))
-    assert "No module named 'demo.modle'" in capsys.readouterr().out
+    text = failure(project, environment, ScriptModel(name="net", factory="demo.modle:good"))
+    assert text.endswith(
+        "factory demo.modle:good cannot be imported: ModuleNotFoundError: No module named 'demo.modle'"
+    )
 
 
 def test_no_torch(project: Path, environment: Environment, tmp_path: Path) -> None:
@@ -166,7 +199,7 @@ def test_another_torch_is_a_warning(
     project: Path, environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plan = plan_of(project, model(), libtorch=linux_torch(layout="archive", version="2.6.0"))
-    prepare_models(plan, environment, names=["net"], references=[])
+    prepare_models(plan, environment, names=["net"], libraries={})
     err = capsys.readouterr().err
     assert "warning: model net: made by torch 2.13.0+cpu, the app links libtorch 2.6.0+cpu\n" in err
 
@@ -181,7 +214,7 @@ def test_modules_that_the_build_generates_can_be_imported(
     libtorch = linux_torch(layout="archive")
     plan = make_plan(spec, root=project, build_base=project / "build", libtorch=libtorch)
     write(plan.out_dir / "demo/_torchscript_ops.py", "WORD = 'hello'\n")
-    prepare_models(plan, environment, names=["net"], references=[])
+    prepare_models(plan, environment, names=["net"], libraries={})
     assert "generated says hello" in capsys.readouterr().out
     assert not (project / "demo/_torchscript_ops.py").exists()
 
@@ -275,7 +308,7 @@ def test_a_damaged_record_is_none(
 
 def test_only_the_models_that_are_needed(project: Path, environment: Environment) -> None:
     other = dataclasses.replace(model("raises"), name="other")
-    prepare_models(plan_of(project, model(), other), environment, names=["net"], references=[])
+    prepare_models(plan_of(project, model(), other), environment, names=["net"], libraries={})
 
 
 # --- files ---------------------------------------------------------------------------------------------------------
@@ -400,7 +433,7 @@ def test_scripted_traced_and_taken_as_it_is(
 def test_plain_example_inputs(spec: str, expected: object) -> None:
     import torch
 
-    from torchscript_build.models.child import parse_input
+    from torchscript_build.models.child.inputs import parse_input
 
     found = parse_input(torch, spec, "")
     assert found == expected
@@ -412,7 +445,7 @@ def test_tensors_as_example_inputs(tmp_path: Path) -> None:
     import numpy
     import torch
 
-    from torchscript_build.models.child import parse_input
+    from torchscript_build.models.child.inputs import parse_input
 
     assert torch.equal(parse_input(torch, "ones:2x3", ""), torch.ones(2, 3))
     assert parse_input(torch, "zeros:2:int64", "").dtype == torch.int64
@@ -425,7 +458,7 @@ def test_tensors_as_example_inputs(tmp_path: Path) -> None:
 
 
 def test_an_example_input_that_means_nothing() -> None:
-    from torchscript_build.models.child import parse_input
+    from torchscript_build.models.child.inputs import parse_input
 
     with pytest.raises(ValueError, match="'lamp' is neither a spec"):
         parse_input(None, "lamp", "")
@@ -436,10 +469,11 @@ def test_an_example_input_that_means_nothing() -> None:
     [("a.b:c", True), ("a:b.c", True), ("ones:2", False), ("int:x", False), ("a.npy", False), ("file:x", False)],
 )
 def test_functions_among_example_inputs(spec: str, expected: bool) -> None:
-    from torchscript_build.models.child import is_function
+    from torchscript_build.models.child.inputs import is_function
 
     assert is_function(spec) is expected
 
 
 def test_the_child_imports_nothing_of_ours() -> None:
-    assert "torchscript_build" not in export.CHILD.read_text(encoding="utf-8").replace("torchscript-build", "")
+    for source in jobs.CHILD.parent.glob("*.py"):
+        assert "torchscript_build" not in source.read_text(encoding="utf-8")

@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, linux_torch, made_up, make_plan, run_python, stub, write, write_project
+from support import clean_variables, linux_torch, made_up, make_plan, run_child, run_python, stub, write, write_project
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.operators.loading import CHILD, broken_promises, load_libraries
@@ -139,7 +138,7 @@ def test_with_torch_itself(tmp_path: Path) -> None:
 
     request["torch"] = str(torch.__version__)
     file = write(tmp_path / "request.json", json.dumps(request))
-    subprocess.run([sys.executable, CHILD, file], check=True)
+    run_child([sys.executable, CHILD, file], check=True)
     assert json.loads(report.read_text()) == {"schemas": {}, "imports": {}, "dangling": []}
 
 
@@ -172,11 +171,11 @@ def test_registrations_that_no_text_shows_and_kernels_without_a_schema(tmp_path:
     settings = '[[tool.torchscript-build.ops]]\nname = "mine"\nsources = ["mine.cpp"]\n' + line
     variables = clean_variables(MAX_JOBS="1", TORCHSCRIPT_BUILD_CACHE="off")
     project = write_project(tmp_path, settings, files={"mine.cpp": REGISTERED_CPP})
-    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables, timeout=600)
+    done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
     assert done.returncode == 0, done.stderr
     impl = 'TORCH_LIBRARY_IMPL({}, CPU, m) {{ m.impl("nowhere", &one); }}\n'
     for namespace, refused in (("misspelt", False), ("by_macro", True)):
         write(project / "mine.cpp", REGISTERED_CPP + impl.format(namespace))
-        done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables, timeout=600)
+        done = run_python("setup.py", "build_ts_ops", cwd=project, variables=variables)
         assert (done.returncode == 1) is refused, done.stderr
         assert f"{namespace}::nowhere" in done.stderr

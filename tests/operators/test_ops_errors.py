@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_python, write, write_project
+from support import clean_variables, run_child, run_python, write, write_project
 
 pytestmark = pytest.mark.compile
 
@@ -100,7 +100,7 @@ def other_abi_library(folder: Path) -> Path:
     source = write(folder / "old.cpp", "#include <string>\nint length(std::string text) { return text.size(); }\n")
     file = folder / "libold.so"
     flags = ["-D_GLIBCXX_USE_CXX11_ABI=0", "-shared", "-fPIC"]
-    subprocess.run(["c++", *flags, "-o", str(file), str(source)], check=True)
+    run_child(["c++", *flags, "-o", str(file), str(source)], check=True)
     return file
 
 

@@ -16,7 +16,7 @@ from support import clean_variables, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch]
+pytestmark = [pytest.mark.slow, pytest.mark.compile, pytest.mark.torch]
 
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 VARIABLES = clean_variables(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, run_child, write, write_project
 
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import SettingsError
@@ -54,7 +53,7 @@ def test_program_finds_a_libtorch_elsewhere(
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"-- installed {prefix / 'bin/answer'}" in done.stdout
     assert [p.relative_to(prefix).as_posix() for p in prefix.rglob("*") if p.is_file()] == ["bin/answer"]
-    assert runpath(prefix / "bin/answer") == (str(fake_torch / "lib"),)
+    assert runpath(prefix / "bin/answer") == ("$ORIGIN/../lib", str(fake_torch / "lib"))
     assert not (project / "build/lib").exists()
 
 
@@ -70,7 +69,7 @@ def test_with_libtorch_in_the_prefix_it_can_be_moved(tmp_path: Path, run_setup: 
     assert runpath(prefix / "bin/answer") == ("$ORIGIN/../lib",)
     assert runpath(prefix / "lib/libdemo_ops.so") == ("$ORIGIN",)
     moved = prefix.rename(tmp_path / "moved")
-    ran = subprocess.run([moved / "bin/answer"], env={}, capture_output=True, encoding="utf-8", check=True)
+    ran = run_child([moved / "bin/answer"], env={}, capture_output=True, encoding="utf-8", check=True)
     assert "answer 42" in ran.stdout
 
 
@@ -109,4 +108,4 @@ def test_python_modules_have_no_place_in_it(tmp_path: Path) -> None:
 def test_not_together_with_inplace(project: Path, tmp_path: Path, run_setup: RunSetup) -> None:
     done = run_setup(project, "build_ts_app", "--prefix", str(tmp_path / "prefix"), "--inplace")
     assert done.returncode == 1
-    assert "--prefix and --inplace: give one of them" in done.stderr
+    assert "--prefix, --bundle and --inplace: give one of them" in done.stderr

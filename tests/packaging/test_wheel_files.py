@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import linux_torch, write
+from support import linux_torch, run_child, write
 
 from torchscript_build.errors import SettingsError, VerificationError
 from torchscript_build.packaging.wheel import add_requirement, pin
@@ -116,7 +115,7 @@ def test_an_sdist_tells_that_wheels_require_more(head: str, added: bool) -> None
 def library(path: Path, source: str, *options: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     (path.parent / "x.c").write_text(source)
-    subprocess.run(["cc", "-shared", "-fPIC", "x.c", "-o", path.name, *options], cwd=path.parent, check=True)
+    run_child(["cc", "-shared", "-fPIC", "x.c", "-o", path.name, *options], cwd=path.parent, check=True)
     (path.parent / "x.c").unlink()
     return path
 

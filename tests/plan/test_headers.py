@@ -273,6 +273,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_lean_headers_compile_and_what_needs_more_is_compiled_with_the_whole(tmp_path: Path) -> None:

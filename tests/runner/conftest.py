@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import run_child
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "templates" / "apps" / "runner"
@@ -32,13 +34,12 @@ class Runner:
         return self.bare(*command[1:], code=code)
 
     def bare(self, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
+        result = run_child(
             [str(self.program), *arguments],
             cwd=self.folder,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
             capture_output=True,
             encoding="utf-8",
-            timeout=120,
             check=False,
         )
         assert result.returncode == code, result.stdout + result.stderr
@@ -59,20 +60,31 @@ class Runner:
         return "\n".join(lines)
 
 
+def torch_sources() -> list[str]:
+    """The sources that may see torch, as the runner's CMakeLists.txt has them."""
+    listed = (SOURCES / "CMakeLists.txt").read_text(encoding="utf-8")
+    return re.findall(r"\S+\.cpp", listed.partition("TORCH_SOURCES")[2])
+
+
 def compile_runner(torch_root: Path, folder: Path) -> Path:
     program = folder / "test-app"
+    together = folder / "with_torch.cpp"  # one translation unit, as in a build
+    together.write_text("".join(f'#include "{name}"\n' for name in torch_sources()), encoding="utf-8")
+    plain = [
+        path for path in sorted(SOURCES.rglob("*.cpp")) if path.relative_to(SOURCES).as_posix() not in torch_sources()
+    ]
     objects = []
-    for source in [*sorted(SOURCES.glob("*.cpp")), HERE / "app_info.cpp"]:
+    for source in [*plain, together, HERE / "app_info.cpp"]:
         objects.append(folder / f"{source.stem}.o")
-        includes = [f"-I{SOURCES}"]
-        if source.name == "runtime.cpp":  # the only one that may see torch
+        flags = ["-std=c++14", f"-I{SOURCES}", "-O0", "-Wall", "-Wextra", "-Werror"]
+        if source == together:
+            flags[0] = "-std=c++17"
             for include in ("include", "include/torch/csrc/api/include"):
-                includes += ["-isystem", str(torch_root / include)]
-        flags = ["-std=c++17", "-O0", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run(["g++", *flags, *includes, "-c", str(source), "-o", str(objects[-1])], check=True)
+                flags += ["-isystem", str(torch_root / include)]
+        run_child(["g++", *flags, "-c", str(source), "-o", str(objects[-1])], check=True)
     lib = torch_root / "lib"
     link = [f"-L{lib}", "-ltorch_cpu", "-lc10", f"-Wl,-rpath,{lib}", "-ldl", "-pthread"]
-    subprocess.run(["g++", "-o", str(program), *map(str, objects), *link], check=True)
+    run_child(["g++", "-o", str(program), *map(str, objects), *link], check=True)
     return program
 
 

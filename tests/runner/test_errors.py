@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import warnings
 import zipfile
 
 import pytest
-import torch
+from support import run_child
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
@@ -74,6 +77,63 @@ def test_other_zip(runner):
     assert "a zip archive of something else" in runner.error(model="m.pt", code=3)
 
 
+def test_a_model_without_a_folder(runner):
+    with zipfile.ZipFile(runner.models / "linear.pt") as old, zipfile.ZipFile(runner.folder / "m.pt", "w") as new:
+        for name in old.namelist():
+            new.writestr(name.partition("/")[2], old.read(name))
+    error = runner.error(model="m.pt", code=3)
+    assert "is not a TorchScript model: its records do not lie in a folder of the archive" in error
+
+
+def test_a_model_of_torch_1_0(runner):
+    with zipfile.ZipFile(runner.folder / "m.pt", "w") as archive:
+        archive.writestr("m/version", "1\n")
+        archive.writestr("m/model.json", "{}")
+    error = runner.error(model="m.pt", code=3)
+    assert "m.pt: the file has the format of torch 1.0 to 1.3 (model.json), which libtorch" in error
+
+
+def test_models_for_the_mobile_interpreter(runner):
+    with zipfile.ZipFile(runner.folder / "m.ptl", "w") as archive:
+        for name in ("bytecode.pkl", "constants.pkl", "version"):
+            archive.writestr(f"m/{name}", "3\n")
+    assert "the mobile interpreter, which holds no TorchScript code" in runner.error(model="m.ptl", code=3)
+    (runner.folder / "f.ptl").write_bytes(b"\x1c\0\0\0PTMF" + b"\0" * 100)
+    assert "the mobile interpreter, in flatbuffer form" in runner.error(model="f.ptl", code=3)
+
+
+def test_a_model_for_the_mobile_interpreter_that_has_its_code_runs(runner):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.jit.load(runner.models / "linear.pt")
+    model._save_for_lite_interpreter(str(runner.folder / "m.ptl"))
+    assert runner.output("--input", "ones:1x3", model="m.ptl")["values"] == [6, 15]
+
+
+def test_a_model_of_more_than_four_gigabytes(runner):
+    """Most of it is a hole; what lies behind the hole has 64-bit places."""
+    with zipfile.ZipFile(runner.models / "linear.pt") as old, zipfile.ZipFile(runner.folder / "m.pt", "w") as new:
+        names = sorted(old.namelist(), key=lambda name: name.endswith("/version"))
+        for number, name in enumerate(names):
+            if number == 1:
+                new.start_dir = 5 << 30
+            new.writestr(name, old.read(name))
+    info = runner.json("--info", model="m.pt")
+    assert info["format_version"] == runner.json("--info")["format_version"]
+    assert info["extra_files"] == ["labels.txt"]
+    (runner.folder / "m.pt").unlink()
+
+
+@pytest.mark.parametrize("field", [20, 24, 42])
+def test_a_record_that_is_larger_than_the_file(runner, field):
+    content = bytearray((runner.models / "linear.pt").read_bytes())
+    entry = content.rindex(b"PK\x01\x02")
+    content[entry + field : entry + field + 4] = (4_000_000_000).to_bytes(4, "little")
+    (runner.folder / "m.pt").write_bytes(content)
+    error = runner.error(model="m.pt", code=3)
+    assert "m.pt is not a TorchScript model: the zip archive is damaged: its directory claims that the record" in error
+
+
 def test_newer_format(runner):
     def newer(name, data):
         return b"99\n" if name.endswith("/version") else data
@@ -130,6 +190,13 @@ def test_exception_while_benchmarking_with_threads(runner):
     assert "this model never works" in runner.error(*arguments, model="raises", code=1)
 
 
+def test_a_device_in_the_code_of_the_model(runner):
+    error = runner.error("--input", "ones:1", model="oncuda", code=1)
+    assert "forward() failed: " in error
+    assert "hint: the model's code names a device: export it again on the CPU" in error
+    assert len(error) < 500
+
+
 def test_cuda_where_libtorch_has_none(runner):
     assert "built with a libtorch without CUDA" in runner.error("--device", "cuda", code=4)
 
@@ -170,4 +237,4 @@ def test_file_names_with_spaces_and_other_letters(runner):
 def test_a_symbolic_link_to_the_program_finds_the_models(runner):
     link = runner.folder / "link"
     link.symlink_to(runner.program)
-    subprocess.run([str(link), "--input", "ones:1x3"], check=True, stdout=subprocess.DEVNULL)
+    run_child([str(link), "--input", "ones:1x3"], check=True, stdout=subprocess.DEVNULL)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy
 import pytest
-import torch
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 

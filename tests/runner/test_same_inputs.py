@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from torchscript_build.models.child import parse_input
+from torchscript_build.models.child.inputs import parse_input
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 

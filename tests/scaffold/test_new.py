@@ -6,12 +6,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_python
+from support import clean_variables, run_child, run_python
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import ScaffoldError
@@ -90,7 +89,7 @@ def test_python_files_are_good_style(kind: str, tool: tuple[str, ...], tmp_path:
     if ruff is None:
         pytest.skip("needs ruff")
     select = ["--select", "E,F,I,B,UP,ANN,RUF"] if tool[1] == "check" else []
-    done = subprocess.run([ruff, *tool[1:], *select, "."], cwd=new(kind, tmp_path / "new"), capture_output=True)
+    done = run_child([ruff, *tool[1:], *select, "."], cwd=new(kind, tmp_path / "new"), capture_output=True)
     assert done.returncode == 0, done.stdout.decode()
 
 
@@ -100,8 +99,51 @@ def test_cxx_files_are_good_style(tmp_path: Path) -> None:
         pytest.skip("needs clang-format")
     style = Path(__file__).parents[2] / ".clang-format"
     source = new("ops", tmp_path / "new") / "cpp/ops.cpp"
-    done = subprocess.run([program, f"--style=file:{style}", "--dry-run", "--Werror", source], capture_output=True)
+    done = run_child([program, f"--style=file:{style}", "--dry-run", "--Werror", source], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
+
+
+# --- on request ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_licence_is_a_line_of_the_project(kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", kind, "my_things", "--directory", str(tmp_path / "new"), "--license", "bsd-3-clause"]) == 0
+    pyproject = read_pyproject(tmp_path / "new/pyproject.toml")
+    assert pyproject["project"]["license"] == "BSD-3-Clause"
+    assert pyproject["build-system"]["requires"][0] == "setuptools>=77"  # the first that knows such a line
+    assert f"put the text of BSD-3-Clause into {tmp_path / 'new/LICENSE'}" in capsys.readouterr().out
+    assert not (tmp_path / "new/.github").exists()
+
+
+def test_what_is_no_licence_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", "ops", "my_things", "--directory", str(tmp_path / "new"), "--license", "My own"]) == 1
+    assert "error: 'My own' is no licence by SPDX" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_yes_gives_everything(tmp_path: Path) -> None:
+    assert main(["new", "ops", "my_things", "--directory", str(tmp_path / "new"), "--yes"]) == 0
+    assert read_pyproject(tmp_path / "new/pyproject.toml")["project"]["license"] == "MIT"
+    assert (tmp_path / "new/.github/workflows/wheels.yml").is_file()
+
+
+def workflow_settings() -> dict[str, str]:
+    """What the workflow tells cibuildwheel."""
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    workflow = yaml.safe_load(render_scaffold("project", "my_things", with_ci=True)[".github/workflows/wheels.yml"])
+    steps = workflow["jobs"]["wheels"]["steps"]
+    (settings,) = [step["env"] for step in steps if "env" in step]
+    return settings
+
+
+def test_workflow_builds_audits_and_tests(tmp_path: Path) -> None:
+    settings = workflow_settings()
+    assert settings["CIBW_BUILD_FRONTEND"] == "build; args: --no-isolation"
+    assert settings["CIBW_REPAIR_WHEEL_COMMAND"].startswith("auditwheel repair $(torchscript-build auditwheel-args ")
+    assert settings["CIBW_TEST_COMMAND"] == "pytest {project}/tests"
 
 
 # --- names -----------------------------------------------------------------------------------------------------------
@@ -195,6 +237,7 @@ def setup(folder: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.compile
 @pytest.mark.torch
 def test_new_project_passes_its_own_tests(built: Path) -> None:
@@ -202,6 +245,25 @@ def test_new_project_passes_its_own_tests(built: Path) -> None:
     done = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=built, variables=variables)
     assert done.returncode == 0, done.stdout
     assert re.search(r"\b5 passed", done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.compile
+@pytest.mark.torch
+def test_wheel_passes_the_workflows_audit(built: Path, tmp_path: Path) -> None:
+    pytest.importorskip("auditwheel", reason="auditwheel is not installed")
+    wheels = ["-m", "pip", "wheel", "-q", "--no-build-isolation", "--no-deps", "--wheel-dir", str(tmp_path), "."]
+    done = run_python(*wheels, cwd=built, variables=VARIABLES)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    command = workflow_settings()["CIBW_REPAIR_WHEEL_COMMAND"].format(wheel=wheel, dest_dir=tmp_path / "repaired")
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    audit = run_child(
+        command, shell=True, env={**VARIABLES, "PATH": path}, capture_output=True, encoding="utf-8", check=False
+    )
+    assert audit.returncode == 0, audit.stderr
+    (repaired,) = (tmp_path / "repaired").glob("my_things-0.1.0-py3-none-manylinux*.whl")
+    assert repaired.stat().st_size < 2 * wheel.stat().st_size  # torch is not in it
 
 
 @pytest.mark.compile
@@ -218,13 +280,13 @@ def test_operators_given_at_run_time(built: Path) -> None:
     program = Path(re.findall(r"^-- built loose: (.*)$", log, re.MULTILINE)[0])
     model = next((built / "build").glob("torchscript/*/models/my_things.pt"))
     command = [str(program), "--model", str(model), "--input", "full:0.5:2x4", "--json"]
-    without = subprocess.run(command, capture_output=True, encoding="utf-8")
+    without = run_child(command, capture_output=True, encoding="utf-8")
     assert without.returncode != 0
     assert "my_things::soft_clip" in without.stderr
     library = built / "src/my_things/lib/libmy_things.so"
-    given = subprocess.run([*command, "--ops", str(library)], capture_output=True, encoding="utf-8")
+    given = run_child([*command, "--ops", str(library)], capture_output=True, encoding="utf-8")
     assert given.returncode == 0, given.stderr
-    linked = subprocess.run(
+    linked = run_child(
         [str(built / "src/my_things/bin/run-my-things"), "--input", "full:0.5:2x4", "--json"],
         capture_output=True,
         encoding="utf-8",

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import clean_variables, write
+from support import clean_variables, run_child, write
 
 from torchscript_build.errors import SettingsError, ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
@@ -527,6 +526,7 @@ int main() { float* x = nullptr; twice<<<1, 1>>>(x); return 0; }
 """
 
 
+@pytest.mark.slow
 @pytest.mark.cuda
 @pytest.mark.compile
 def test_the_real_nvcc_takes_the_planned_architectures_and_flags(real_environment: Environment, tmp_path: Path) -> None:
@@ -547,7 +547,7 @@ def test_the_real_nvcc_takes_the_planned_architectures_and_flags(real_environmen
         f"-DCMAKE_CUDA_FLAGS={' '.join(f.text for f in NVCC_FLAGS)}",
     ]
     for command in (configure, ["cmake", "--build", "build"]):
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        done = run_child(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
     assert os.access(tmp_path / "build" / "k", os.X_OK)
 

@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from support import (
     linux_torch,
     made_up,
     make_plan,
+    run_child,
     run_python,
     stub,
     windows_torch,
@@ -340,7 +340,7 @@ def test_the_cached_runner_is_the_same_with_any_launcher(tmp_path: Path) -> None
     core.write_bytes(b"core")
     spec = ProjectSpec(apps=(TorchScriptApp(name="app", install=False),))
     plans = [plan_with(launcher, spec, libtorch=linux_torch(str(tmp_path))) for launcher in (None, CCACHE, DISTCC)]
-    libraries = {with_cached_runner(plan, made_up(tmp_path)).runner_library for plan in plans}
+    libraries = {with_cached_runner(plan, made_up(tmp_path)).runner_entry for plan in plans}
     assert len(libraries) == 1
     assert None not in libraries
 
@@ -387,7 +387,7 @@ SOURCES = {
 def counts(variables: Mapping[str, str]) -> dict[str, int]:
     """ccache's statistics."""
     assert REAL is not None
-    done = subprocess.run([REAL, "--print-stats"], env=dict(variables), capture_output=True, text=True, check=True)
+    done = run_child([REAL, "--print-stats"], env=dict(variables), capture_output=True, text=True, check=True)
     pairs = (line.split("\t") for line in done.stdout.splitlines())
     numbers = {name: int(value) for name, value in pairs}
     return {name: numbers[name] for name in ("cache_miss", "direct_cache_hit", "preprocessed_cache_hit")}

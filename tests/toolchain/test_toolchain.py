@@ -213,7 +213,12 @@ def test_no_cmake(tmp_path: Path) -> None:
     with pytest.raises(ToolNotFoundError) as caught:
         find_cmake(made_up(tmp_path))
     text = str(caught.value)
-    for words in ("no usable CMake found (wanted 3.18 or newer)", "no cmake", "not installed", "pip install cmake"):
+    for words in (
+        "no usable CMake found (wanted 3.18 or newer)",
+        "no cmake",
+        "not installed",
+        "pip install --upgrade cmake",
+    ):
         assert words in text
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
+from torchscript_build.build.compile_commands import keep_commands
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
@@ -20,6 +21,17 @@ from torchscript_build.toolchain.launchers import Launcher
 CLIENT = "client-torchscript-build"
 EXCERPT_LINES = 40
 """How much of a failing compiler's output is repeated in the error."""
+
+
+_DAMAGE = re.compile(
+    r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*)$",
+    re.MULTILINE,
+)
+"""What build tools say of their own files."""
+
+
+class DamagedTreeError(BuildError):
+    """A build tree's own files are damaged; configured anew, it is as good as before."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +68,7 @@ def configure(
     if (tree / "CMakeCache.txt").is_file():
         command.append("-UCMAKE_*_COMPILER_LAUNCHER")  # that of an earlier configure
     defaults = {} if toolchain.generator.multi_config else {"CMAKE_BUILD_TYPE": build_type}
+    defaults["CMAKE_EXPORT_COMPILE_COMMANDS"] = "ON"
     if toolchain.generator.ninja:
         defaults["CMAKE_MAKE_PROGRAM"] = toolchain.generator.ninja.as_posix()
     if toolchain.cxx.command and not variables.get("CXX"):
@@ -70,6 +83,28 @@ def configure(
     if done.returncode != 0:
         words = _indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+    ahead = inputs_of_the_future(tree, now=time.time())
+    if ahead:
+        named = ", ".join(str(path) for path in ahead[:5])
+        raise ConfigureError(
+            f"CMake would run for ever: files that it reads are dated in the future, {len(ahead)} of them: {named}",
+            cures=[f"touch {shlex.quote(str(ahead[0]))}", "set this machine's clock"],
+        )
+
+
+def inputs_of_the_future(tree: Path, *, now: float) -> list[Path]:
+    """The files that a tree is configured from and that are newer than now, as far as ninja knows them.
+
+    Ninja would configure a hundred times ("manifest still dirty") and then give up.
+    """
+    rule = re.search(r"^build build\.ninja[^\n]*: RERUN_CMAKE \|(.*)$", _read(tree / "build.ninja"), re.MULTILINE)
+    found = []
+    for word in re.findall(r"(?:\$.|[^ $])+", rule.group(1)) if rule else ():
+        path = tree / re.sub(r"\$(.)", r"\1", word)
+        stamp = system.stamp(path)
+        if stamp is not None and stamp[1] > (now + 2) * 1e9:
+            found.append(path)
+    return found
 
 
 def launcher_variables(launcher: Optional[Launcher], languages: Sequence[str]) -> dict[str, str]:
@@ -103,9 +138,14 @@ def build(
         command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
         command += ["--target", *targets] if targets else []
     launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
+    keep_commands(tree)
     log.say_command(command)
     with _edges_kept(tree):
         done = system.run(command, variables={**launcher_settings, **variables})
+    damage = _DAMAGE.search(done.output) if done.returncode != 0 else None
+    if damage:
+        system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
+        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage.group()}", output=done.output)
     if done.returncode != 0:
         words = _indent(build_excerpt(done.output))
         raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=done.output)
@@ -158,6 +198,9 @@ def install(
     done = system.run(command, variables=clean, echo=False)
     if done.returncode != 0:
         log.say_command(command)
+        if "Parse error." in done.output:
+            system.remove_tree(tree / "CMakeCache.txt")
+            raise DamagedTreeError(f"the build tree {tree} is damaged; build again\n{_indent(done.output[-4000:])}")
         raise BuildError(f"CMake could not install what was built\n{_indent(done.output[-4000:])}")
 
 

@@ -23,23 +23,26 @@ from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sourc
 from torchscript_build.toolchain.cxx import find_cxx
 from torchscript_build.toolchain.launchers import find_launcher
 from torchscript_build.toolchain.programs import choose_generator, find_cmake, parse_version
+from torchscript_build.toolchain.sanitizers import locate_runtimes
 
 FLAG_VARIABLES = ("CFLAGS", "CPPFLAGS", "CUDAFLAGS", "CXXFLAGS", "LDFLAGS")
 """What CMake reads at a tree's first configure, and never again."""
 
 
-def find_project_libtorch(options: BuildOptions, environment: Environment) -> LibTorch:
+def find_project_libtorch(spec: ProjectSpec, environment: Environment) -> LibTorch:
     """The libtorch that a project's settings ask for.
 
     :raises LibTorchNotFoundError: no place holds one that will do.
     :raises LibTorchUnusableError: the one that was named will not do.
     """
+    options = spec.options
     return find_libtorch(
         options.libtorch,
         version=options.libtorch_version,
         cxx11_abi=options.cxx11_abi,
         cuda=options.cuda,
         environment=environment,
+        named_by=spec.libtorch_named_by,
     )
 
 
@@ -68,7 +71,7 @@ def discover_plan(
     spec: ProjectSpec, environment: Environment, *, project: str, version: str, root: Path, build_base: Path
 ) -> BuildPlan:
     """Find everything that the spec needs, and decide everything."""
-    libtorch = find_project_libtorch(spec.options, environment)
+    libtorch = find_project_libtorch(spec, environment)
     spec = without_cuda_sources(spec, libtorch)
     python = environment.python
     probes = Probes(environment.variables, build_base / "torchscript" / "programs.json")
@@ -105,6 +108,9 @@ def discover_plan(
             ext_suffix=python.ext_suffix,
         ),
     )
+    if spec.options.sanitize:
+        runtimes = locate_runtimes(spec.options.sanitize, toolchain.cxx, environment)
+        plan = dataclasses.replace(plan, runtimes=runtimes)
     plan = with_headers(plan, spec.ops, processors=environment.cpu_count)
     if not is_cache_on(spec.options.cache, environment):
         return plan

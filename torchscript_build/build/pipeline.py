@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from typing import Any, Optional
 from torchscript_build import log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.cmake import Artifact
-from torchscript_build.build.compiler_cache import forget_compiler, keep_compiler, seed_tree
+from torchscript_build.build.compiler_cache import binutils, forget_compiler, keep_compiler, seed_tree
 from torchscript_build.build.runner_cache import claim_runner, keep_runner
-from torchscript_build.errors import ConfigureError, SettingsError
+from torchscript_build.errors import BuildError, ConfigureError, SettingsError
 from torchscript_build.generate import project
 from torchscript_build.generate.templates import templates_digest
 from torchscript_build.libtorch.steps import in_conda_build
@@ -25,6 +26,8 @@ from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import locate_library
 
 STATE = "state.json"
+FUTURE_SECONDS = 60
+"""By how much the clocks of a machine and of its file server may differ."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ def component_of(target: PlannedTarget) -> str:
 @contextmanager
 def build_lock(plan: BuildPlan) -> Iterator[None]:
     """Only one build at a time in a build folder."""
-    with system.locked(Path(plan.build_dir, ".lock")):
+    with system.locked(Path(plan.build_dir, ".lock"), f"the build folder {plan.build_dir}"):
+        for folder in (Path(plan.build_dir), Path(plan.build_dir, "models"), *Path(plan.build_dir).glob("cmake/*")):
+            system.remove_leftovers(folder)
         yield
 
 
@@ -73,19 +78,17 @@ def build_targets(
     state_file = Path(plan.build_dir, STATE)
     with_runner = any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
     with claim_runner(plan) if with_runner else nullcontext():
-        state = _configured(plan, environment, state_file, with_runner=with_runner)
-        artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
-        with log.step("build"):
-            cmake.build(
-                plan.tree_dir,
-                plan.toolchain,
-                build_type=plan.build_type,
-                jobs=jobs,
-                variables=environment.variables,
-                targets=[target.name for target in targets],
-            )
+        try:
+            state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
+        except BuildError as error:
+            if not (isinstance(error, cmake.DamagedTreeError) or "ninja: error: unknown target '" in error.output):
+                raise
+            log.say(f"-- {error.problem.splitlines()[0]}: starting afresh")
+            _start_afresh(plan, state_file)
+            state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
         if with_runner:
             keep_runner(plan, _compiled_runner(state))
+    artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
     accelerated = dict(state.get("accelerated", {}))
@@ -103,15 +106,62 @@ def build_targets(
     return dataclasses.replace(result, accelerated=frozenset(n for names in accelerated.values() for n in names))
 
 
+def _built(
+    plan: BuildPlan,
+    environment: Environment,
+    state_file: Path,
+    *,
+    jobs: int,
+    targets: Sequence[PlannedTarget],
+    with_runner: bool,
+) -> dict[str, Any]:
+    """The state of a tree in which the targets are up to date."""
+    state = _configured(plan, environment, state_file, with_runner=with_runner)
+    with log.step("build"):
+        cmake.build(
+            plan.tree_dir,
+            plan.toolchain,
+            build_type=plan.build_type,
+            jobs=jobs,
+            variables=environment.variables,
+            targets=[target.name for target in targets],
+        )
+    return state
+
+
+def _start_afresh(plan: BuildPlan, state_file: Path) -> None:
+    state_file.unlink(missing_ok=True)
+    system.remove_tree(plan.tree_dir)
+    system.remove_tree(plan.stage_dir)
+
+
+def _read_state(file: Path) -> dict[str, Any]:
+    """The state as it was written; none where it is damaged, or dated in the future.
+
+    What was made while the clock was ahead is newer than what is changed now, and would never be made again.
+    """
+    state = system.read_json(file)
+    written = system.stamp(file)
+    if written is not None and written[1] > (time.time() + FUTURE_SECONDS) * 1e9:
+        log.say(f"-- {file.parent} is dated in the future")
+        return {}
+    artifacts = state.get("artifacts")
+    is_whole = isinstance(artifacts, list) and all(
+        isinstance(a, list) and len(a) == 3 and all(isinstance(word, str) for word in a) for a in artifacts
+    )
+    return state if is_whole and isinstance(state.get("installed", {}), dict) else {}
+
+
 def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
-    state = system.read_json(state_file)
-    identity, fingerprint = plan.identity(), plan.fingerprint(templates_digest())
+    state = _read_state(state_file)
+    # What CMake did not find on PATH once, it never looks for again in that tree.
+    identity = [plan.identity(), *binutils(environment).values()]
+    fingerprint = plan.fingerprint(templates_digest())
     if state.get("identity") != identity:
         if plan.tree_dir.exists():
             log.say(f"-- {plan.build_dir} belonged to another libtorch, compiler or folder: starting afresh")
-        system.remove_tree(plan.tree_dir)
-        system.remove_tree(plan.stage_dir)
+        _start_afresh(plan, state_file)
         state = {}
     is_configured = state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file()
     if is_configured and not (with_runner and _is_runner_elsewhere(plan, state)):
@@ -123,6 +173,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     link_headers(plan)
     with log.step("configure"):
         system.materialize(project.render_project(plan), plan.project_dir)
+        system.date_now(plan.project_dir)
         _configure(plan, environment)
     verify_linked([*named, *cmake.read_linked_files(plan.tree_dir, plan.build_type)], plan.libtorch)
     artifacts = cmake.read_artifacts(plan.tree_dir, plan.build_type)
@@ -136,7 +187,11 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
 
 
 def _configure(plan: BuildPlan, environment: Environment) -> None:
-    """Configure with what is known of the compiler; where that fails, without, and keep what CMake finds out."""
+    """Configure with what is known of the compiler; where that fails, without, and keep what CMake finds out.
+
+    A tree that was configured before may be damaged: where it fails, it is made anew.
+    """
+    is_old = (plan.tree_dir / "CMakeCache.txt").exists()
     known = seed_tree(plan)
     try:
         cmake.configure(
@@ -149,10 +204,11 @@ def _configure(plan: BuildPlan, environment: Environment) -> None:
             languages=project.languages(plan),
         )
     except ConfigureError:
-        if not known:
+        if not known and not is_old:
             raise
-        log.say("-- configuring again, without what was known of the compiler")
-        forget_compiler(plan)
+        log.say(f"-- configuring again, without what was known of the {'compiler' if known else 'tree'}")
+        if known:
+            forget_compiler(plan)
         system.remove_tree(plan.tree_dir)
         _configure(plan, environment)
         return

@@ -24,7 +24,7 @@ WHOLE = "whole_headers.json"
 def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int) -> BuildPlan:
     """The plan with what each operator library's sources get in the place of torch's heavy headers."""
     asked = {spec.name: spec for spec in specs}
-    whole = set(system.read_json(Path(plan.build_dir, WHOLE)).get("sources", ()))
+    whole = _read_known(Path(plan.build_dir, WHOLE))
     release = parse_version(plan.libtorch.version)
     can_be_lean = LEAN_RELEASES[0] <= release < LEAN_RELEASES[1]
     launcher = plan.toolchain.launcher
@@ -60,8 +60,14 @@ def remember_whole_headers(lean: BuildPlan, built: BuildPlan) -> None:
     before = {s for o in lean.ops for s in o.headers.lean}
     after = {s for o in built.ops for s in o.headers.lean}
     file = Path(lean.build_dir, WHOLE)
-    known = set(system.read_json(file).get("sources", ()))
+    known = _read_known(file)
     system.write_json(file, {"sources": sorted(known | (before - after))})
+
+
+def _read_known(file: Path) -> set[str]:
+    """The sources that a file names; none where it is damaged."""
+    sources = system.read_json(file).get("sources")
+    return {s for s in sources if isinstance(s, str)} if isinstance(sources, list) else set()
 
 
 def build_with_lean_headers(

@@ -6,14 +6,29 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any
 
-from torchscript_build import log, system
-from torchscript_build.cli import audit, cache, conda, fetch, matrix, new
+from torchscript_build import log
+from torchscript_build.cli import (
+    audit,
+    cache,
+    check_wheel,
+    cmake_dir,
+    completion,
+    conda,
+    doctor,
+    eject,
+    fetch,
+    flags,
+    matrix,
+    new,
+    twins,
+)
+from torchscript_build.cli.libtorch_options import add_libtorch_options, found, search
+from torchscript_build.cli.parsing import Parser
 from torchscript_build.libtorch import LibTorch
 from torchscript_build.libtorch.health import diagnose
-from torchscript_build.libtorch.requirement import Requirement
-from torchscript_build.libtorch.search import SearchResult, search_libtorch
+from torchscript_build.libtorch.search import SearchResult
 from torchscript_build.system import Environment
 
 
@@ -22,20 +37,34 @@ def run_command(arguments: Sequence[str]) -> int:
 
     :raises TorchScriptBuildError: the command failed.
     """
-    options = make_parser().parse_args(arguments)
+    if arguments and arguments[0] in twins.COMMANDS:
+        from torchscript_build.packaging.standalone import run_commands
+
+        run_commands(twins.setup_words(arguments))
+        return 0
+    parser = make_parser()
+    options = parser.parse_args(arguments)
+    if options.command is None:
+        parser.print_help()
+        return 0
     result = options.command(options)
     return int(result or 0)
 
 
+COMMANDS = (
+    *(doctor, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, eject, audit, conda, completion),
+)
+"""In the order of the help text, after ``find``."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    parser = argparse.ArgumentParser(
-        prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it."
-    )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parser = Parser(prog="torchscript-build", description="Finds and fetches libtorch, and builds C++ against it.")
+    parser.set_defaults(command=None)
+    commands = parser.add_subparsers(metavar="COMMAND")
 
     find = commands.add_parser("find", help="find a libtorch and print what is known about it")
-    _add_libtorch_options(find)
+    add_libtorch_options(find)
     find.add_argument("--json", action="store_true", help="print JSON, with the witness of each fact")
     find.add_argument("--trace", action="store_true", help="print where we looked")
     find.add_argument(
@@ -45,52 +74,29 @@ def make_parser() -> argparse.ArgumentParser:
     )
     find.set_defaults(command=_find)
 
-    cmake_dir = commands.add_parser(
-        "cmake-dir", help='print a folder for cmake -DTorch_DIR="$(torchscript-build cmake-dir)"'
-    )
-    _add_libtorch_options(cmake_dir)
-    cmake_dir.set_defaults(command=_cmake_dir)
-
-    for command in (cache, fetch, matrix, new, audit, conda):
+    for command in COMMANDS:
         command.add_parser(commands)
 
     schema = commands.add_parser("schema", help="print the JSON schema of [tool.torchscript-build]")
     schema.set_defaults(command=_schema)
 
-    parser.add_argument("--version", action="version", version=f"%(prog)s {_version()}")
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version")
     return parser
 
 
-def _version() -> str:
-    import torchscript_build
+class _Version(argparse.Action):
+    """Prints the version; it is looked up only then, as the commands work without an installation's metadata, too."""
 
-    return torchscript_build.__version__
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import torchscript_build
 
-
-def _add_libtorch_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--libtorch", metavar="FOLDER", help="use this libtorch, or say why not")
-    parser.add_argument("--version", metavar="SPECIFIER", help="which releases will do: '>=2.1,<2.16'")
-    parser.add_argument("--cuda", metavar="SERIES", help="insist on CUDA ('12', '12.4', 'any') or none ('none')")
-    parser.add_argument("--cxx11-abi", choices=["0", "1"], help="insist on libstdc++'s old (0) or new (1) ABI")
-
-
-def _search(options: argparse.Namespace) -> SearchResult:
-    cuda: Optional[Union[str, bool]] = options.cuda
-    abi = None if options.cxx11_abi is None else options.cxx11_abi == "1"
-    requirement = Requirement.of(version=options.version, cxx11_abi=abi, cuda=cuda)
-    return search_libtorch(options.libtorch, requirement=requirement, environment=Environment.current())
-
-
-def _found(result: SearchResult) -> LibTorch:
-    if result.error is not None:
-        raise result.error
-    assert result.libtorch is not None  # one of the two is there
-    return result.libtorch
+        print(f"{parser.prog} {torchscript_build.__version__}")
+        parser.exit()
 
 
 def _find(options: argparse.Namespace) -> int:
-    result = _search(options)
-    libtorch = _found(result)
+    result = search(options)
+    libtorch = found(result)
     troubles = diagnose(libtorch, Environment.current()) if options.diagnose else ()
     if options.json:
         data = describe(libtorch, result)
@@ -101,6 +107,8 @@ def _find(options: argparse.Namespace) -> int:
         _print_facts(libtorch, result, trace=options.trace)
         for trouble in troubles:
             log.warn(trouble)
+        if options.diagnose and not troubles:
+            print("\nno problems found")
     return 1 if troubles else 0
 
 
@@ -117,9 +125,20 @@ def _print_facts(libtorch: LibTorch, result: SearchResult, *, trace: bool) -> No
         if isinstance(value, list):
             value = ("\n" + " " * (width + 2)).join(map(str, value))
         witness = libtorch.witnesses.get(name)
-        print(
-            f"{name:<{width}}  {'unknown' if value in (None, '') else value}" + (f"   ({witness})" if witness else "")
-        )
+        word = absent(name, libtorch) if value in (None, "") else value
+        print(f"{name:<{width}}  {word}" + (f"   ({witness})" if witness else ""))
+
+
+OF_CUDA = ("cuda_version", "cudnn_version", "cuda_architectures")
+OFTEN_NONE = ("local_version", "python_library", "definitions")
+"""Facts that are read from files: nothing found is nothing there."""
+
+
+def absent(name: str, libtorch: LibTorch) -> str:
+    """Why a fact has no value: there is nothing to know, or nothing could be learned."""
+    if name in OFTEN_NONE or (name in OF_CUDA and libtorch.backend != "cuda"):
+        return "none"
+    return "none" if name == "cxx11_abi" and libtorch.platform != "linux" else "unknown"
 
 
 def describe(libtorch: LibTorch, result: SearchResult) -> dict[str, Any]:
@@ -138,26 +157,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_plain(v) for v in value]
     return dict(sorted(value.items())) if isinstance(value, dict) else value
-
-
-def _cmake_dir(options: argparse.Namespace) -> None:
-    print(write_cmake_dir(_found(_search(options)), Environment.current()))
-
-
-def write_cmake_dir(libtorch: LibTorch, environment: Environment) -> Path:
-    """Write the package Torch for a libtorch into the user's cache: one folder per libtorch and content."""
-    import hashlib
-
-    from torchscript_build.generate.torch_package import render_torch_package
-
-    files = render_torch_package(libtorch)
-    digest = hashlib.sha256()
-    for name, content in sorted(files.items()):
-        digest.update(name.encode() + b"\0" + content + b"\0")
-    folder = environment.cache_dir() / "cmake" / f"{libtorch.variant}-{digest.hexdigest()[:12]}"
-    for name, content in files.items():
-        system.write_if_changed(folder / name, content)
-    return folder
 
 
 def _schema(_options: argparse.Namespace) -> None:

@@ -31,7 +31,7 @@ def _print_arguments(options: argparse.Namespace) -> None:
     from torchscript_build.libtorch.search import search_libtorch
     from torchscript_build.packaging.auditwheel import auditwheel_arguments, excluded_libraries, needed_by_wheel
 
-    result = search_libtorch(options.libtorch, environment=Environment.current())
+    result = search_libtorch(options.libtorch, environment=Environment.current(), named_by="--libtorch")
     if result.error is not None:
         raise result.error
     assert result.libtorch is not None  # one of the two is there

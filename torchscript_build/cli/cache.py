@@ -6,8 +6,7 @@ import argparse
 from typing import Any
 
 from torchscript_build import system
-from torchscript_build.build.compiler_cache import compilers_dir
-from torchscript_build.build.runner_cache import describe, list_entries, runners_dir
+from torchscript_build.build import compiler_cache, runner_cache
 from torchscript_build.system import Environment
 
 
@@ -20,16 +19,17 @@ def add_parser(commands: Any) -> None:
 
 def _cache(options: argparse.Namespace) -> None:
     environment = Environment.current()
-    folder = runners_dir(environment)
-    entries = list_entries(folder)
+    folder, compilers = (system.find_cache(environment, kind) for kind in (runner_cache.KIND, compiler_cache.KIND))
+    entries = runner_cache.list_entries(folder)
     total = sum(entry.size for entry in entries) / 1e6
     if options.action == "clean":
-        with system.locked(folder / ".lock"):
-            for entry in entries:
-                system.remove_tree(entry.folder)
-        system.remove_tree(compilers_dir(environment))
+        if folder.is_dir():
+            with system.locked_if_possible(folder / ".lock", "the compiled runner"):
+                for path in (p for p in folder.iterdir() if p.is_dir()):
+                    system.remove_tree(path)
+        system.remove_tree(compilers)
         print(f"removed {len(entries)} compiled runners, {total:.1f} MB, from {folder}")
         return
     print(f"{len(entries)} compiled runners, {total:.1f} MB, in {folder}")
     for entry in entries:
-        print(f"  {entry.folder.name[:12]}  {entry.size / 1e6:.1f} MB  {describe(entry)}")
+        print(f"  {entry.folder.name[:12]}  {entry.size / 1e6:.1f} MB  {runner_cache.describe(entry)}")

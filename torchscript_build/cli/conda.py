@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torchscript_build import system
-from torchscript_build.conda.recipe import find_drift, recipe_facts, render_recipe
+from torchscript_build.conda.drift import find_drift, read_maintainers
+from torchscript_build.conda.facts import RecipeFacts, recipe_facts
+from torchscript_build.conda.render import render_recipe
 from torchscript_build.errors import ScaffoldError
 from torchscript_build.generate.templates import FileSet
 from torchscript_build.settings.read import read_pyproject
@@ -28,13 +31,21 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit code 1 if the recipe differs from the project"
     )
+    parser.add_argument(
+        "--maintainer",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="who maintains the recipe, by the name at GitHub; repeatable; by default whom the recipe names",
+    )
     parser.set_defaults(command=_conda_recipe)
 
 
 def _conda_recipe(options: argparse.Namespace) -> int:
     environment = Environment.current()
     folder = environment.cwd / options.output
-    files = make_recipe(environment.cwd, folder, v1=options.v1)
+    facts = project_facts(environment.cwd, folder, options.maintainer or read_maintainers(folder))
+    files = render_recipe(facts, v1=options.v1)
     if options.check:
         drift = find_drift(files, folder)
         for line in drift:
@@ -55,11 +66,20 @@ def _conda_recipe(options: argparse.Namespace) -> int:
     for name, content in files.items():
         system.write_if_changed(folder / name, content)
         print(Path(options.output, name))
+    if facts.notes:
+        print("conda-forge would ask for more:")
+    for note in facts.notes:
+        print(f"  {note}")
     return 0
 
 
 def make_recipe(root: Path, folder: Path, *, v1: bool) -> FileSet:
-    """The recipe's files for a project.
+    """The recipe's files for a project; see ``project_facts``."""
+    return render_recipe(project_facts(root, folder, read_maintainers(folder)), v1=v1)
+
+
+def project_facts(root: Path, folder: Path, maintainers: Sequence[str] = ()) -> RecipeFacts:
+    """What the recipe of a project says.
 
     :param root: the project; its pyproject.toml is read, its setup.py is not run.
     :param folder: where the recipe will lie.
@@ -72,15 +92,39 @@ def make_recipe(root: Path, folder: Path, *, v1: bool) -> FileSet:
     distribution: Any = Distribution({"src_root": str(root)})
     distribution.parse_config_files()
     distribution.set_defaults()
-    files = sorted(p.name for pattern in ("LICENSE*", "LICENCE*", "COPYING*") for p in root.glob(pattern))
-    return render_recipe(
-        recipe_facts(
-            read_pyproject(root / "pyproject.toml"),
-            read_spec(distribution),
-            root=Path(os.path.relpath(root, folder)).as_posix(),
-            packages=distribution.packages or (),
-            license_files=files,
-            has_tests=(root / "tests").is_dir(),
-        ),
-        v1=v1,
+    pyproject = read_pyproject(root / "pyproject.toml")
+    return recipe_facts(
+        pyproject,
+        read_spec(distribution),
+        root=Path(os.path.relpath(root, folder)).as_posix(),
+        packages=_importable(root, distribution),
+        license_files=_license_files(root, pyproject),
+        has_tests=(root / "tests").is_dir(),
+        maintainers=maintainers,
     )
+
+
+def _importable(root: Path, distribution: Any) -> list[str]:
+    """The packages with code, without copies that earlier builds left in the project: setuptools finds these, too."""
+    build, build_py = (distribution.get_command_obj(name) for name in ("build", "build_py"))
+    build.ensure_finalized()
+    build_py.ensure_finalized()
+    made = [Path(root, folder) for folder in (build.build_base, "dist")]
+    folders = {name: Path(root, build_py.get_package_dir(name)) for name in distribution.packages or ()}
+    own = {name: f for name, f in folders.items() if not any(m == f or m in f.parents for m in made)}
+    with_init = [name for name, folder in own.items() if (folder / "__init__.py").is_file()]
+    return sorted(with_init or [name for name, folder in own.items() if any(folder.glob("*.py"))])
+
+
+def _license_files(root: Path, pyproject: Mapping[str, Any]) -> list[str]:
+    """The files that ``license-files`` or ``license.file`` names, else those with the usual names."""
+    project = pyproject.get("project", {})
+    patterns = project.get("license-files", project.get("license"))
+    if isinstance(patterns, Mapping):
+        patterns = patterns.get("globs", patterns.get("paths", patterns.get("file")))
+    if not isinstance(patterns, list):
+        usual = ("LICENSE*", "LICENCE*", "COPYING*", "NOTICE*")
+        is_file = isinstance(patterns, str) and isinstance(project.get("license"), Mapping)
+        patterns = [patterns] if is_file else usual
+    found = {p for pattern in patterns for p in root.glob(pattern) if p.is_file()}
+    return sorted(p.relative_to(root).as_posix() for p in found)

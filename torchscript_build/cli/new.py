@@ -25,15 +25,23 @@ def add_parser(commands: Any) -> None:
     new.add_argument("kind", choices=list(KINDS), metavar="ops|app|project", help="what it holds, see below")
     new.add_argument("name", metavar="NAME", help="its Python package and operator namespace: my_ops")
     new.add_argument("--directory", metavar="FOLDER", help="where to write it; by default ./NAME")
+    asked = new.add_argument_group("on request")
+    asked.add_argument("--license", metavar="SPDX", help="also a licence line in pyproject.toml: MIT, BSD-3-Clause, …")
+    asked.add_argument("--ci", choices=["github"], help="also a workflow that builds, audits and tests wheels")
+    asked.add_argument("-y", "--yes", action="store_true", help="all of that: --license MIT --ci github")
     new.set_defaults(command=_new)
 
 
 def _new(options: argparse.Namespace) -> None:
-    from torchscript_build.scaffold.projects import render_scaffold, write_scaffold
+    from torchscript_build.scaffold.projects import checked_license, render_scaffold, write_scaffold
 
-    files = render_scaffold(options.kind, options.name)
+    license_ = checked_license(options.license) if options.license else "MIT" if options.yes else None
+    with_ci = options.yes or options.ci is not None
+    files = render_scaffold(options.kind, options.name, license_=license_, with_ci=with_ci)
     folder = Path(options.directory or options.name)
     write_scaffold(files, folder)
     for target in files:
         print(folder / target)
+    if license_:
+        print(f"put the text of {license_} into {folder / 'LICENSE'}")
     print(f"now type: cd {folder} && pip install --no-build-isolation -e . && python -m pytest")

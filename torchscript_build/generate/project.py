@@ -9,7 +9,7 @@ import re
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal, quoted
 from torchscript_build.generate.templates import FileSet, read_static, render, templates_dir
@@ -27,7 +27,6 @@ def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
     files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
-    calls = []
     with_runner = any(app.template == "runner" for app in plan.apps)
     if with_runner:
         files.update(runner_sources())
@@ -39,25 +38,31 @@ def render_project(plan: BuildPlan) -> FileSet:
         files.update(
             {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
         )
-    for ops in plan.ops:
-        calls.append({"function": "ts_add_ops", "arguments": _ops_arguments(ops, plan)})
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
-        calls.append({"function": "ts_add_app", "arguments": _app_arguments(app, plan)})
-    packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
-        project=cmake_quote(_target_name(plan.project)),
+        **project_values(plan),
         source_dir=cmake_quote(Path(plan.source_dir).as_posix()),
-        languages=languages(plan),
-        with_runner=with_runner,
         runner_library=cmake_quote(Path(plan.runner_library).as_posix() if plan.runner_library else ""),
-        find_packages=[quoted(_find_package_words(p)) for p in packages],
-        calls=calls,
     )
     files["CMakePresets.json"] = _json(_presets(plan))
     return files
+
+
+def project_values(plan: BuildPlan) -> dict[str, Any]:
+    """What every CMakeLists.txt for a plan says, wherever the project lies."""
+    packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
+    ops = [{"function": "ts_add_ops", "arguments": _ops_arguments(o, plan)} for o in plan.ops]
+    apps = [{"function": "ts_add_app", "arguments": _app_arguments(a, plan)} for a in plan.apps]
+    return {
+        "project": cmake_quote(_target_name(plan.project)),
+        "languages": languages(plan),
+        "with_runner": any(app.template == "runner" for app in plan.apps),
+        "find_packages": [_find_package(p, plan) for p in packages],
+        "calls": [*ops, *apps],
+    }
 
 
 @functools.cache
@@ -76,7 +81,15 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
         version=cxx_quote(version),
         method=cxx_quote(app.method),
         models=[{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models],
+        libraries=[cxx_quote(library.relative) for library in app.external_ops],
+        grad="true" if app.wishes.grad else "false",
+        default_dtype=_cxx_or_null(app.wishes.default_dtype),
+        quantized_engine=_cxx_or_null(app.wishes.quantized_engine),
     )
+
+
+def _cxx_or_null(text: Optional[str]) -> str:
+    return "nullptr" if text is None else cxx_quote(text)
 
 
 def languages(plan: BuildPlan) -> list[str]:
@@ -92,7 +105,8 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     elif app.template == "minimal":
         sources = ["minimal/main.cpp"]
     runner: Arguments = [("RUNNER", [])] if app.template == "runner" else []
-    return [*_target_arguments(app, sources), *_cuda_arguments(app, plan), *runner]
+    kept: Arguments = [("KEEP_TORCH", [])] if app.external_ops else []
+    return [*_target_arguments(app, sources), *_cuda_arguments(app, plan), *runner, *kept]
 
 
 def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
@@ -184,13 +198,27 @@ def _awkward_files(target: PlannedTarget) -> FileSet:
     files = {}
     awkward = [d for d in target.definitions if not _is_plain(d)]
     if awkward:
-        lines = ["#define {} {}\n".format(*(d.split("=", 1) if "=" in d else (d, "1"))) for d in awkward]
+        lines = [_define(d) for d in awkward]
         files[_definitions_header(target)] = "".join(lines).encode()
     for options in (target.compile_options, target.cxx_options, target.cuda_options, target.link_options):
         if not all(map(_is_plain, options)):
             name, content = _options_file(target, options)
             files[name] = content
     return files
+
+
+def _find_package(text: str, plan: BuildPlan) -> dict[str, Any]:
+    """A ``find-packages`` entry for the template, with what the targets that name it link."""
+    linked = dict.fromkeys(v for t in plan.targets if text in t.find_packages for v in t.link_libraries)
+    words = quoted(_find_package_words(text))
+    return {"name": words[0], "words": words, "linked": quoted([literal(v) for v in linked])}
+
+
+def _define(definition: str) -> str:
+    """A line of a header; one that ended in a backslash would swallow the next."""
+    name, equals, value = definition.partition("=")
+    end = "/**/" if value.endswith(("\\", "??/")) else ""
+    return f"#define {name} {value if equals else '1'}{end}\n"
 
 
 def _find_package_words(text: str) -> list[str]:

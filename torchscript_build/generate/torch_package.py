@@ -55,6 +55,7 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
         "cmake/TorchConfig.cmake",
         prefix=cmake_quote(libtorch.root.as_posix()),
         version=cmake_quote(libtorch.version),
+        description=cmake_quote(describe(libtorch)),
         cxx_standard=cmake_quote(str(libtorch.cxx_standard)),
         abi_flag=cmake_quote(abi),
         include_dirs=cmake_list(include_dirs),
@@ -69,15 +70,35 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
         python_library=cmake_list([libtorch.python_library] if libtorch.python_library else []),
         cuda_version=cmake_quote(libtorch.cuda_version or ""),
         link_options=cmake_list(link_options),
+        library_names=cmake_list(library_names(libtorch)),
     )
     return {
         f"{folder}TorchConfig.cmake": config,
         f"{folder}TorchConfigVersion.cmake": render(
             "cmake/TorchConfigVersion.cmake", version=cmake_quote(libtorch.version)
         ),
-        f"{folder}TorchScriptBuildTorch.cmake": read_static("cmake/TorchScriptBuildTorch.cmake"),
         f"{folder}Caffe2Config.cmake": read_static("cmake/Caffe2Config.cmake"),
+        **{
+            f"{folder}TorchScriptBuild{part}.cmake": read_static(f"cmake/TorchScriptBuild{part}.cmake")
+            for part in ("Found", "Install", "Torch")
+        },
     }
+
+
+def describe(libtorch: LibTorch) -> str:
+    """A libtorch in a few words: ``2.13.0 (CUDA 13.0, new C++ ABI)``."""
+    backend = {"cpu": "CPU", "cuda": "CUDA", "rocm": "ROCm", "xpu": "XPU"}.get(libtorch.backend, libtorch.backend)
+    words = [f"{backend} {libtorch.cuda_version}" if libtorch.cuda_version else backend]
+    if libtorch.cxx11_abi is not None:
+        words.append(f"{'new' if libtorch.cxx11_abi else 'old'} C++ ABI")
+    return f"{libtorch.version} ({', '.join(words)})"
+
+
+def library_names(libtorch: LibTorch) -> list[str]:
+    """The names of its libraries as CMake's targets have them, without ``torch`` itself."""
+    files = [*libtorch.libraries, *filter(None, [libtorch.python_library])]
+    names = [p.name.partition(".")[0].removeprefix("lib") for p in files]
+    return [name for name in dict.fromkeys(names) if name != "torch"]
 
 
 def _in_state(option: str, libraries: Sequence[Path]) -> str:

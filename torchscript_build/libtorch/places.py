@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
+from torchscript_build import system
 from torchscript_build.errors import LibTorchUnusableError
 from torchscript_build.libtorch.layout import Layout, locate_layout
 from torchscript_build.libtorch.steps import Step, in_conda_build, named_path, outside_conda_build, variable_step
@@ -61,8 +62,11 @@ def named_candidate(text: str, environment: Environment) -> Candidate:
 
 
 def fetched_dir(environment: Environment) -> Path:
-    """The folder of the cache in which each fetched libtorch has a folder of its own."""
-    return environment.cache_dir() / "libtorch"
+    """The folder of the cache in which each fetched libtorch has a folder of its own.
+
+    :raises TorchScriptBuildError: this user has no cache that may be used.
+    """
+    return system.find_cache(environment, "libtorch")
 
 
 FETCHED_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*")
@@ -71,8 +75,9 @@ FETCHED_NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+_-]*")
 
 def fetched_names(environment: Environment) -> tuple[str, ...]:
     """The names of all fetched libtorches, sorted."""
+    store = system.locate_cache(environment, "libtorch")
     try:
-        with os.scandir(fetched_dir(environment)) as entries:
+        with os.scandir(store or os.devnull) as entries:
             return tuple(sorted(e.name for e in entries if FETCHED_NAME.fullmatch(e.name) and e.is_dir()))
     except OSError:
         return ()
@@ -89,14 +94,24 @@ def locate_fetched(name: str, environment: Environment) -> Optional[Path]:
         raise LibTorchUnusableError(f"{name!r} names no fetched libtorch; write it like fetched:2.6.0+cu124")
     folder = fetched_dir(environment) / name
     if folder.is_dir():
-        return folder
+        return _own(folder)
     builds = [n for n in fetched_names(environment) if "+" not in name and n.startswith(f"{name}+")]
     if len(builds) > 1:
         raise LibTorchUnusableError(
             f"fetched:{name} may be each of {', '.join(builds)}",
             cures=[f"name one: fetched:{build}" for build in builds],
         )
-    return fetched_dir(environment) / builds[0] if builds else None
+    return _own(fetched_dir(environment) / builds[0]) if builds else None
+
+
+def _own(folder: Path) -> Path:
+    """:raises LibTorchUnusableError: somebody else can have put it there."""
+    reason = system.why_foreign(folder)
+    if reason:
+        raise LibTorchUnusableError(
+            f"this fetched libtorch is not used: {reason}", cures=["remove it, and fetch again"]
+        )
+    return folder
 
 
 def _look_tch(environment: Environment) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
@@ -15,6 +16,10 @@ from torchscript_build.libtorch.read import read_layout
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.steps import Step, argument_step, in_conda_build
 from torchscript_build.system import Environment, StrPath
+
+ROOT = "argument root"
+"""What the first step is called where nobody says how the user does."""
+PACKAGE_STEPS = ("Python package torch", "own site-packages")
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def find_libtorch(
     cxx11_abi: Optional[bool] = None,
     cuda: Union[str, bool, None] = None,
     environment: Optional[Environment] = None,
+    named_by: str = ROOT,
 ) -> LibTorch:
     """Find a libtorch and learn all about it, without importing torch.
 
@@ -57,12 +63,13 @@ def find_libtorch(
     :param version: a PEP 440 specifier set, ``">=2.4"``, or a version, ``"2.6"``.
     :param cxx11_abi: libstdc++'s new or old ABI.
     :param cuda: true: any CUDA build; false: none; ``"12"`` or ``"12.4"``: that series.
+    :param named_by: what messages call ``root``.
     :raises LibTorchNotFoundError: no place holds one that meets this; the message lists every place.
     :raises LibTorchUnusableError: a named one is none, is incomplete or contradictory, or does not meet this.
     :raises SettingsError: a requirement means nothing.
     """
     requirement = Requirement.of(version=version, cxx11_abi=cxx11_abi, cuda=cuda)
-    result = search_libtorch(root, requirement=requirement, environment=environment)
+    result = search_libtorch(root, requirement=requirement, environment=environment, named_by=named_by)
     if result.libtorch is None:
         raise result.error or LibTorchNotFoundError("no usable libtorch found")
     return result.libtorch
@@ -74,9 +81,11 @@ def search_libtorch(
     requirement: Optional[Requirement] = None,
     environment: Optional[Environment] = None,
     thorough: bool = False,
+    named_by: str = ROOT,
 ) -> SearchResult:
     """Look in every place, in order, up to the first libtorch that fits; nothing is raised, the result has the error.
 
+    :param named_by: what the user calls ``root``: an option, a setting.
     :param thorough: look in the places after it, too (for ``find --all`` and the doctor).
     """
     environment = environment or Environment.current()
@@ -84,7 +93,7 @@ def search_libtorch(
     findings: list[Finding] = []
     chosen: Optional[LibTorch] = None
     error: Optional[TorchScriptBuildError] = None
-    for step in (argument_step("argument root", root, named_candidate), *STEPS):
+    for step in (argument_step(named_by, root, named_candidate), *STEPS):
         if chosen is None and error is None:
             found, chosen, error = _take(step, requirement, environment)
         elif thorough:
@@ -93,7 +102,7 @@ def search_libtorch(
             break
         findings += found
     if chosen is None and error is None:
-        error = _not_found(requirement, environment, findings)
+        error = _not_found(requirement, environment, findings if root is not None else findings[1:])
     return SearchResult(tuple(findings), chosen, error)
 
 
@@ -185,26 +194,60 @@ def _not_found(
         wanted = f"one {wanted}"
     return LibTorchNotFoundError(
         "no usable libtorch found" + (f" (wanted {wanted})" if wanted else ""),
-        looked_in=[(f.step, f.text) for f in findings if f.step != "argument root"],
-        cures=list(_cures(requirement, environment)),
+        looked_in=[(f.step, f.text) for f in findings],
+        cures=list(_cures(requirement, environment, findings)),
     )
 
 
-def _cures(requirement: Requirement, environment: Environment) -> Iterator[str]:
-    torch = _requirement_line(requirement)
+def _cures(requirement: Requirement, environment: Environment, findings: Sequence[Finding]) -> Iterator[str]:
+    kept = next((f.libtorch for f in findings if f.step in PACKAGE_STEPS and _has_version(f, requirement)), None)
     if in_conda_build(environment):
         build = _conda_build_string(requirement)
         yield f"add `- libtorch{build}` to requirements/host in meta.yaml (`- pytorch{build}` for a Python package)"
-    elif is_isolated(environment):
-        yield f"pip install {torch}, then build with --no-build-isolation (pip, uv), --no-isolation (build)"
-        yield f"add {torch} to build-system.requires in pyproject.toml"
+    elif kept is not None:
+        yield from _replacements(kept, requirement)
     else:
-        yield f"pip install {torch}"
+        torch = _requirement_line(requirement)
+        if any(f.step in PACKAGE_STEPS and f.text.startswith(os.sep) and f.libtorch is None for f in findings):
+            torch = f"--force-reinstall {torch}"  # pip takes what cannot be used for installed
+        if is_isolated(environment):
+            yield f"pip install {torch}, then build with --no-build-isolation (pip, uv), --no-isolation (build)"
+            yield f"add {_requirement_line(requirement)} to build-system.requires in pyproject.toml"
+        else:
+            yield f"pip install {torch}"
     if not in_conda_build(environment):
-        name = _exact_version(requirement) or "VERSION"
-        option = " --cpu" if requirement.cuda is False else ""
-        yield f"torchscript-build fetch {name}{option}, then set {VARIABLE}=fetched:{name}"
+        name = _exact_version(requirement) or (kept.version if kept else "VERSION")
+        yield f"torchscript-build fetch {name}{_fetch_option(name, requirement)}, then set {VARIABLE}=fetched:{name}"
     yield f"set {VARIABLE} to an unpacked libtorch or to the torch folder of another Python"
+
+
+def _has_version(finding: Finding, requirement: Requirement) -> bool:
+    """Would pip take the torch that was found, and refused for something else, for what is required?"""
+    found = finding.libtorch
+    return found is not None and Requirement.of(version=requirement.version).explain(found) is None
+
+
+def _replacements(kept: LibTorch, requirement: Requirement) -> Iterator[str]:
+    """Commands that put another build in the place of an installed torch; pip alone would find nothing to do."""
+    if requirement.cuda is not None and Requirement.of(cuda=requirement.cuda).explain(kept):
+        from torchscript_build.libtorch.variants import pip_cure  # for errors only
+
+        yield pip_cure(kept.version, requirement.cuda)
+    if requirement.cxx11_abi is not None and requirement.cxx11_abi != kept.cxx11_abi:
+        first = "2.6" if kept.machine == "aarch64" else "2.7"  # whose wheel has the new ABI
+        yield f"pip install 'torch{'>=' if requirement.cxx11_abi else '<'}{first}'"
+
+
+def _fetch_option(version: str, requirement: Requirement) -> str:
+    if requirement.cuda is None:
+        return "" if requirement.cxx11_abi is None else f" --abi {'new' if requirement.cxx11_abi else 'old'}"
+    if requirement.cuda is False:
+        return " --cpu"
+    from torchscript_build.libtorch.variants import variant_tag
+
+    if version == "VERSION" and "." not in str(requirement.cuda):
+        return " --cuda TAG"
+    return f" --cuda {variant_tag(version if version != 'VERSION' else '0.0', requirement.cuda)}".replace("…", "N")
 
 
 def _conda_build_string(requirement: Requirement) -> str:

@@ -8,6 +8,7 @@ An archive is a zip whose entries lie under one folder: ``<folder>/version`` (fr
 from __future__ import annotations
 
 import re
+import struct
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -15,10 +16,9 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import ModelError
+from torchscript_build.models.code import NamedDevice, parse_code
 
-_OPERATOR = re.compile(r"\bops\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 _VERSION = re.compile(r"[^/]+/(\.data/)?version")
-_CLASS = re.compile(r"__torch__\.torch\.classes\.([A-Za-z_]\w*)\.([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,10 @@ class ModelArchive:
     """Operators outside of aten and prim that its code calls: ``"my_ops::warp"``, sorted."""
     classes: tuple[str, ...]
     """Custom classes that its code names: ``"my_ops::Stack"``, sorted."""
+    devices: tuple[tuple[str, NamedDevice], ...] = ()
+    """Devices that stand in its code, with the file of each: ``"code/__torch__/net.py"``."""
+    uses_autograd: bool = False
+    """Does its code call ``torch.autograd.grad`` or ``backward``?"""
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -47,6 +51,7 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            _check_sizes(archive, path)
             broken = archive.testzip() if checksums else None
             if broken is not None:
                 raise ModelError(f"{path} is corrupt: the checksum of {broken} is wrong", cures=[_EXPORT_AGAIN])
@@ -65,15 +70,49 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
         raise ModelError(_another_kind(path, names), cures=[_EXPORT_AGAIN])
     operators: set[str] = set()
     classes: set[str] = set()
-    for name in names:
+    devices: list[tuple[str, NamedDevice]] = []
+    uses_autograd = False
+    for name in sorted(names):
         if name.startswith(f"{folder}/code/") and name.endswith(".py"):
-            code = archive.read(name).decode("utf-8", errors="replace")
-            operators.update(f"{ns}::{op}" for ns, op in _OPERATOR.findall(code) if ns not in ("aten", "prim"))
-            classes.update(f"{ns}::{cls}" for ns, cls in _CLASS.findall(code))
-    return ModelArchive(path, int(archive.read(version).strip()), tuple(sorted(operators)), tuple(sorted(classes)))
+            found = parse_code(archive.read(name).decode("utf-8", errors="replace"))
+            operators |= found.operators
+            classes |= found.classes
+            devices += [(name.partition("/")[2], device) for device in found.devices]
+            uses_autograd = uses_autograd or found.uses_autograd
+    number = archive.read(version)[:20].strip()
+    if not number.isdigit():
+        raise ModelError(f"{path} is not a TorchScript archive: its version is {number[:20]!r}", cures=[_EXPORT_AGAIN])
+    return ModelArchive(
+        path, int(number), tuple(sorted(operators)), tuple(sorted(classes)), tuple(devices), uses_autograd
+    )
 
 
-_UNREADABLE = (OSError, EOFError, NotImplementedError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error)
+def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse, before anything is unpacked, what unpacks to far more than torch ever packs: it stores all but code.
+
+    :raises ModelError: a member's method or size is none that torch writes.
+    """
+    packed = path.stat().st_size
+    most = max(LEAST_LIMIT, MOST_RATIO * packed)
+    for member in archive.infolist():
+        if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            method = f"packed by a method that torch does not use ({member.compress_type})"
+            raise ModelError(f"{path} is not a TorchScript archive: {member.filename[:200]!r} is {method}")
+        if member.file_size > (MOST_CODE if "/code/" in member.filename else most):
+            size = f"{member.filename[:200]!r} would unpack to {member.file_size} bytes"
+            raise ModelError(f"{path} ({packed} bytes) is refused: {size}", cures=[_EXPORT_AGAIN])
+    if sum(member.file_size for member in archive.infolist()) > most:
+        raise ModelError(f"{path} ({packed} bytes) is refused: it would unpack to more than {most} bytes")
+
+
+LEAST_LIMIT = 64 << 20
+MOST_RATIO = 100
+MOST_CODE = 64 << 20
+"""Bytes of a source file; those of the largest models have a few million."""
+_UNREADABLE = (
+    *(OSError, EOFError, NotImplementedError, RuntimeError, ValueError, ArithmeticError, LookupError),
+    *(zipfile.BadZipFile, zlib.error, struct.error),
+)
 """What zipfile raises for broken, encrypted and exotic archives."""
 _EXPORT_AGAIN = "save it again with torch.jit.save(module, file), or give the model a factory"
 

@@ -1,123 +1,256 @@
-"""Runs a built app: on the user's arguments, or on reference inputs against Python's outputs."""
+"""Compares three ways, in one table: what the factories made, what was exported, and the built app."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Optional
 
 from torchscript_build import log, system
-from torchscript_build.errors import ParityError, TorchScriptBuildError
-from torchscript_build.models.export import Reference
-from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.errors import ParityError
+from torchscript_build.models.export import Made
+from torchscript_build.models.forecast import Missing
+from torchscript_build.models.proof import load_failure
+from torchscript_build.models.references import Case, References, Wanted, repeat_case
+from torchscript_build.models.running import MISMATCH, NOT_LOADED, check_run, is_runner, run_program, tail
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Completed, Environment
 
-CANNOT_LOAD = 127
-"""The dynamic loader's exit code."""
-MISMATCH = 5
-"""The runner's exit code for outputs that differ; see templates/apps/runner/runtime.h."""
+RECORD = "compared.json"
+WIDEN = "if the difference is rounding, widen rtol and atol of the app in the settings"
 
 
-def runs_against_python(app: TorchScriptApp) -> bool:
-    """Is this a runner, whose outputs can be compared with Python's?"""
-    return not app.sources and app.template == "runner"
+@dataclass(frozen=True)
+class Verdict:
+    """How one call compares."""
+
+    app: str
+    case: Case
+    exported: str
+    """Original against exported, in a few words for the table."""
+    native: str
+    """Exported against the app."""
+    problem: Optional[str] = None
+    is_values: bool = False
+    """Is the problem one of values, which wider tolerances can solve?"""
 
 
-def is_compared(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> bool:
-    """Is this app run on reference inputs? ``--run`` does so, too, unless the project has arguments of its own."""
-    if not app.models or not runs_against_python(app):
-        return False
-    first = next(m for m in spec.models if m.name == app.models[0])
-    return bool(first.example_inputs) and (verify or app.verify or (run and not app.arguments))
+def compared_models(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> list[str]:
+    """The models of an app that are compared. ``--run`` does so, too, unless the project has arguments of its own."""
+    if not is_runner(app) or not (verify or app.verify or (run and not app.arguments)):
+        return []
+    return [m.name for m in spec.models if m.name in app.models and (m.example_inputs or m.check_inputs)]
+
+
+def wanted_references(
+    apps: Mapping[str, TorchScriptApp],
+    compared: Mapping[str, Sequence[str]],
+    plan: BuildPlan,
+    external: Mapping[str, Sequence[str]],
+) -> Mapping[str, Wanted]:
+    """Model name → what is wanted of it, for all apps that are compared; the strictest tolerances count.
+
+    :param compared: app name → its models that are compared.
+    :param external: app name → the files of its operator libraries from elsewhere.
+    """
+    wanted = {}
+    for model in dict.fromkeys(m for models in compared.values() for m in models):
+        users = [apps[name] for name, models in compared.items() if model in models]
+        planned = [a for a in plan.apps if a.name in {u.name for u in users}]
+        linked = {name for a in planned for name in plan.linked_ops(a)}
+        wanted[model] = Wanted(
+            methods=tuple(sorted({u.method for u in users})),
+            rtol=min(u.rtol for u in users),
+            atol=min(u.atol for u in users),
+            external=tuple(dict.fromkeys(f for u in users for f in external.get(u.name, ()))),
+            own=tuple(str(plan.out_dir / o.path) for o in plan.ops if o.name in linked),
+        )
+    return wanted
 
 
 def compare_apps(
     plan: BuildPlan,
-    built: Mapping[str, Path],
-    compared: Mapping[str, tuple[TorchScriptApp, Reference]],
     environment: Environment,
+    apps: Mapping[str, TorchScriptApp],
+    built: Mapping[str, Path],
+    compared: Mapping[str, Sequence[str]],
+    references: Mapping[str, References],
+    wanted: Mapping[str, Wanted],
+    made: Mapping[str, Made],
+    missing: Sequence[Missing],
     *,
     again: bool,
 ) -> None:
-    """Compare apps with Python; one that agreed and has not changed since is run only when that was asked for."""
-    agreed_file = Path(plan.build_dir, "compared.json")
-    agreed = system.read_json(agreed_file)
-    for name, (app, reference) in compared.items():
-        model = Path(plan.model(app.models[0]).file)
-        files = (built[name], model, reference.arguments, reference.expected)
-        stamps = [*(system.stamp(file) for file in files), app.rtol, app.atol]
-        if again or agreed.get(name) != stamps:
-            with log.step(f"compare {name} with Python"):
-                compare_app(app, built[name], model, reference, variables=environment.variables)
-            agreed = {**agreed, name: stamps}
-            system.write_json(agreed_file, agreed)
+    """Compare apps with Python; one that agreed is run again only when something of it has changed, or on request.
 
-
-def compare_app(
-    app: TorchScriptApp, program: Path, model: Path, reference: Reference, *, variables: Mapping[str, str]
-) -> None:
-    """Run a runner on the reference inputs and compare its outputs with Python's.
-
-    :raises ParityError: they differ.
-    :raises TorchScriptBuildError: the app failed otherwise.
+    :raises ParityError: names every call that differs, after the table.
     """
-    arguments = [
-        *("--model", str(model)),
-        *("--input", f"args:{reference.arguments}", "--expect", str(reference.expected)),
-        *("--rtol", repr(app.rtol), "--atol", repr(app.atol)),
+    record_file = Path(plan.build_dir, RECORD)
+    agreed = system.read_json(record_file)
+    for name, models in compared.items():
+        app, planned = apps[name], next(a for a in plan.apps if a.name == name)
+        stamps = _stamps(app, planned, built[name], models, references, wanted, plan)
+        if not again and agreed.get(name) == stamps:
+            continue
+        comparison = _Comparison(plan, environment, app, planned, built[name], made, missing)
+        with log.step(f"compare {name} with Python"):
+            verdicts = [comparison.of(case) for model in models for case in references[model].cases]
+        for line in table(app, verdicts, {m: references[m].no_original for m in models}):
+            log.say(line)
+        bad = [v for v in verdicts if v.problem]
+        if bad:
+            raise _parity_error(app, bad, plan, environment, wanted, made)
+        agreed = {**agreed, name: stamps}
+        system.write_json(record_file, agreed)
+
+
+def table(app: TorchScriptApp, verdicts: Sequence[Verdict], no_original: Mapping[str, Optional[str]]) -> list[str]:
+    """The comparison as lines: a row for each call, the largest differences in its columns."""
+    rows = [("model", "method", "inputs", "original/exported", "exported/C++")]
+    rows += [(v.case.model, v.case.method, v.case.label, v.exported, v.native) for v in verdicts]
+    widths = [max(len(row[column]) for row in rows) for column in range(5)]
+    lines = [f"-- {app.name}: largest differences (rtol {app.rtol:g}, atol {app.atol:g})"]
+    lines += ["   " + "  ".join(word.ljust(width) for word, width in zip(row, widths)).rstrip() for row in rows]
+    lines += [f"   {name} has no original to compare with: {why}" for name, why in no_original.items() if why]
+    lines += [
+        f"   {v.case.model}.{v.case.method}, {v.case.label}: the original does not repeat itself with the same seed"
+        for v in verdicts
+        if v.case.repeats is False
     ]
-    done = _run([str(program), *arguments], variables)
-    if done.returncode == MISMATCH:
-        raise ParityError(
-            f"app {app.name!r}: its outputs differ from Python's\n{_tail(done.output)}",
-            cures=["if the difference is rounding, widen rtol and atol of the app in the settings"],
-        )
-    _check(app, done)
+    return lines
 
 
-def run_app(app: TorchScriptApp, program: Path, models: Mapping[str, Path], *, variables: Mapping[str, str]) -> None:
-    """Run an app on the project's arguments for it; without any, a runner describes its model.
+@dataclass(frozen=True)
+class _Comparison:
+    """One app in its build tree."""
 
-    :param models: the app's models and their files, its default first.
-    :raises TorchScriptBuildError: the app failed.
-    """
-    files = [str(path) for path in models.values()]
-    if app.arguments:
-        arguments = [_fill(word, models) for word in app.arguments]
-    elif runs_against_python(app):
-        arguments = ["--model", files[0], "--info"] if files else ["--help"]
-    else:
-        arguments = files
-    _check(app, _run([str(program), *arguments], variables))
+    plan: BuildPlan
+    environment: Environment
+    app: TorchScriptApp
+    planned: PlannedApp
+    program: Path
+    made: Mapping[str, Made]
+    missing: Sequence[Missing]
+
+    def of(self, case: Case) -> Verdict:
+        """Run the app on one call's inputs, and say how all three compare."""
+        exported, problem, is_values = _exported_verdict(case)
+        if case.error is not None:
+            return Verdict(self.app.name, case, exported, "-", problem, is_values)
+        command = [str(self.program), *self.arguments(case)]
+        done = run_program(command, self.environment.variables, echo=False)
+        if done.returncode == NOT_LOADED:
+            names = [m.name for m in self.missing if (m.app, m.model) == (self.app.name, case.model)]
+            raise load_failure(self.app, case.model, done, names)
+        found = _report(done)
+        if done.returncode == MISMATCH and found is not None:
+            words = f"{found['place']} {found['message']}"
+            values = bool(found["tolerable"])
+            native = problem or f"the app differs from the exported model: {words}"
+            return Verdict(self.app.name, case, exported, "differs", native, is_values or (values and not problem))
+        if done.returncode == MISMATCH:
+            return Verdict(self.app.name, case, exported, "differs", problem or tail(done.output).strip())
+        check_run(self.app, done, self.plan.libtorch, self.environment.variables)
+        largest = "agrees" if found is None else f"{found['max_absolute']:.2g}"
+        return Verdict(self.app.name, case, exported, largest, problem, is_values)
+
+    def arguments(self, case: Case) -> list[str]:
+        """The runner's options for one call; what the program was compiled to do by itself is not said again."""
+        app, model, made = self.app, self.plan.model(case.model), self.made[case.model]
+        arguments = ["--model", model.file]
+        if case.method != app.method:
+            arguments += ["--method", case.method]
+        arguments += ["--input", f"args:{case.arguments}", "--expect", str(case.expected)]
+        arguments += ["--rtol", repr(app.rtol), "--atol", repr(app.atol), "--seed", str(model.seed)]
+        if case.grad and not self.planned.wishes.grad:
+            arguments.append("--grad")
+        for option, value, known in (
+            ("--default-dtype", made.default_dtype, self.planned.wishes.default_dtype),
+            ("--quantized-engine", made.quantized_engine, self.planned.wishes.quantized_engine),
+        ):
+            if value is not None and value != known:
+                arguments += [option, value]
+        return [*arguments, "--json"]
 
 
-def _run(command: Sequence[str], variables: Mapping[str, str]) -> Completed:
-    log.say_command(command)
-    return system.run(command, variables=variables)
+def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
+    """Original against exported: a word for the table, the problem, and whether it is one of values."""
+    if case.error is not None and case.has_original and case.eager_error is None:
+        return "fails", f"the original runs, the exported model fails: {case.error}", False
+    if case.error is not None:
+        return "fails", f"it fails in Python: {case.error}", False
+    if case.eager_error is not None:
+        return "fails", f"the original fails in Python, the exported model does not: {case.eager_error}", False
+    if case.difference is None:
+        return "-", None, False
+    if not case.difference["place"]:
+        return f"{case.difference['largest']:.2g}", None, False
+    if case.repeats is False:
+        return "random", None, False
+    words = f"{case.difference['place']}: {case.difference['words']}"
+    return "differs", f"the exported model differs from the original: {words}", case.difference["kind"] == "values"
 
 
-def _check(app: TorchScriptApp, done: Completed) -> None:
-    if done.returncode < 0:
-        raise TorchScriptBuildError(f"app {app.name!r} was killed by signal {-done.returncode}")
-    if done.returncode == CANNOT_LOAD and "error while loading shared libraries" in done.output:
-        raise TorchScriptBuildError(
-            f"app {app.name!r} cannot start: the loader misses a library that libtorch needs\n{_tail(done.output)}",
-            cures=[
-                "install what this libtorch needs beside it (pip install torch brings the nvidia-* packages)",
-                "torchscript-build fetch VERSION --with-cuda-libraries",
-                "use a libtorch without CUDA: cuda = false in the settings",
-            ],
-        )
-    if done.returncode > 0:
-        raise TorchScriptBuildError(f"app {app.name!r} failed with exit code {done.returncode}\n{_tail(done.output)}")
+def _report(done: Completed) -> Optional[Mapping[str, Any]]:
+    """The comparison in the runner's ``--json``, which is one line among what a model prints."""
+    for line in reversed(done.output.splitlines()):
+        if line.startswith("{"):
+            try:
+                report = json.loads(line)
+            except ValueError:
+                continue
+            found = report.get("comparison") if isinstance(report, dict) else None
+            return found if isinstance(found, dict) else None
+    return None
 
 
-def _tail(output: str) -> str:
-    return "\n".join("  " + line for line in output.strip().splitlines()[-20:])
+def _parity_error(
+    app: TorchScriptApp,
+    bad: Sequence[Verdict],
+    plan: BuildPlan,
+    environment: Environment,
+    wanted: Mapping[str, Wanted],
+    made: Mapping[str, Made],
+) -> ParityError:
+    lines = []
+    is_random = False
+    for verdict in bad:
+        case, words = verdict.case, str(verdict.problem)
+        if verdict.native == "differs" and verdict.exported != "differs":
+            name = case.model
+            if repeat_case(plan, environment, case, wanted[name], made[name]) is False:
+                is_random = True
+                words += "; the exported model does not repeat its outputs in Python either, with the same seed"
+        lines.append(f"  - {case.model}.{case.method}, {case.label}: {words}")
+    traced = any(v.exported in ("differs", "fails") and plan.model(v.case.model).method == "trace" for v in bad)
+    cures = []
+    if traced:
+        cures.append("tracing keeps the path and the shapes of its example: method = 'script' keeps branches and loops")
+    if any(v.is_values for v in bad) and not is_random:
+        cures.append(WIDEN)
+    return ParityError("\n".join([f"app {app.name!r}: its outputs differ from Python's", *lines]), cures=cures)
 
 
-def _fill(word: str, models: Mapping[str, Path]) -> str:
-    """``{model}`` and ``{model:NAME}`` in an argument."""
-    for name, path in models.items():
-        word = word.replace(f"{{model:{name}}}", str(path))
-    return word.replace("{model}", str(next(iter(models.values())))) if models else word
+def _stamps(
+    app: TorchScriptApp,
+    planned: PlannedApp,
+    program: Path,
+    models: Sequence[str],
+    references: Mapping[str, References],
+    wanted: Mapping[str, Wanted],
+    plan: BuildPlan,
+) -> list[Any]:
+    """Everything that a comparison depends on."""
+    cases = [case for model in models for case in references[model].cases]
+    files = [program, *(Path(plan.model(m).file) for m in models), *(c.arguments for c in cases)]
+    files += [case.expected for case in cases]
+    files += [Path(name) for model in models for name in (*wanted[model].external, *wanted[model].own)]
+    return [
+        {str(file): system.stamp(file) for file in files},
+        [[c.model, c.method, c.label, c.error] for c in cases],
+        [app.rtol, app.atol, plan.libtorch.full_version],
+        [planned.wishes.grad, planned.wishes.default_dtype, planned.wishes.quantized_engine],
+    ]

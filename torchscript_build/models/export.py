@@ -1,9 +1,7 @@
-"""Makes model files and reference outputs, in a child process that runs torch, and only when something changed."""
+"""Makes model files, in a child process that runs torch, and only when something changed."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,155 +9,72 @@ from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.errors import ModelError
-from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
+from torchscript_build.models.jobs import Job, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
 from torchscript_build.system import Environment
-from torchscript_build.toolchain.python_torch import torch_site_dirs
 
-CHILD = Path(__file__).with_name("child.py")
+CARRIED = ("default dtype", "quantized engine")
+"""What a factory changes in its process and the app can do, too."""
 
 
 @dataclass(frozen=True)
-class Reference:
-    """What Python's torch says the outputs are."""
+class Made:
+    """What is known of a model's file."""
 
-    arguments: Path
-    """A tuple of all positional arguments, as torch.save wrote it."""
-    expected: Path
-    """The outputs for them, as torch.save wrote them."""
+    default_dtype: Optional[str]
+    """What the model wants, by the settings or as its factory left it behind; ``None``: torch's own."""
+    quantized_engine: Optional[str]
 
 
 def prepare_models(
-    plan: BuildPlan, environment: Environment, *, names: Collection[str], references: Collection[tuple[str, str]]
-) -> Mapping[tuple[str, str], Reference]:
-    """Make model files, and the reference outputs that are wanted.
+    plan: BuildPlan, environment: Environment, *, names: Collection[str], libraries: Mapping[str, list[str]]
+) -> Mapping[str, Made]:
+    """Make the files of models that are needed.
 
     :param names: the models that are needed.
-    :param references: pairs (model, method) whose outputs are wanted.
-    :returns: the references.
+    :param libraries: model name → the files of operator libraries from elsewhere that its apps load.
     :raises ModelError: a file is no TorchScript archive, or an export failed.
     """
-    folder = Path(plan.build_dir, "models")
-    made = {}
-    for model in plan.models:
-        if model.name in names:
-            calls = {
-                method: Reference(folder / f"{name}.{method}.arguments.pt", folder / f"{name}.{method}.expected.pt")
-                for name, method in sorted(references)
-                if name == model.name
-            }
-            _prepare(model, plan, environment, calls)
-            made.update({(model.name, method): reference for method, reference in calls.items()})
-    return made
-
-
-def _prepare(model: PlannedModel, plan: BuildPlan, environment: Environment, calls: Mapping[str, Reference]) -> None:
-    folder = Path(plan.build_dir, "models")
-    if model.package_file:
-        system.copy_if_changed(locate_package_file(model.package_file, environment), Path(model.file))
-    record_file = folder / f"{model.name}.json"
-    record = system.read_json(record_file)
-    request = _request(model, plan, environment, calls)
-    digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-    if record.get("request") == digest and _is_current(record):
-        return
-    record_file.unlink(missing_ok=True)
-    if model.factory is None:
-        read_archive(Path(model.file))
-    sources: Mapping[str, str] = {}
-    if model.factory is not None or calls:
-        sources = _run_child(model, request, folder, environment, plan.libtorch)["sources"]
-        if model.factory is not None:
-            read_archive(Path(model.file))
-    made = [model.file, *(str(file) for r in calls.values() for file in (r.arguments, r.expected))]
-    given = [str(Path(plan.source_dir, spec)) for spec in model.example_inputs]
-    new = {
-        "request": digest,
-        "sources": sources,
-        "stamps": {name: system.stamp(Path(name)) for name in made + [g for g in given if Path(g).is_file()]},
-    }
-    system.write_json(record_file, new)
-
-
-def _request(
-    model: PlannedModel, plan: BuildPlan, environment: Environment, calls: Mapping[str, Reference]
-) -> dict[str, Any]:
-    libtorch = plan.libtorch
-    return {
-        "root": plan.source_dir,
-        "factory": model.factory,
-        "method": model.method,
-        "example_inputs": list(model.example_inputs),
-        "python_path": list(model.python_path),
-        "site_dirs": torch_site_dirs(libtorch, environment),
-        "seed": model.seed,
-        "show_code": model.show_code,
-        "output": model.file,
-        "calls": [
-            {"method": method, "arguments": str(r.arguments), "expected": str(r.expected)}
-            for method, r in calls.items()
-        ],
-        "torch": libtorch.full_version,
-        "overlay": str(plan.out_dir) if plan.ops else None,
-        "libraries": {o.name: system.stamp(plan.out_dir / o.path) for o in plan.ops},
-    }
-
-
-def _run_child(
-    model: PlannedModel, request: Mapping[str, Any], folder: Path, environment: Environment, libtorch: LibTorch
-) -> Mapping[str, Any]:
-    folder.mkdir(parents=True, exist_ok=True)
-    request_file, report_file = folder / f"{model.name}.request.json", folder / f"{model.name}.report.json"
-    report_file.unlink(missing_ok=True)
-    system.write_json(request_file, {**request, "report": str(report_file)})
-    command = [str(environment.python.executable), str(CHILD), str(request_file)]
-    log.say_command(command)
-    with log.step(f"model {model.name}"):
-        done = system.run(command, variables={**environment.variables, "PYTHONDONTWRITEBYTECODE": "1"})
-        _check_child(done, report_file, model, environment, libtorch)
-    report: Mapping[str, Any] = json.loads(report_file.read_text(encoding="utf-8"))
-    torch_version = str(report["torch"])
-    if report["kind"]:
-        words = {"trace": "traced", "script": "scripted", "as it is": "saved as the factory made it"}[report["kind"]]
-        note = (
-            "; torch.jit is deprecated upstream, libtorch still loads what it makes" if report["deprecations"] else ""
-        )
-        log.say(f"-- model {model.name}: {words} by torch {torch_version}{note}")
-    if torch_version.split("+")[0].split(".")[:2] != libtorch.series.split("."):
-        log.warn(f"model {model.name}: made by torch {torch_version}, the app links libtorch {libtorch.full_version}")
-    return report
-
-
-def _check_child(
-    done: system.Completed, report: Path, model: PlannedModel, environment: Environment, libtorch: LibTorch
-) -> None:
-    doing = f"factory {model.factory}" if model.factory else "Python's reference outputs"
-    if done.returncode == 4:
-        raise ModelError(
-            f"model {model.name!r} needs torch in Python ({doing}), and {environment.python.executable} has none",
-            cures=[
-                f"pip install 'torch=={libtorch.version}'",
-                "export the model beforehand and give its file instead of a factory",
-            ],
-        )
-    if done.returncode < 0:
-        raise ModelError(f"model {model.name!r}: {doing} was killed by signal {-done.returncode}")
-    if done.returncode != 0 or not report.is_file():
-        raise ModelError(f"model {model.name!r}: {doing} failed (exit code {done.returncode}; its own words are above)")
+    records = {}
+    stale: list[tuple[Job, dict[str, Any]]] = []
+    for model in (m for m in plan.models if m.name in names):
+        if model.package_file:
+            system.copy_if_changed(locate_package_file(model.package_file, environment), Path(model.file))
+        if model.factory is None:
+            records[model.name] = _check_file(model, plan)
+            continue
+        settings = _settings(model, plan, libraries.get(model.name, []))
+        record = system.read_json(_record_file(plan, model.name))
+        reason = _why_stale(model, record, settings, plan, environment)
+        if reason is None:
+            records[model.name] = record
+            continue
+        _record_file(plan, model.name).unlink(missing_ok=True)
+        if record:
+            log.say(f"-- model {model.name} is made again: {reason}")
+        request = {**settings, "output": model.file, "libraries": libraries.get(model.name, [])}
+        stale.append((Job("export", model, request), {"settings": settings}))
+    if stale:
+        records.update(_export(plan, environment, stale))
+    return {name: _made(plan.model(name), record) for name, record in records.items()}
 
 
 def locate_package_file(name: str, environment: Environment) -> Path:
-    """``package:path`` → the file in an installed Python package, without importing it.
+    """``package:path`` → the file in an installed Python package, without importing it; ``*`` matches one file.
 
     :raises ModelError: no such package or file; says where we looked.
     """
     package, _, path = name.partition(":")
     folders = dict.fromkeys((*environment.python.search_path, *environment.python.site_packages))
     for folder in folders:
-        candidate = folder.joinpath(*package.split("."), path)
-        if candidate.is_file():
-            return candidate
+        inside = folder.joinpath(*package.split("."))
+        found = sorted(inside.glob(path)) if "*" in path and inside.is_dir() else [inside / path]
+        if len(found) == 1 and found[0].is_file():
+            return found[0]
+        if len(found) > 1:
+            raise ModelError(f"{name!r} matches several files: {', '.join(f.name for f in found)}")
     raise ModelError(
         f"there is no file {path!r} of a Python package {package!r}",
         looked_in=[(str(f), "not there") for f in folders if f.is_dir()],
@@ -167,14 +82,113 @@ def locate_package_file(name: str, environment: Environment) -> Path:
     )
 
 
-def _is_current(record: Mapping[str, Any]) -> bool:
-    """Are all files still as they were when the record was written?"""
-    stamps_hold = all(system.stamp(Path(name)) == stamp for name, stamp in record["stamps"].items())
-    return stamps_hold and all(_digest(Path(name)) == digest for name, digest in record["sources"].items())
+def _export(
+    plan: BuildPlan, environment: Environment, stale: list[tuple[Job, dict[str, Any]]]
+) -> Mapping[str, dict[str, Any]]:
+    """Run the jobs; what was made is recorded, also where a later one fails."""
+    records = {}
+    jobs = [job for job, _ in stale]
+    Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
+    names = ", ".join(job.model.name for job in jobs)
+    with log.step(f"model {names}" if len(jobs) == 1 else f"models {names}"):
+        reports = run_jobs(plan, environment, jobs)
+        for (job, record), report in zip(stale, reports):
+            check_report(job, report)
+            read_archive(Path(job.model.file))
+            _tell(job.model, report, plan)
+            used = freshness.record_used(report["used"])
+            inputs = freshness.find_inputs(job.model.inputs, Path(plan.source_dir))
+            record.update(
+                used=used,
+                inputs=freshness.record_files(inputs),
+                stamps=freshness.stamps_of([Path(job.model.file)]),
+                process=report["process"],
+            )
+            system.write_json(_record_file(plan, job.model.name), record)
+            records[job.model.name] = record
+    return records
 
 
-def _digest(path: Path) -> Optional[str]:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
+def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> None:
+    """How a model was made, and what is worth knowing about that."""
+    libtorch, torch_version = plan.libtorch, str(report["torch"])
+    words = {"trace": "traced", "script": "scripted", "as it is": "saved as the factory made it"}
+    how = words.get(report["kind"], str(report["kind"]).replace("trace", "traced", 1))
+    note = "; torch.jit is deprecated upstream, libtorch still loads what it makes" if report["deprecations"] else ""
+    log.say(f"-- model {model.name}: {how} by torch {torch_version}{note}")
+    if torch_version.split("+")[0].split(".")[:2] != libtorch.series.split("."):
+        log.warn(f"model {model.name}: made by torch {torch_version}, the app links libtorch {libtorch.full_version}")
+    for name, (before, after) in sorted(report["process"].items()):
+        what = f"-- model {model.name}: its factory changes the {name} of the process from {before} to {after}"
+        if name not in CARRIED:
+            log.say(f"{what}, which no model file carries: reference and app run without that")
+        elif getattr(model, name.replace(" ", "_")) is None:
+            log.say(f"{what}; the app does so, too (setting: {name.replace(' ', '-')})")
+
+
+def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict[str, Any]:
+    """What of the settings and libraries an export depends on; the comparison's inputs are none of it."""
+    return {
+        "factory": model.factory,
+        "method": model.method,
+        "example_inputs": list(model.example_inputs) if model.method == "trace" else [],
+        "python_path": list(model.python_path),
+        "seed": model.seed,
+        "show_code": model.show_code,
+        "torch": plan.libtorch.full_version,
+        "libraries": {
+            **{file: system.stamp(Path(file)) for file in external},
+            **{o.name: system.stamp(plan.out_dir / o.path) for o in plan.ops},
+        },
+    }
+
+
+def _why_stale(
+    model: PlannedModel,
+    record: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    plan: BuildPlan,
+    environment: Environment,
+) -> Optional[str]:
+    """Why a model is made again, in words; ``None``: it is as it would be made."""
+    root = Path(plan.source_dir)
+    if not {"settings", "used", "inputs", "stamps", "process"} <= set(record):
+        return "it is not known how it was made"
+    if model.always:
+        return "always = true"
+    inputs = freshness.find_inputs(model.inputs, root) if model.inputs else []
+    reason = (
+        freshness.why_other_settings(record["settings"], settings)
+        or ("its file has changed" if record["stamps"] != freshness.stamps_of([Path(model.file)]) else None)
+        or freshness.why_other_files(record["inputs"]["files"], inputs, root)
+        or freshness.why_stale(record["inputs"], root, environment)
+        or freshness.why_stale(record["used"], root, environment)
+    )
+    if reason is None and record != system.read_json(_record_file(plan, model.name)):
+        system.write_json(_record_file(plan, model.name), record)  # files that were touched only
+    return reason
+
+
+def _check_file(model: PlannedModel, plan: BuildPlan) -> dict[str, Any]:
+    """A file that exists: is it an archive, checksums and all? Read once for each that it becomes."""
+    record_file = _record_file(plan, model.name)
+    stamps = freshness.stamps_of([Path(model.file)])
+    record = system.read_json(record_file)
+    if record.get("stamps") != stamps:
+        record_file.unlink(missing_ok=True)
+        read_archive(Path(model.file))
+        record = {"stamps": stamps, "process": {}}
+        system.write_json(record_file, record)
+    return record
+
+
+def _made(model: PlannedModel, record: Mapping[str, Any]) -> Made:
+    left = {name: record["process"].get(name, [None, None])[1] for name in CARRIED}
+    return Made(
+        default_dtype=model.default_dtype or left["default dtype"],
+        quantized_engine=model.quantized_engine or left["quantized engine"],
+    )
+
+
+def _record_file(plan: BuildPlan, name: str) -> Path:
+    return Path(plan.build_dir, "models", f"{name}.json")

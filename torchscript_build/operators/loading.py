@@ -14,6 +14,7 @@ from torchscript_build.errors import VerificationError
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.python_torch import torch_site_dirs
+from torchscript_build.toolchain.sanitizers import preload_line, preload_variables
 
 CHILD = Path(__file__).with_name("child.py")
 
@@ -31,6 +32,12 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
     :param libraries: library name → its file in the build tree.
     :raises VerificationError: a library cannot be loaded.
     """
+    if plan.runtimes is None:
+        log.say(
+            "-- operator libraries were not loaded for a check: the compiler does not tell where the runtime of "
+            f"sanitize ({', '.join(plan.sanitize)}) is, which Python must preload: LD_PRELOAD=… python …"
+        )
+        return {}
     record_file = Path(plan.build_dir, RECORD)
     stamps = {name: system.stamp(path) for name, path in libraries.items()}
     record = system.read_json(record_file)
@@ -42,8 +49,9 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
         else:
             _check_dangling(record)
             system.write_json(record_file, record)
-    schemas: Schemas = record.get("schemas", {})
-    return schemas
+    if plan.runtimes:
+        log.say(f"-- to load what was built with sanitize: {preload_line(plan.runtimes)}")
+    return _schemas(record)
 
 
 def _check_dangling(record: Mapping[str, Any]) -> None:
@@ -90,8 +98,14 @@ def broken_promises(
 
 def read_schemas(plan: BuildPlan) -> Schemas:
     """What the libraries registered when they were last loaded; empty where that is not known."""
-    schemas: Schemas = system.read_json(Path(plan.build_dir, RECORD)).get("schemas", {})
-    return schemas
+    return _schemas(system.read_json(Path(plan.build_dir, RECORD)))
+
+
+def _schemas(record: Mapping[str, Any]) -> Schemas:
+    """A record's schemas; one that was damaged has none."""
+    found = record.get("schemas")
+    known = found.items() if isinstance(found, dict) else ()
+    return {name: schemas for name, schemas in known if isinstance(schemas, list)}
 
 
 def check_imports(plan: BuildPlan, project: str, modules: Mapping[str, Path], environment: Environment) -> None:
@@ -144,7 +158,11 @@ def _run_child(
     with log.step("import the Python modules" if imports else "load the operator libraries"):
         done = system.run(
             [environment.python.executable, CHILD, request_file],
-            variables={**environment.variables, "PYTHONDONTWRITEBYTECODE": "1"},
+            variables={
+                **environment.variables,
+                **preload_variables(plan.runtimes or (), environment.variables),
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
             echo=False,
         )
     if done.returncode != 0 or not report_file.is_file():

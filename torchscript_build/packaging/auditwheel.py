@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -62,9 +64,13 @@ def needed_by_wheel(wheel: Path) -> frozenset[str]:
                     content = io.BytesIO(file.read(4))
                 if content.getvalue() == b"\x7fELF":
                     needed.update(elf.read_elf(Path(archive.extract(entry, folder))).needed)
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise VerificationError(f"{wheel} cannot be read as a wheel: {error}") from error
     return frozenset(needed)
+
+
+UNREADABLE = (OSError, EOFError, RuntimeError, ValueError, LookupError, zipfile.BadZipFile, zlib.error, struct.error)
+"""What zipfile raises for broken, encrypted and exotic archives."""
 
 
 def auditwheel_arguments(excluded: Sequence[str], needed: Optional[Collection[str]] = None) -> list[str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Optional
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Optional
 
 from setuptools import Command
 
@@ -23,15 +23,26 @@ LONG = 10.0
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
-    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1."""
+def _translated(command: Optional[_Build] = None) -> Iterator[None]:
+    """Our errors as setuptools prints its own: one clean ``error: …`` and exit code 1; signals end children first.
+
+    :param command: the one that runs; a compiler's errors are explained.
+    """
+    from torchscript_build import system
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.packaging.distribution import translated
 
     try:
-        yield
+        with system.ending_by_signals():
+            yield
     except TorchScriptBuildError as error:
+        if command is not None:
+            from torchscript_build.build.explain import explain
+
+            explain(error, command.backend)
         raise translated(error) from error
+    except OSError as error:  # a full disk, a folder that cannot be written
+        raise translated(TorchScriptBuildError(str(error))) from error
 
 
 @contextmanager
@@ -118,38 +129,81 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             self._spec = read_spec(self.distribution, {name: getattr(self, name) for name in OPTIONS})
         return self._spec
 
+    def _refuse(self, spec: ProjectSpec) -> NoReturn:
+        """:raises TorchScriptBuildError: there is nothing for this command to build."""
+        from torchscript_build.packaging.distribution import project_root
+        from torchscript_build.packaging.undeclared import nothing_declared
+
+        raise nothing_declared(self.distribution, spec, project_root(self.distribution))
+
+    def session(self) -> Session:
+        """The project on this machine, by the command's options."""
+        return self._session()
+
     def _session(self) -> Session:
         if self._made_session is None:
             self._made_session = self._make_session()
         return self._made_session
 
+    @property
+    def backend(self) -> str:
+        """That of the libtorch that was found, ``cpu``, ``cuda``; empty where none has been looked for."""
+        found = vars(self._made_session).get("plan") if self._made_session else None
+        return found.libtorch.backend if found else ""
+
     def _make_session(self) -> Session:
         from torchscript_build.errors import SettingsError
         from torchscript_build.packaging.distribution import project_root
         from torchscript_build.packaging.session import Session
+        from torchscript_build.packaging.staged import make_place
         from torchscript_build.packaging.staging import Destination
         from torchscript_build.system import Environment
+        from torchscript_build.toolchain.sanitizers import with_sanitizers
 
         into_sources = bool(self.inplace or self.editable_mode)
         if self.prefix and into_sources:
-            raise SettingsError(["--prefix and --inplace: give one of them; each says where the results go"])
-        destination = Destination(
-            wheel=None if into_sources else self._in_build_lib,
-            source=self._in_source_tree if into_sources else None,
-        )
+            raise SettingsError(["--prefix, --bundle and --inplace: give one of them; each says where the results go"])
+        root, base = project_root(self.distribution), Path(self.build_base or "build").absolute()
         if self.prefix:
-            destination = Destination(prefix=Path(self.prefix).absolute())
+            place = make_place(Path(self.prefix).absolute(), base, is_shared=True)
+            destination = Destination(prefix=place, is_bundle=bool(getattr(self, "bundle", None)))
+        elif into_sources:
+            destination = Destination(source=make_place(root, base, self._in_source_tree))
+        else:
+            destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base))
         return Session(
             self.read_spec(),
-            Environment.current(),
+            with_sanitizers(Environment.current(), self.read_spec().options.sanitize),
             project=self.distribution.get_name(),
             version=self.distribution.get_version(),
-            root=project_root(self.distribution),
-            build_base=Path(self.build_base or "build").absolute(),
+            root=root,
+            build_base=base,
             destination=destination,
             # As a part of `build`, only what is packaged is built.
             packaged_only=not {"build_ts_app", "build_ts_ops"} & set(self.distribution.commands),
         )
+
+    def take_away_others(self) -> None:
+        """Take away what earlier builds staged for parts of the project that the settings do not name any more."""
+        from torchscript_build.packaging.staged import take_away_others
+        from torchscript_build.packaging.staging import owners
+
+        with _translated():
+            destination = self._session().destination
+            for place in destination.places:
+                take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
+
+    def _link_for_editors(self) -> None:
+        """With ``ide = true``, and where results go into the source tree: the link that editors look for."""
+        if not (self.read_spec().options.ide and (self.inplace or self.editable_mode)):
+            return
+        from torchscript_build import log
+        from torchscript_build.build.compile_commands import link_commands
+
+        session = self._session()
+        trouble = link_commands(session.root, session.build_base)
+        if trouble:
+            log.warn(trouble)
 
     def _in_build_lib(self, target: str) -> Path:
         return Path(self.build_lib or "", target)
@@ -229,15 +283,18 @@ class build_ts_ops(_Build):
         from torchscript_build.packaging.make_ops import build_ops
         from torchscript_build.packaging.say import say_plan, say_unloaded
 
-        with _translated(), _recorded(self):
+        with _translated(self), _recorded(self):
             spec = self.read_spec()
             if not spec.ops:
+                if "build_ts_ops" in self.distribution.commands:
+                    self._refuse(spec)
                 return
             session = self._session()
             if self.dry_run:
                 say_plan(session.plan)
                 return
             self.staged = build_ops(session)
+            self._link_for_editors()
             if self.prefix:
                 return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
@@ -268,6 +325,11 @@ class build_ts_app(_Build):
         *_Build.user_options,
         ("run", None, "run the apps when they are built"),
         ("verify", None, "compare the apps' outputs with Python's"),
+        (
+            "bundle=",
+            None,
+            "make a bundle that needs no Python: a folder, or a file that ends in .tar.gz, .tar.zst or .deb",
+        ),
     ]
     boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify"]
 
@@ -277,22 +339,49 @@ class build_ts_app(_Build):
         super().initialize_options()
         self.runs_apps = False
         self.verify = False
+        self.bundle: Optional[str] = None
+
+    def finalize_options(self) -> None:
+        super().finalize_options()
+        if self.bundle and not self.prefix:
+            self.prefix = str(Path(self.build_base or "build", "torchscript", "bundle", Path(self.bundle).name))
 
     def _run(self) -> None:
         from torchscript_build.packaging.make_apps import build_apps
         from torchscript_build.packaging.say import say_plan
 
-        with _translated(), _recorded(self):
+        with _translated(self), _recorded(self):
             spec = self.read_spec()
+            if not spec.is_buildable:
+                self._refuse(spec)
             if self.dry_run:
                 say_plan(self._session().plan)
                 return
+            if self.bundle:
+                from torchscript_build import system
+
+                system.remove_tree(Path(self.prefix or ""))
+            self.take_away_others()
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self._link_for_editors()
+            if self.bundle:
+                self._make_bundle()
+
+    def _make_bundle(self) -> None:
+        from torchscript_build.packaging.bundle.make import make_bundle
+        from torchscript_build.packaging.bundle.report import say_bundle
+
+        session = self._session()
+        options, plan = session.spec.bundle, session.plan
+        maintainer = options.maintainer or self.distribution.get_maintainer() or self.distribution.get_author()
+        output = Path(self.bundle or "").absolute()
+        made = make_bundle(plan, Path(self.prefix or ""), output, options, session.environment, maintainer)
+        say_bundle(made, plan, options)
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
 """setup()'s keywords that are ours."""
+NEAR_KEYWORDS = ("ts_app", "ts_model", "ts_op", "ts_operators", "ts_libraries", "ts_cmakes")
+"""What is written by mistake in their place. setuptools only warns of keywords that it does not know, so that they are
+registered, too."""
 
 
 def project_root(dist: Any) -> Path:
@@ -23,20 +26,50 @@ def project_root(dist: Any) -> Path:
     return Path(dist.src_root or os.curdir).absolute()
 
 
+def setup_elsewhere() -> Optional[str]:
+    """The folder of the setup.py that runs, where it is not the current one, whose pyproject.toml setuptools reads."""
+    folder, name = os.path.split(sys.argv[0])
+    if name != "setup.py" or not folder:
+        return None
+    try:
+        return None if os.path.samefile(folder, os.curdir) else folder
+    except OSError:  # it has changed into its own
+        return None
+
+
+def is_ours(folder: Path) -> bool:
+    """Does a folder's pyproject.toml have our table?"""
+    from torchscript_build.settings.read import is_opted_in
+
+    try:
+        return is_opted_in((folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace"))
+    except OSError:
+        return False
+
+
 def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpec:
     """The project's spec from all four sources.
 
     :param command: options from the command line, by field name.
     :raises SettingsError: with every problem.
+    :raises TorchScriptBuildError: setup.py was started from another folder.
     """
     from torchscript_build.settings.read import collect_settings, read_pyproject
     from torchscript_build.system import Environment
 
     root = project_root(dist)
+    elsewhere = None if dist.src_root else setup_elsewhere()
+    if elsewhere is not None and is_ours(Path(elsewhere)):
+        from torchscript_build.errors import TorchScriptBuildError
+
+        raise TorchScriptBuildError(
+            f"{elsewhere}/setup.py was started in {root}: setuptools reads the current folder's pyproject.toml only",
+            cures=[f"cd {elsewhere} && python setup.py {' '.join(sys.argv[1:])}"],
+        )
     return collect_settings(
         root=root,
         pyproject=read_pyproject(root / "pyproject.toml"),
-        keywords={keyword: getattr(dist, keyword, None) for keyword in KEYWORDS},
+        keywords={keyword: getattr(dist, keyword, None) for keyword in (*KEYWORDS, *NEAR_KEYWORDS)},
         command=command or {},
         variables=Environment.current().variables,
         packages=dist.packages or own_package(dist),
@@ -74,6 +107,16 @@ def is_packaged(dist: Any) -> bool:
         return read_spec(dist).is_packaged
     except TorchScriptBuildError:
         return True
+
+
+def is_built(dist: Any) -> bool:
+    """Has `build` something to do for us: to build what is packaged, or to tell that our table declares nothing?"""
+    if is_packaged(dist):
+        return True
+    spec = read_spec(dist)
+    # An empty list in setup.py is somebody's decision: nothing of ours on this platform, say.
+    decided = any(getattr(dist, keyword, None) is not None for keyword in KEYWORDS) and not spec.models
+    return not (spec.is_buildable or decided)
 
 
 def is_collecting_requirements(dist: Any) -> bool:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torchscript_build.packaging.distribution import KEYWORDS
+from torchscript_build.packaging.distribution import KEYWORDS, NEAR_KEYWORDS, setup_elsewhere
 
 if TYPE_CHECKING:
     from setuptools import Distribution
 
-TABLE_HINT = b"torchscript-build"
+TABLE_HINT = b"torchscriptbuild"
+"""In a pyproject.toml without hyphens, underscores and capitals."""
 
 
 def check_keyword(dist: Distribution, keyword: str, value: object) -> None:
@@ -32,14 +33,21 @@ def finalize_distribution(dist: Distribution) -> None:
 
 
 def _opted_in(dist: Distribution) -> bool:
+    if any(getattr(dist, keyword, None) is not None for keyword in NEAR_KEYWORDS):
+        return True
     if any(getattr(dist, keyword, None) for keyword in KEYWORDS):
         return True
+    return any(_has_table(folder) for folder in (".", setup_elsewhere()) if folder)
+
+
+def _has_table(folder: str) -> bool:
+    """Has a pyproject.toml our table, or one that can only be meant as ours?"""
     try:
-        with open("pyproject.toml", "rb") as file:
+        with open(f"{folder}/pyproject.toml", "rb") as file:
             text = file.read()
     except OSError:
         return False
-    if TABLE_HINT not in text:
+    if TABLE_HINT not in text.lower().replace(b"-", b"").replace(b"_", b""):
         return False
     from torchscript_build.settings.read import is_opted_in
 

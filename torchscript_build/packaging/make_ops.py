@@ -13,7 +13,8 @@ from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
 from torchscript_build.packaging.say import say_advice, say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
-from torchscript_build.packaging.staging import install_into_prefix, ops_files, stage
+from torchscript_build.packaging.staged import OPS, stage
+from torchscript_build.packaging.staging import install_into_prefix, ops_files
 
 
 def build_ops(session: Session) -> list[str]:
@@ -48,10 +49,10 @@ def build_ops(session: Session) -> list[str]:
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(plan.out_dir / target, text)
         staged: list[tuple[str, Path]] = []
-        install_into_prefix(session.destination.prefix, plan, wanted, result.installed)
+        install_into_prefix(session.destination, plan, wanted, result.installed, OPS)
         if session.destination.wheel:
-            staged += stage(ops_files(plan, loaders, result.installed), session.destination.wheel)
+            staged += stage(ops_files(plan, loaders, result.installed), session.destination.wheel, OPS)
         if session.destination.source:
-            staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source)
+            staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source, OPS)
     say_built(built)
     return [target for target, _ in staged]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
+import re
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,14 +130,45 @@ def format_table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def github_matrix(libtorches: Sequence[str], environment: Environment) -> str:
-    """The job matrix for a workflow: ``strategy: {matrix: ${{ fromJSON(needs.plan.outputs.matrix) }}}``."""
-    include = []
-    for name in libtorches:
-        entry = {"libtorch": name, "fetch": name[len("fetched:") :] if name.startswith("fetched:") else ""}
+@dataclass(frozen=True)
+class Job:
+    """One job of a CI: the project against one libtorch."""
+
+    name: str
+    libtorch: str
+    command: str
+    """A line for any shell, to be typed in the project's folder; it fetches what has to be there."""
+
+    def to_json(self) -> dict[str, str]:
+        """Plain data."""
+        return {"name": self.name, "libtorch": self.libtorch, "command": self.command}
+
+
+RELEASE = re.compile(r"fetched:(\d+(\.\d+)*(\+(cpu|cu\d+|rocm[\d.]+|xpu))?)")
+"""What ``fetch`` gets from an index; what was made of an archive must be there already."""
+
+
+def plan_jobs(libtorches: Sequence[str], environment: Environment, *, run: bool) -> list[Job]:
+    """One job for each libtorch; nothing is built, and libtorches need not be here."""
+    jobs = []
+    for libtorch in dict.fromkeys(libtorches):
         try:
-            entry["variant"] = find_libtorch(name, environment=environment).variant
-        except TorchScriptBuildError:
-            entry["variant"] = name.replace(":", "-")  # not on this machine: the job fetches it
-        include.append(entry)
-    return json.dumps({"include": include}, sort_keys=True)
+            name = find_libtorch(libtorch, environment=environment).variant
+        except TorchScriptBuildError:  # not on this machine
+            name = re.sub(r"[^\w.+-]+", "-", libtorch).strip("-")
+        release = RELEASE.fullmatch(libtorch)
+        build = ["torchscript-build", "matrix", *(["--run"] if run else []), libtorch]
+        fetch = ["torchscript-build", "fetch", release[1]] if release else []
+        jobs.append(Job(name, libtorch, " && ".join(shlex.join(c) for c in (fetch, build) if c)))
+    return _with_names_of_their_own(jobs)
+
+
+def _with_names_of_their_own(jobs: Sequence[Job]) -> list[Job]:
+    """Two builds of one variant are told apart by a number."""
+    seen: dict[str, int] = {}
+    named = []
+    for job in jobs:
+        seen[job.name] = seen.get(job.name, 0) + 1
+        number = seen[job.name]
+        named.append(job if number == 1 else dataclasses.replace(job, name=f"{job.name}-{number}"))
+    return named

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Optional
 
 from torchscript_build.generate.launcher import launcher_packages, launcher_target
 from torchscript_build.generate.loader import loader_packages, loader_target
-from torchscript_build.plan.decide import app_path, ops_path
+from torchscript_build.plan.decide import app_path, external_name, ops_path
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
 
@@ -24,7 +25,13 @@ def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
     models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
     launchers = map(launcher_target, launcher_packages(spec))
-    return sorted([*programs, *models, *launchers])
+    carried = {
+        f"{_folder(a.package)}/lib/{external_name(namespace, environment.platform)}"
+        for a in spec.packaged_apps
+        if isinstance(a.external_ops, Mapping)
+        for namespace in a.external_ops
+    }
+    return sorted([*programs, *models, *launchers, *carried])
 
 
 def package_of(spec: ProjectSpec, target: str) -> str:

@@ -42,7 +42,8 @@ class Session:
                 root=self.root,
                 build_base=self.build_base,
             )
-        return in_prefix(plan, self.destination.prefix) if self.destination.prefix else plan
+        place = self.destination.prefix
+        return in_prefix(plan, place.root, self_contained=self.destination.is_bundle) if place else plan
 
     def jobs(self, plan: BuildPlan) -> int:
         """How many compilers run at once."""

@@ -40,7 +40,10 @@ def make_build_py(base: type[Any]) -> type[Any]:
             super().analyze_manifest()
             from torchscript_build.packaging.source_files import compiled_sources
 
-            sources = compiled_sources(read_spec(self.distribution))
+            try:
+                sources = compiled_sources(read_spec(self.distribution))
+            except TorchScriptBuildError as error:
+                raise translated(error) from error
             root = project_root(self.distribution)
             for package, files in self.manifest_files.items():
                 self.manifest_files[package] = [f for f in files if os.path.relpath(f, root) not in sources]

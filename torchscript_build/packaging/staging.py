@@ -1,30 +1,21 @@
-"""Which files of ours go where in the package, and putting them there."""
+"""Which files of ours go where in the package, in the source tree or in a prefix."""
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
-from torchscript_build import log, system
+from torchscript_build import log
 from torchscript_build.generate import launcher
 from torchscript_build.generate.loader import cuda_major
+from torchscript_build.models.external import carried_file
+from torchscript_build.packaging.staged import APPS, LAUNCHERS, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec
-
-PackageFolder = Callable[[str], Path]
-"""A path in the package tree → the file to write."""
-
-
-@dataclass(frozen=True)
-class StagedFile:
-    """One file of the package."""
-
-    target: str
-    """Path in the package tree, with forward slashes: ``my_package/bin/app``."""
-    content: Union[Path, bytes]
 
 
 def ops_files(
@@ -41,7 +32,13 @@ def ops_files(
 def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
     """The files of the apps: programs and models."""
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
-    return files + [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    return files + [
+        StagedFile(posixpath.normpath(f"{app.output_dir}/{library.relative}"), carried_file(plan, library))
+        for app in plan.apps
+        if app.install
+        for library in app.external_ops
+    ]
 
 
 def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
@@ -64,6 +61,12 @@ def prefix_files(
     return [
         *(StagedFile(target.path, binary(target)) for target in targets),
         *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
+        *(
+            StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), carried_file(plan, library))
+            for target in targets
+            if isinstance(target, PlannedApp)
+            for library in target.external_ops
+        ),
     ]
 
 
@@ -77,39 +80,47 @@ def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
     return sorted(pairs)
 
 
-def stage(files: Iterable[StagedFile], folder: PackageFolder) -> Sequence[tuple[str, Path]]:
-    """Put the files into place, each atomically and only if it changed.
-
-    :returns: pairs (path in the package tree, file written).
-    """
-    written = []
-    with log.step("stage", quiet=True):
-        for file in files:
-            target = folder(file.target)
-            if isinstance(file.content, bytes):
-                system.write_if_changed(target, file.content)
-            else:
-                system.copy_if_changed(file.content, target)
-            written.append((file.target, target))
-    return written
-
-
 def install_into_prefix(
-    prefix: Optional[Path], plan: BuildPlan, targets: Sequence[PlannedTarget], binary: Callable[[PlannedTarget], Path]
+    destination: Destination,
+    plan: BuildPlan,
+    targets: Sequence[PlannedTarget],
+    binary: Callable[[PlannedTarget], Path],
+    owner: str,
 ) -> None:
     """With ``--prefix``: put programs, models and operator libraries there, and say where."""
-    if prefix is not None:
-        for _, path in stage(prefix_files(plan, targets, binary), prefix.joinpath):
+    place = destination.prefix
+    if place is not None:
+        for _, path in stage(prefix_files(plan, targets, binary), place, owner):
             log.say(f"-- installed {path}")
+        if not any(place.root in d.parents for d in plan.libtorch.library_dirs) and not destination.is_bundle:
+            where, here = plan.libtorch.library_dirs[0], place.root / "lib"
+            log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {here}")
 
 
 @dataclass(frozen=True)
 class Destination:
     """Where the results of a command go; ``None`` where they do not."""
 
-    wheel: Optional[PackageFolder] = None
+    wheel: Optional[Place] = None
     """Files with relative RUNPATHs, for a wheel."""
-    source: Optional[PackageFolder] = None
+    source: Optional[Place] = None
     """Files for the source tree, which find libtorch where it is on this machine."""
-    prefix: Optional[Path] = None
+    prefix: Optional[Place] = None
     """A prefix to install into without Python; nothing else is staged then."""
+    is_bundle: bool = False
+    """Will the prefix hold all that its programs need, libtorch too?"""
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Those that there are."""
+        return tuple(place for place in (self.wheel, self.source, self.prefix) if place is not None)
+
+
+def owners(spec: ProjectSpec, *, in_prefix: bool) -> frozenset[str]:
+    """Whose files a package, or a prefix, has."""
+    ops, apps, projects = (
+        (spec.ops, spec.apps, spec.cmake) if in_prefix else (spec.packaged_ops, spec.packaged_apps, spec.packaged_cmake)
+    )
+    started = not in_prefix and launcher.launcher_packages(spec)
+    parts = [OPS] * bool(ops) + [APPS] * bool(apps) + [LAUNCHERS] * bool(started)
+    return frozenset([*parts, *(project_owner(project.name) for project in projects)])

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Optional
 
+from torchscript_build import system
 from torchscript_build.errors import SettingsError, TorchScriptBuildError
 from torchscript_build.packaging.distribution import is_packaged, project_root, read_spec, translated
+
+EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
+EPOCH = "315532800"
+"""The date of files in a wheel where nobody names one: 1980-01-01, the first that a zip file can have."""
 
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
     """A subclass of this environment's bdist_wheel for a project with our settings."""
 
     class bdist_wheel(base):  # type: ignore[misc]
-        """Tags the wheel by the files in it, pins torch, and packs nothing that could not start."""
+        """Tags the wheel by the files in it, pins torch, and packs nothing that could not start.
+
+        The same project makes the same bytes in another folder, at another time and with another umask.
+        """
+
+        def run(self) -> None:
+            system.remove_tree(Path(self.bdist_dir))  # a killed build leaves files there, which would be packed
+            with ExitStack() as self._packing:
+                super().run()
 
         def get_tag(self) -> tuple[str, str, str]:
             plain: tuple[str, str, str] = super().get_tag()
@@ -47,13 +61,15 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
             """The last step before everything is packed; an editable wheel comes by without its files."""
             super().write_wheelfile(wheelfile_base, *args, **kwargs)
             root = Path(self.bdist_dir)
+            system.normalize_modes(root)
+            packing: Any = getattr(self, "_packing", None)
+            if packing is not None:  # what the project compiles has the real time
+                packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
             if root in Path(wheelfile_base).parents and is_packaged(self.distribution):
                 try:
                     _check(self, root)
                 except TorchScriptBuildError as error:
-                    from torchscript_build.system import remove_tree
-
-                    remove_tree(root)
+                    system.remove_tree(root)
                     raise translated(error) from error
 
     return bdist_wheel
@@ -111,8 +127,8 @@ def torch_requirement(command: Any) -> Optional[str]:
     from torchscript_build.build.discover import find_project_libtorch
     from torchscript_build.system import Environment
 
-    options = command.get_finalized_command("build_ts_app").read_spec().options
-    return pin(find_project_libtorch(options, Environment.current()).version, options.pin)
+    spec = command.get_finalized_command("build_ts_app").read_spec()
+    return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
 
 
 def pin(version: str, how: str) -> Optional[str]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from setuptools import Distribution
+from setuptools.errors import BaseError
 
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging import commands
 from torchscript_build.packaging.distribution import (
+    is_built,
     is_collecting_requirements,
     is_packaged,
     own_package,
@@ -21,6 +23,8 @@ from torchscript_build.packaging.distribution import (
 )
 from torchscript_build.packaging.source_commands import make_build_ext, make_build_py, make_sdist
 from torchscript_build.packaging.wheel import make_bdist_wheel
+from torchscript_build.settings.coerce import closest
+from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment, write_if_changed
 
 OWN = ("build_ts_app", "build_ts_ops")
@@ -36,6 +40,7 @@ def wire(dist: Any) -> None:
     if getattr(dist, _MARK, False):
         return
     setattr(dist, _MARK, True)
+    _check_toml(dist)
     if is_collecting_requirements(dist):
         _request_tools(dist)
     plain_class: Callable[[str], Any] = dist.get_command_class
@@ -58,6 +63,15 @@ def wire(dist: Any) -> None:
         return found
 
     dist.get_command_class = get_command_class
+    plain_parse: Callable[[], Any] = dist.parse_command_line
+
+    def parse_command_line() -> Any:
+        try:
+            return plain_parse()
+        except BaseError as error:
+            raise type(error)(f"{error}{_meant(str(error), dist.commands)}") from error
+
+    dist.parse_command_line = parse_command_line
     plain: Callable[[], Any] = dist.has_ext_modules
     dist.has_ext_modules = lambda: plain() or is_packaged(dist)
     _mark_requirement_dynamic(dist)
@@ -107,6 +121,34 @@ def with_dynamic_requirement(metadata: str) -> str:
     return f"{head.rstrip()}\nDynamic: Requires-Dist\n{blank[1:]}{body}"
 
 
+def _meant(message: str, names: Sequence[str]) -> str:
+    """What was probably meant by an option or a command that setuptools does not know.
+
+    :param names: the commands so far; an option is the last one's.
+    """
+    option = re.search(r"option (--?[\w-]+) not recognized", message)
+    command = re.search(r"invalid command '([\w-]+)'", message)
+    if option and names and names[-1] in OWN:
+        known = [name.rstrip("=") for name, *_ in getattr(commands, names[-1]).user_options]
+        meant = closest(option[1].lstrip("-"), known)
+        return f"; did you mean --{meant}?" if meant else f"; see python setup.py {names[-1]} --help"
+    meant = closest(command[1], [name.replace("_", "-") for name in OWN]) if command else None
+    return f"; did you mean {meant.replace('-', '_')}?" if meant else ""
+
+
+def _check_toml(dist: Any) -> None:
+    """setuptools is about to read the same file, and would tell of a mistake in it with its own frames.
+
+    :raises setuptools.errors.SetupError: it is no TOML.
+    """
+    from setuptools.errors import SetupError
+
+    try:
+        read_pyproject(project_root(dist) / "pyproject.toml")
+    except TorchScriptBuildError as error:
+        raise SetupError(str(error)) from error
+
+
 def _request_tools(dist: Distribution) -> None:
     """Ask PEP 517's front end for cmake and ninja where the machine has none."""
     from torchscript_build.toolchain.programs import locate_cmake, locate_ninja
@@ -126,8 +168,14 @@ def _make_build(base: type[Any]) -> type[Any]:
         sub_commands = [  # noqa: RUF012 - setuptools' protocol
             *base.sub_commands,
             ("build_ts_ops", lambda self: is_packaged(self.distribution)),
-            ("build_ts_app", lambda self: is_packaged(self.distribution)),
+            ("build_ts_app", lambda self: is_built(self.distribution)),
         ]
+
+        def run(self) -> None:
+            super().run()
+            if not is_packaged(self.distribution):  # any more
+                command: Any = self.get_finalized_command("build_ts_app")
+                command.take_away_others()
 
     return build
 

@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, Optional
 
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.settings.specs import InputSets
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler
 from torchscript_build.toolchain.launchers import Launcher
@@ -44,6 +45,35 @@ class PlannedModel:
     show_code: bool
     package_file: Optional[str] = None
     """``package:path`` of a file inside an installed Python package, copied to ``file``."""
+    check_inputs: tuple[tuple[str, InputSets], ...] = ()
+    """Pairs (method, sets of inputs) for the comparison; an empty method stands for the app's own."""
+    inputs: tuple[str, ...] = ()
+    always: bool = False
+    grad: Optional[bool] = None
+    default_dtype: Optional[str] = None
+    quantized_engine: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a model wants of the process that runs it, as far as that is known."""
+
+    grad: bool = False
+    """It uses autograd itself."""
+    default_dtype: Optional[str] = None
+    """``None``: torch's own default."""
+    quantized_engine: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class ExternalLibrary:
+    """A library of operators from elsewhere that travels with an app."""
+
+    namespace: str
+    file: str
+    """As the settings name it: ``package:path``, or an absolute path."""
+    relative: str
+    """Where it lies as its app knows it: a path from the app's folder, with forward slashes."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +153,10 @@ class PlannedApp(PlannedTarget):
     models: tuple[BundledModel, ...]
     method: str
     """The model's method that a runner calls by default."""
+    external_ops: tuple[ExternalLibrary, ...] = ()
+    """In the order in which they are loaded."""
+    wishes: Wishes = Wishes()
+    """Those of its first model, which the program does by itself."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +209,19 @@ class BuildPlan:
     cuda: Optional[CudaFacts]
     """``None`` where nothing needs a toolkit."""
     runner_library: Optional[str]
-    """Where the compiled runner is, or will be, kept; ``None``: it is compiled in the build tree."""
+    """Where the build folder has, or will have, its copy of the cache's compiled runner; ``None``: no cache is used."""
     models: tuple[PlannedModel, ...]
     ops: tuple[PlannedOps, ...]
     apps: tuple[PlannedApp, ...]
     cmake: tuple[PlannedProject, ...]
+    sanitize: tuple[str, ...] = ()
+    """The compiler's sanitizers; their options are among the flags."""
+    runtimes: Optional[tuple[str, ...]] = ()
+    """Their libraries that a Python must preload to load what is built; ``None``: where they are is not known."""
     known_compiler: Optional[str] = None
     """Where what CMake found out about the compiler is, or will be, kept; ``None``: nowhere."""
+    runner_entry: Optional[str] = None
+    """The compiled runner's folder in the cache."""
 
     @property
     def targets(self) -> tuple[PlannedTarget, ...]:
@@ -219,6 +259,27 @@ class BuildPlan:
         linked = launcher is not None and launcher.caches and self.libtorch.platform != "win32"
         return Path(self.build_dir, "libtorch") if linked else self.libtorch.root
 
+    def linked_ops(self, app: PlannedApp) -> list[str]:
+        """The operator libraries that an app links, also through others; each after those that it needs."""
+        wanted, todo = set(), list(app.ops)
+        depends = {o.name: o.ops for o in self.ops}
+        while todo:
+            name = todo.pop()
+            if name not in wanted:
+                wanted.add(name)
+                todo += depends[name]
+        return [o.name for o in self.ops if o.name in wanted]
+
+    def with_wishes(self, wishes: Mapping[str, Wishes]) -> BuildPlan:
+        """The plan with what the first model of each runner wants, by the model's name."""
+        apps = tuple(
+            dataclasses.replace(app, wishes=wishes.get(app.models[0].name, app.wishes))
+            if app.template == "runner" and app.models
+            else app
+            for app in self.apps
+        )
+        return dataclasses.replace(self, apps=apps)
+
     def model(self, name: str) -> PlannedModel:
         """A model by its name."""
         return next(m for m in self.models if m.name == name)
@@ -232,7 +293,7 @@ class BuildPlan:
     def fingerprint(self, extra: bytes = b"") -> str:
         """A digest of everything that configure depends on; models are made apart from CMake and do not count."""
         data = self.to_json()
-        del data["models"], data["cmake"], data["known_compiler"]
+        del data["models"], data["cmake"], data["known_compiler"], data["runner_entry"]
         return _digest(data, extra)
 
     def identity(self) -> str:

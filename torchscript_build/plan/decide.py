@@ -15,6 +15,7 @@ from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import (
     BuildPlan,
     BundledModel,
+    ExternalLibrary,
     PlannedApp,
     PlannedModel,
     PlannedOps,
@@ -26,6 +27,7 @@ from torchscript_build.plan.build_plan import (
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
     CMakeProject,
+    InputSets,
     OpLibrary,
     ProjectSpec,
     ScriptModel,
@@ -57,7 +59,7 @@ def plan_build(
     :raises SettingsError: a path cannot be said in CMake.
     """
     options = spec.options
-    build_dir = build_base / "torchscript" / f"{libtorch.variant}-{options.build_type.lower()}"
+    build_dir = build_base / "torchscript" / "-".join([libtorch.variant, options.build_type.lower(), *options.sanitize])
     models = tuple(_plan_model(m, root, build_dir) for m in spec.models)
     rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
     ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
@@ -76,6 +78,7 @@ def plan_build(
         python=python,
         cuda=cuda,
         runner_library=None,
+        sanitize=options.sanitize,
         models=models,
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
         apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),
@@ -98,7 +101,20 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         seed=model.seed,
         show_code=model.show_code,
         package_file=model.file if made and model.factory is None else None,
+        check_inputs=_check_inputs(model),
+        inputs=model.inputs,
+        always=model.always,
+        grad=model.grad,
+        default_dtype=model.default_dtype,
+        quantized_engine=model.quantized_engine,
     )
+
+
+def _check_inputs(model: ScriptModel) -> tuple[tuple[str, InputSets], ...]:
+    wanted = model.check_inputs
+    if isinstance(wanted, Mapping):
+        return tuple(sorted(wanted.items()))
+    return (("", wanted),) if wanted else ()
 
 
 @dataclass(frozen=True)
@@ -141,14 +157,15 @@ def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
     """Libraries after those that they depend on; otherwise as the project lists them. Cycles were refused before."""
     by_name = {o.name: o for o in libraries}
     ordered: dict[str, OpLibrary] = {}
-
-    def visit(ops: OpLibrary) -> None:
-        for name in ops.depends:
-            visit(by_name[name])
-        ordered.setdefault(ops.name, ops)
-
-    for ops in libraries:
-        visit(ops)
+    todo = list(reversed(libraries))
+    while todo:
+        ops = todo[-1]
+        waiting = [by_name[name] for name in ops.depends if name not in ordered] if ops.name not in ordered else []
+        if waiting:
+            todo += reversed(waiting)
+        else:
+            ordered.setdefault(ops.name, ops)
+            todo.pop()
     return list(ordered.values())
 
 
@@ -163,7 +180,7 @@ def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
     A plain library lies in the package's ``lib``; a Python module and a file with a name of its own in the package.
     """
     package = _package_dir(ops)
-    suffix = {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
+    suffix = _shared_suffix(platform)
     folder = package if ops.python_module or ops.file_name else posixpath.join(package, "lib")
     if ops.python_module:
         abi3 = ".pyd" if platform == "win32" else ".abi3.so"
@@ -204,8 +221,33 @@ def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], p
         template=None if app.sources else app.template,
         method=app.method,
         models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
+        external_ops=_external_ops(app, root, platform),
         **_compiled(app, root),
     )
+
+
+def _external_ops(app: TorchScriptApp, root: Path, platform: str) -> tuple[ExternalLibrary, ...]:
+    """Libraries from elsewhere; each has its namespace's name, for two may be called ``_C.so``."""
+    if not isinstance(app.external_ops, Mapping):
+        return ()
+    folder = "../lib" if app.install else "lib"
+    return tuple(
+        ExternalLibrary(
+            namespace,
+            file if is_package_file(file) else str(root / file),
+            f"{folder}/{external_name(namespace, platform)}",
+        )
+        for namespace, file in app.external_ops.items()
+    )
+
+
+def external_name(namespace: str, platform: str) -> str:
+    """What the library from elsewhere with the operators of a namespace is called where it travels with an app."""
+    return f"{namespace}_external{_shared_suffix(platform)}"
+
+
+def _shared_suffix(platform: str) -> str:
+    return {"darwin": ".dylib", "win32": ".dll"}.get(platform, ".so")
 
 
 def _compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path) -> dict[str, Any]:
@@ -298,8 +340,9 @@ def _check_paths(plan: BuildPlan) -> None:
         raise SettingsError(problems)
 
 
-_FORBIDDEN = r'[;"|\[\]\n\r]|\$[<{]|\$ENV\{'
-"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere."""
+_FORBIDDEN = r'[;"|\[\]\n\r\0\ud800-\udfff]|\$[<{]|\$ENV\{'
+"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere.
+The range is what Python makes of bytes that are no UTF-8, which CMake's answers cannot hold."""
 _FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
 """A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
 _FORBIDDEN_IN_LIBTORCH = r"[,:$]"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import posixpath
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Optional
 
 from torchscript_build.errors import SettingsError
+from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, BundledModel, PlannedApp, PlannedOps, PlannedProject
 
 PATH_LIMITS = {"linux": 4095, "darwin": 1023, "win32": 259}
@@ -20,10 +23,11 @@ def model_path(project: str, model: str) -> str:
     return f"share/{project}/models/{model}.pt"
 
 
-def in_prefix(plan: BuildPlan, prefix: Path) -> BuildPlan:
+def in_prefix(plan: BuildPlan, prefix: Path, *, self_contained: bool = False) -> BuildPlan:
     """The plan with everything in ``bin``, ``lib`` and ``share/<project>/models``, whatever ``install`` says of wheels.
 
-    RUNPATHs are relative (``$ORIGIN/../lib``) where libtorch lies in the prefix, too; else they name libtorch's folder.
+    RUNPATHs begin with the prefix's own ``lib`` (``$ORIGIN/../lib``). Where libtorch lies in the prefix, too, they are
+    relative; else they name libtorch's folder, unless the prefix shall be self-contained.
 
     :raises SettingsError: something has no place in a prefix, or the prefix is too long for the loader.
     """
@@ -32,9 +36,12 @@ def in_prefix(plan: BuildPlan, prefix: Path) -> BuildPlan:
         for o in plan.ops
         if o.python_module
     ]
-    ops = tuple(_ops_in_prefix(o, plan, prefix) for o in plan.ops)
-    apps = tuple(_app_in_prefix(a, plan, prefix) for a in plan.apps)
-    longest = max((len(str(prefix / t.path).encode()) for t in (*ops, *apps)), default=0)
+    if any("\ud800" <= c <= "\udfff" for c in str(prefix)):
+        problems.append(f"--prefix: {str(prefix)!r} is not UTF-8, which CMake's answers cannot hold")
+    place = _Place(prefix, plan.libtorch, self_contained)
+    ops = tuple(_ops_in_prefix(o, plan, place) for o in plan.ops)
+    apps = tuple(_app_in_prefix(a, plan, place) for a in plan.apps)
+    longest = max((len(os.fsencode(prefix / t.path)) for t in (*ops, *apps)), default=0)
     limit = PATH_LIMITS.get(plan.libtorch.platform, 4095)
     if longest > limit:
         problems.append(
@@ -43,56 +50,61 @@ def in_prefix(plan: BuildPlan, prefix: Path) -> BuildPlan:
         )
     if problems:
         raise SettingsError(problems)
-    projects = tuple(_project_in_prefix(p, plan, prefix) for p in plan.cmake)
+    projects = tuple(_project_in_prefix(p, plan, place) for p in plan.cmake)
     return dataclasses.replace(plan, ops=ops, apps=apps, cmake=projects)
 
 
-def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, prefix: Path) -> PlannedOps:
+def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOps:
     folder = "bin" if plan.libtorch.platform == "win32" else "lib"
     return dataclasses.replace(
         ops,
         output_dir=folder,
         install=True,
-        install_rpath=_rpath(plan, prefix, folder, links_ops=bool(ops.ops)),
+        install_rpath=place.rpath(folder),
     )
 
 
-def _app_in_prefix(app: PlannedApp, plan: BuildPlan, prefix: Path) -> PlannedApp:
+def _app_in_prefix(app: PlannedApp, plan: BuildPlan, place: _Place) -> PlannedApp:
     models = tuple(BundledModel(m.name, f"../{model_path(plan.project, m.name)}") for m in app.models)
     return dataclasses.replace(
         app,
         output_dir="bin",
         install=True,
-        install_rpath=_rpath(plan, prefix, "bin", links_ops=bool(app.ops)),
+        install_rpath=place.rpath("bin"),
         models=models,
     )
 
 
-def _project_in_prefix(project: PlannedProject, plan: BuildPlan, prefix: Path) -> PlannedProject:
+def _project_in_prefix(project: PlannedProject, plan: BuildPlan, place: _Place) -> PlannedProject:
     """What an existing CMake project installs goes into the prefix as it is."""
-    rpath = RPATH_ENTRY + ";".join([*_rpath(plan, prefix, "lib", links_ops=True), f"{_origin(plan)}/../lib"])
+    rpath = RPATH_ENTRY + ";".join(dict.fromkeys([*place.rpath("lib"), *place.rpath("bin")]))
     arguments = tuple(rpath if a.startswith(RPATH_ENTRY) else a for a in project.arguments)
-    folders = (_below(d, prefix) or d.as_posix() for d in plan.libtorch.library_dirs[:1])
+    folders = (_below(d, place.prefix) or d.as_posix() for d in plan.libtorch.library_dirs[:1])
     return dataclasses.replace(
         project,
-        arguments=(f"-DCMAKE_INSTALL_PREFIX={prefix.as_posix()}", *arguments),
+        arguments=(f"-DCMAKE_INSTALL_PREFIX={place.prefix.as_posix()}", *arguments),
         package_dir="",
         install=True,
         libtorch_dirs=tuple(folders),
     )
 
 
-def _origin(plan: BuildPlan) -> str:
-    return "@loader_path" if plan.libtorch.platform == "darwin" else "$ORIGIN"
+@dataclass(frozen=True)
+class _Place:
+    """A prefix, and where libtorch lies as seen from it."""
 
+    prefix: Path
+    libtorch: LibTorch
+    self_contained: bool
 
-def _rpath(plan: BuildPlan, prefix: Path, folder: str, *, links_ops: bool) -> tuple[str, ...]:
-    """From ``bin`` or ``lib`` to the operator libraries and to libtorch."""
-    entries = [_relative("lib", folder, _origin(plan))] if links_ops else []
-    for library_dir in plan.libtorch.library_dirs[:1]:
-        inside = _below(library_dir, prefix)
-        entries.append(library_dir.as_posix() if inside is None else _relative(inside, folder, _origin(plan)))
-    return tuple(dict.fromkeys(entries))
+    def rpath(self, folder: str) -> tuple[str, ...]:
+        """From ``bin`` or ``lib`` to the prefix's ``lib``, and to libtorch."""
+        origin = "@loader_path" if self.libtorch.platform == "darwin" else "$ORIGIN"
+        entries = [_relative("lib", folder, origin)]
+        for library_dir in self.libtorch.library_dirs[:1] if not self.self_contained else ():
+            inside = _below(library_dir, self.prefix)
+            entries.append(library_dir.as_posix() if inside is None else _relative(inside, folder, origin))
+        return tuple(dict.fromkeys(entries))
 
 
 def _below(path: PurePath, prefix: PurePath) -> Optional[str]:

@@ -47,6 +47,9 @@ KINDS: Mapping[str, Mapping[str, str]] = {
 }
 """Kind of project → its files, each with the template in ``templates/scaffold`` that it is made from."""
 
+CI = {".github/workflows/wheels.yml": "common/wheels.yml"}
+"""What a hosted CI gets, on request."""
+
 _CXX_KEYWORDS = frozenset(
     re.findall(
         r"\w+",
@@ -69,18 +72,45 @@ _TAKEN = frozenset(
 """Packages, operator namespaces and build targets that exist."""
 
 
-def render_scaffold(kind: str, name: str) -> FileSet:
+def render_scaffold(kind: str, name: str, *, license_: Optional[str] = None, with_ci: bool = False) -> FileSet:
     """The files of a new project.
 
     :param kind: a key of ``KINDS``.
+    :param license_: an SPDX expression; see ``checked_license``.
+    :param with_ci: a workflow for GitHub, too.
     :raises ScaffoldError: the name cannot be that of a package and of an operator namespace.
     """
     check_name(name, kind)
-    values = {"name": name, "distribution": name.replace("_", "-"), "app": f"run-{name.replace('_', '-')}"}
+    values = {
+        "name": name,
+        "distribution": name.replace("_", "-"),
+        "app": f"run-{name.replace('_', '-')}",
+        "license": license_ or "",
+    }
+    templates = {**KINDS[kind], **(CI if with_ci else {})}
     return {
         target.format(name=name): render(f"scaffold/{template}.in", **values)
-        for target, template in sorted(KINDS[kind].items())
+        for target, template in sorted(templates.items())
     }
+
+
+def checked_license(text: str) -> str:
+    """An SPDX expression as it is written properly.
+
+    :raises ScaffoldError: it is none.
+    """
+    try:
+        from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
+    except ImportError:  # before packaging 24.2: the build will tell
+        if re.fullmatch(r"[A-Za-z0-9.+() -]+", text):
+            return text
+        raise ScaffoldError(f"{text!r} is no licence by SPDX", cures=["--license MIT"]) from None
+    try:
+        return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression as error:
+        raise ScaffoldError(
+            f"{text!r} is no licence by SPDX", cures=["--license MIT", "--license BSD-3-Clause", "--license Apache-2.0"]
+        ) from error
 
 
 def write_scaffold(files: FileSet, folder: Path) -> None:

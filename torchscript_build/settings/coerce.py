@@ -6,8 +6,8 @@ import collections.abc
 import dataclasses
 import functools
 import typing
-from collections.abc import Mapping, Sequence
-from typing import Any, Union
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Optional, Union
 
 
 def read_spec(cls: type, value: Any, where: str, problems: list[str], *, toml: bool) -> Any:
@@ -45,7 +45,40 @@ def read_fields(cls: type, value: Mapping[str, Any], where: str, problems: list[
             result[name] = _coerce(given, hints[name])
         except TypeError as error:
             problems.append(f"{where}: {key} must be {error}, not {kind_of(given)}")
+            continue
+        for text in _texts(result[name]):
+            check_text(text, f"{where}: {key}", problems)
     return result
+
+
+MOST_CHARACTERS = 30_000
+"""Of one value; no system takes a longer word of a command line than 128 KiB."""
+
+
+def check_text(text: str, where: str, problems: list[str]) -> bool:
+    """Can a text be written into files, and given to programs? Else the problem is added."""
+    if len(text) > MOST_CHARACTERS:
+        problems.append(f"{where}: {shortened(text)} has {len(text)} characters")
+    elif "\0" in text:
+        problems.append(f"{where}: {shortened(text)} has a NUL in it")
+    elif not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+        problems.append(f"{where}: {shortened(text)} is not UTF-8")
+    else:
+        return True
+    return False
+
+
+def shortened(text: str) -> str:
+    """A text as a message shows it."""
+    return repr(text if len(text) <= 200 else text[:200] + "…")
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Mapping):
+        return [text for pair in value.items() for text in pair if isinstance(text, str)]
+    return [text for text in value if isinstance(text, str)] if isinstance(value, tuple) else []
 
 
 @functools.cache
@@ -71,8 +104,8 @@ def _coerce(value: Any, hint: Any) -> Any:
                 continue
         raise TypeError(" or ".join(_words(a) for a in arguments if a is not type(None)))
     if origin is tuple:
-        if isinstance(value, (list, tuple)) and all(isinstance(v, str) for v in value):
-            return tuple(value)
+        if isinstance(value, (list, tuple)):
+            return tuple(_coerced_elements(value, arguments[0], hint))
     elif origin is collections.abc.Mapping:
         plain = typing.get_args(hint)[1]
         if isinstance(value, Mapping) and all(isinstance(k, str) for k in value):
@@ -88,17 +121,34 @@ def _coerce(value: Any, hint: Any) -> Any:
     raise TypeError(_words(hint))
 
 
+def _coerced_elements(values: Sequence[Any], element: Any, hint: Any) -> list[Any]:
+    """:raises TypeError: one of them does not fit; the words are those of the whole."""
+    try:
+        return [_coerce(v, element) for v in values]
+    except TypeError as error:
+        raise TypeError(_words(hint)) from error
+
+
 def _words(hint: Any) -> str:
+    if typing.get_origin(hint) is Union:
+        return " or ".join(_words(a) for a in typing.get_args(hint) if a is not type(None))
     if typing.get_origin(hint) is tuple:
-        return "a list of strings"
+        element = typing.get_args(hint)[0]
+        return "a list of strings" if element is str else "a list of lists of strings"
     if typing.get_origin(hint) is collections.abc.Mapping:
-        return "a table of strings, numbers and booleans"
+        value = typing.get_args(hint)[1]
+        scalars = value == Union[str, bool, int]
+        return "a table of strings, numbers and booleans" if scalars else f"a table, each entry {_words(value)}"
     return {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
 
 
 def kind_of(value: Any) -> str:
     """What a wrong value is, for a message."""
-    if isinstance(value, (str, int, float, bool)):
+    if isinstance(value, str):
+        return shortened(value)
+    if isinstance(value, int) and abs(value) >= 10**30:
+        return "a number of more than 30 digits"
+    if isinstance(value, (int, float, bool)):
         return repr(value)
     if isinstance(value, (list, tuple)) and value:
         return f"a {type(value).__name__} of {', '.join(sorted({type(v).__name__ for v in value}))}"
@@ -107,8 +157,16 @@ def kind_of(value: Any) -> str:
     )
 
 
-def suggestion(word: str, known: Sequence[str]) -> str:
+def closest(word: str, known: Iterable[str]) -> Optional[str]:
+    """The known word that was probably meant."""
     import difflib  # for mistakes only
 
+    known = list(known)
     close = difflib.get_close_matches(word.replace("_", "-"), known, n=1) or difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f" (known: {', '.join(known)})"
+    return close[0] if close else None
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """The end of a sentence about an unknown word: what was probably meant, or all that there is."""
+    meant = closest(word, known)
+    return f"; did you mean {meant!r}?" if meant else f" (known: {', '.join(known)})"

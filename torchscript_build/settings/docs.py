@@ -11,14 +11,17 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
-from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, DEFAULTS, PINS, TABLE
-from torchscript_build.settings.rules import BINDINGS, METHODS, TEMPLATES
-from torchscript_build.settings.specs import BuildOptions, OpLibrary, ScriptModel, TorchScriptApp
+from torchscript_build.settings.near_misses import TABLE
+from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, DEFAULTS, PINS
+from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
+from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (BuildOptions, "build_type"): BUILD_TYPES,
     (BuildOptions, "pin"): PINS,
     (ScriptModel, "method"): METHODS,
+    (ScriptModel, "default_dtype"): DTYPES,
+    (ScriptModel, "quantized_engine"): ENGINES,
     (OpLibrary, "python_binding"): BINDINGS,
     (TorchScriptApp, "template"): TEMPLATES,
 }
@@ -87,6 +90,12 @@ def json_schema() -> dict[str, Any]:
         "additionalProperties": False,
         "properties": defaults,
     }
+    properties["bundle"] = {
+        "type": "object",
+        "description": inspect.getdoc(BundleOptions),
+        "additionalProperties": False,
+        "properties": _schema_properties(BundleOptions),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"[{TABLE}]",
@@ -97,7 +106,8 @@ def json_schema() -> dict[str, Any]:
 
 
 def _documented() -> list[tuple[str, type]]:
-    return [(f"[{TABLE}]", BuildOptions), *((f"[[{TABLE}.{name}]]", cls) for name, cls in ARRAYS.items())]
+    arrays = ((f"[[{TABLE}.{name}]]", cls) for name, cls in ARRAYS.items())
+    return [(f"[{TABLE}]", BuildOptions), *arrays, (f"[{TABLE}.bundle]", BundleOptions)]
 
 
 def _schema_properties(cls: type) -> dict[str, Any]:
@@ -116,7 +126,7 @@ def _schema_type(hint: Any) -> dict[str, Any]:
         options = [_schema_type(a) for a in typing.get_args(hint) if a is not type(None)]
         return options[0] if len(options) == 1 else {"anyOf": options}
     if typing.get_origin(hint) is tuple:
-        return {"type": "array", "items": {"type": "string"}}
+        return {"type": "array", "items": _schema_type(typing.get_args(hint)[0])}
     if typing.get_origin(hint) is collections.abc.Mapping:
         return {"type": "object", "additionalProperties": _schema_type(typing.get_args(hint)[1])}
     return {"type": {str: "string", int: "integer", float: "number", bool: "boolean"}[hint]}

@@ -15,10 +15,20 @@ from pathlib import Path
 from typing import Any, Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings.coerce import kind_of, read_fields, read_spec, suggestion
-from torchscript_build.settings.rules import check_spec, where_of
+from torchscript_build.settings.coerce import (
+    check_text,
+    closest,
+    kind_of,
+    read_fields,
+    read_spec,
+    shortened,
+    suggestion,
+)
+from torchscript_build.settings.near_misses import HINT, TABLE, find_near_misses
+from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
+    BundleOptions,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -26,7 +36,6 @@ from torchscript_build.settings.specs import (
     TorchScriptApp,
 )
 
-TABLE = "tool.torchscript-build"
 ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
@@ -39,8 +48,14 @@ KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps":
 ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher", "cmake_args")
 """What ``TORCHSCRIPT_BUILD_<NAME>`` sets; the search for libtorch reads its own, to name it in its trace."""
 
+_GENERAL = frozenset(field.name for field in dataclasses.fields(BuildOptions))
+
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
+MOST_JOBS = 10_000
+MOST_DIGITS = 200
+"""Of a requirement; no release has a number of more than a few digits."""
 PINS = ("series", "exact", "none")
+SANITIZERS = ("address", "leak", "thread", "undefined")
 LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
 """Beside paths."""
 
@@ -54,8 +69,13 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
         return _parse_toml(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:  # TOMLDecodeError and UnicodeDecodeError
-        raise SettingsError([f"{path.name}: {error}"]) from error
+    except OSError as error:  # a folder of that name
+        raise SettingsError([f"{path.name} cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError([f"{path.name}, line {line}: is not written in UTF-8 ({error.reason})"]) from error
+    except ValueError as error:  # TOMLDecodeError
+        raise SettingsError([_toml_problem(path, error)]) from error
 
 
 def _parse_toml(text: str) -> dict[str, Any]:
@@ -65,7 +85,22 @@ def _parse_toml(text: str) -> dict[str, Any]:
     else:
         import tomli as tomllib
 
-    return dict(tomllib.loads(text))
+    try:
+        return dict(tomllib.loads(text))
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _toml_problem(path: Path, error: ValueError) -> str:
+    """What a TOML parser says, with the place first, as compilers do, and the line below it."""
+    match = re.fullmatch(r"(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", str(error), re.DOTALL)
+    if match is None:
+        return f"{path.name} is no TOML: {error}"
+    lines = path.read_text(encoding="utf-8").splitlines() or [""]
+    line = int(match[2]) if match[2] else len(lines)
+    text = lines[line - 1] if line <= len(lines) else ""
+    column = int(match[3]) if match[3] else len(text) + 1
+    return f"{path.name}:{line}:{column}: {match[1]}\n      {text}\n      {' ' * (column - 1)}^"
 
 
 def collect_settings(
@@ -87,47 +122,64 @@ def collect_settings(
     :param packages: the project's Python packages, for the default of ``package``; ``None`` where not known yet.
     :raises SettingsError: with every problem found.
     """
-    problems: list[str] = []
+    problems = find_near_misses(pyproject)
+    doubts: Doubts = {name: {ANY} if problems else set() for name in ARRAYS}
+    check_text(str(root), "the project's folder", problems)
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
     defaults = _defaults(table.get(DEFAULTS, {}), problems)
-    for key, value in table.items():
-        if key == DEFAULTS:
-            continue
-        if key in ARRAYS:
-            if isinstance(value, list):
-                value = [{**defaults.get(key, {}), **v} if isinstance(v, Mapping) else v for v in value]
-                entries[key] += [
-                    read_spec(ARRAYS[key], v, f"[[{TABLE}.{key}]] {i + 1}", problems, toml=True)
-                    for i, v in enumerate(value)
-                ]
+
+    def read_entries(array: str, values: Any, where: str, *, toml: bool) -> None:
+        for i, value in enumerate(values):
+            if toml and isinstance(value, Mapping):
+                value = {**defaults.get(array, {}), **value}
+            spec = read_spec(ARRAYS[array], value, f"{where} {i + 1}", problems, toml=toml)
+            if spec is not None:
+                entries[array].append(spec)
             else:
-                problems.append(f"{TABLE}.{key} must be an array of tables: write [[{TABLE}.{key}]]")
+                doubts[array].add(_name_of(value))
+
+    for key, value in table.items():
+        if key in ARRAYS and isinstance(value, list):
+            read_entries(key, value, f"[[{TABLE}.{key}]]", toml=True)
+        elif key in ARRAYS:
+            problems.append(f"{TABLE}.{key} must be an array of tables: write [[{TABLE}.{key}]]")
+            doubts[key].add(ANY)
+        elif key == DEFAULTS:
+            continue
+        elif key.replace("-", "_") not in _GENERAL and _is_array(value):
+            meant = closest(key, ARRAYS)
+            also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
+            problems.append(f"[[{TABLE}.{key}]]: {also}")
+            for name in [meant] if meant else ARRAYS:
+                doubts[name].add(ANY)
         else:
             general[key] = value
-    for keyword, array in KEYWORDS.items():
-        value = keywords.get(keyword)
+    for keyword, value in keywords.items():
         if value is None:
             continue
-        if not isinstance(value, (list, tuple)):
+        if keyword not in KEYWORDS:
+            problems.append(f"setup({keyword}=…): unknown{suggestion(keyword, list(KEYWORDS))}")
+            doubts[KEYWORDS.get(closest(keyword, KEYWORDS) or "", "app")].add(ANY)
+        elif not isinstance(value, (list, tuple)):
             problems.append(f"setup({keyword}=…) must be a list, not {kind_of(value)}")
-            continue
-        entries[array] += [
-            read_spec(ARRAYS[array], v, f"setup({keyword}=…) item {i + 1}", problems, toml=False)
-            for i, v in enumerate(value)
-        ]
+            doubts[KEYWORDS[keyword]].add(ANY)
+        else:
+            read_entries(KEYWORDS[keyword], value, f"setup({keyword}=…) item", toml=False)
 
+    bundle = read_fields(BundleOptions, general.pop("bundle", {}), f"[{TABLE}.bundle]", problems, toml=True)
     options = _options(general, variables, command, problems)
-    entries = {name: [s for s in specs if s is not None] for name, specs in entries.items()}
     spec = ProjectSpec(
         options=options,
         models=tuple(_with_python_path(m, root) for m in entries["model"]),
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
+        bundle=BundleOptions(**bundle),
+        libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
-    check_spec(spec, root, packages, problems)
+    check_spec(spec, root, packages, problems, doubts)
     if problems:
         raise SettingsError(problems)
     return spec
@@ -140,7 +192,8 @@ def read_options(pyproject: Mapping[str, Any], variables: Mapping[str, str]) -> 
     """
     problems: list[str] = []
     table = _table(pyproject)
-    options = _options({k: v for k, v in table.items() if k not in (*ARRAYS, DEFAULTS)}, variables, {}, problems)
+    general = {k: v for k, v in table.items() if k not in (*ARRAYS, DEFAULTS, "bundle")}
+    options = _options(general, variables, {}, problems)
     if problems:
         raise SettingsError(problems)
     return options
@@ -174,16 +227,31 @@ def _table(pyproject: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def is_opted_in(pyproject_text: str) -> bool:
-    """Does a pyproject.toml have our table, in whichever of TOML's spellings? One that is no TOML has nothing."""
+    """Does a pyproject.toml have our table, in whichever of TOML's spellings, or one that can only be meant as ours?
+
+    One that is no TOML has nothing.
+    """
     if re.search(r"^\s*\[+\s*tool\s*\.\s*[\"']?torchscript-build\b", pyproject_text, re.MULTILINE):
         return True  # the usual spelling, also in a file with a mistake elsewhere, which is then told
-    if not re.search(r"torchscript-build[\"']?\s*[=.]", pyproject_text):
+    if not HINT.search(pyproject_text):
         return False
     try:
-        tool = _parse_toml(pyproject_text).get("tool")
+        pyproject = _parse_toml(pyproject_text)
     except ValueError:
         return False
-    return isinstance(tool, Mapping) and "torchscript-build" in tool
+    tool = pyproject.get("tool")
+    return (isinstance(tool, Mapping) and "torchscript-build" in tool) or bool(find_near_misses(pyproject))
+
+
+def _is_array(value: object) -> bool:
+    """Does an unknown key hold tables, as our arrays do?"""
+    return isinstance(value, Mapping) or (isinstance(value, list) and any(isinstance(v, Mapping) for v in value))
+
+
+def _name_of(value: object) -> str:
+    """The name of an entry that could not be read; ``ANY`` where that is what is wrong with it."""
+    name = value.get("name") if isinstance(value, Mapping) else getattr(value, "name", None)
+    return name if isinstance(name, str) and name else ANY
 
 
 # --- options -------------------------------------------------------------------------------------------------------
@@ -233,6 +301,7 @@ def _options(
                 f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
             )
     _check_requirement(values, sources, problems)
+    _check_sanitizers(values.get("sanitize", ()), sources.get("sanitize", ""), problems)
     launcher = values.get("launcher")
     if isinstance(launcher, str) and launcher not in LAUNCHERS and not _is_launcher_path(launcher):
         problems.append(
@@ -240,8 +309,9 @@ def _options(
             f"{suggestion(launcher, LAUNCHERS)}; CMake takes any, as CMAKE_CXX_COMPILER_LAUNCHER"
         )
     jobs = values.get("jobs")
-    if isinstance(jobs, int) and jobs < 1:
-        problems.append(f"{sources['jobs']}: jobs must be at least 1, not {jobs}")
+    if isinstance(jobs, int) and not 1 <= jobs <= MOST_JOBS:
+        least = f"at least 1, not {jobs}" if jobs < 1 else f"at most {MOST_JOBS}"
+        problems.append(f"{sources['jobs']}: jobs must be {least}")
     return BuildOptions(**values)
 
 
@@ -252,13 +322,27 @@ def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], pr
         from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
         try:
+            if len(version) > MOST_DIGITS:
+                raise InvalidSpecifier(version)
             SpecifierSet(f"=={version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else version)
         except InvalidSpecifier:
             problems.append(
-                f"{sources['libtorch_version']}: libtorch-version: {version!r} is no version or range; write >=2.4,<2.7"
+                f"{sources['libtorch_version']}: libtorch-version: {shortened(version)} is no version or range; "
+                "write >=2.4,<2.7"
             )
-    if isinstance(cuda, str) and not re.fullmatch(r"\d+(\.\d+)?|any|none|cpu", cuda):
-        problems.append(f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {cuda!r}')
+    if isinstance(cuda, str) and not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?|any|none|cpu", cuda):
+        problems.append(
+            f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {shortened(cuda)}'
+        )
+
+
+def _check_sanitizers(names: Sequence[str], where: str, problems: list[str]) -> None:
+    for name in names:
+        if name not in SANITIZERS:
+            hint = suggestion(name, SANITIZERS)
+            problems.append(f"{where}: sanitize: there is no {name!r}{hint}; there are {', '.join(SANITIZERS)}")
+    if "thread" in names and {"address", "leak"} & set(names):
+        problems.append(f"{where}: sanitize: thread goes neither with address nor with leak")
 
 
 def _is_launcher_path(text: str) -> bool:
@@ -270,11 +354,13 @@ def _set_from_text(
 ) -> None:
     """An option given as text (command line, environment)."""
     sources[name] = where
+    if not check_text(text, where, problems):
+        return
     if name == "jobs":
         try:
             values[name] = int(text)
         except ValueError:
-            problems.append(f"{where}: must be a whole number, not {text!r}")
+            problems.append(f"{where}: must be a whole number, not {shortened(text)}")
     elif name == "cmake_args":
         try:
             values[name] = (*values.get(name, ()), *shlex.split(text))
@@ -341,8 +427,14 @@ def _matching(spec: _Compiled, key: str, root: Path, problems: list[str]) -> tup
         if Path(name).is_absolute():
             problems.append(f"{where}: a pattern must be relative to the project, not {name!r}")
             continue
-        found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
+        try:
+            found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
+        except (ValueError, NotImplementedError, IndexError, OSError) as error:  # src/**.cpp, before Python 3.13
+            problems.append(f"{where}: {name!r} is no pattern ({error}); write src/**/*.cpp")
+            continue
         if not found:
             problems.append(f"{where}: nothing matches {name!r}")
+        for file in found:
+            check_text(file, where, problems)
         sources += found
     return tuple(dict.fromkeys(sources))

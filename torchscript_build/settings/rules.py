@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Optional, Union
 
 from torchscript_build.settings.coerce import suggestion
@@ -14,6 +15,15 @@ TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
+DTYPES = ("float16", "bfloat16", "float32", "float64")
+"""What ``torch.set_default_dtype`` takes."""
+ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
+
+Doubts = Mapping[str, set[str]]
+"""Array → the names of entries that are there, but with mistakes of their own, which were told: nothing that follows
+from them is told, too."""
+ANY = ""
+"""Among them: an entry whose name is not known."""
 
 _TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
 _RESERVED_NAMES = frozenset(
@@ -36,6 +46,8 @@ _RESERVED_NAMES = frozenset(
 )
 """Targets and files of CMake, Ninja and libtorch; compared without case, as some file systems do."""
 _DEFINITION = re.compile(r"[A-Za-z_]\w*(\([\w\s,.]*\))?(=.*)?\Z")
+_LITERAL = re.compile(r"""\"(\\.|[^\"\\])*\"|'(\\.|[^'\\])*'""")
+_FIND_PACKAGE = re.compile(r"\s*[A-Za-z0-9_][\w.+:/-]*(\s[^\r\n]*)?\Z")
 _PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 _FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
@@ -45,11 +57,18 @@ def where_of(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
     return f"{kind} {spec.name!r}"
 
 
-def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str]) -> None:
+def check_spec(
+    spec: ProjectSpec,
+    root: Path,
+    packages: Optional[Sequence[str]],
+    problems: list[str],
+    doubts: Doubts = MappingProxyType({}),
+) -> None:
     """Check everything that the types alone do not tell; problems are added to the list.
 
     :param root: the project's folder, against which files are checked.
     :param packages: the project's Python packages; ``None`` where not known yet.
+    :param doubts: entries that could not be read.
     """
     for kind, names in (
         ("models", [m.name for m in spec.models]),
@@ -70,16 +89,16 @@ def check_spec(spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]],
     for ops in spec.ops:
         _check_compiled(ops, root, problems)
         _check_package(ops, packages, problems)
-        _check_ops(ops, spec, problems)
+        _check_ops(ops, spec, problems, doubts)
     _check_cycles(spec.ops, problems)
     _check_scripts(spec, problems)
     for app in spec.apps:
         _check_compiled(app, root, problems)
         _check_package(app, packages, problems)
-        _check_app(app, spec, problems)
+        _check_app(app, spec, root, problems, doubts)
     for project in spec.cmake:
         _check_package(project, packages, problems)
-        if not (root / project.source_dir / "CMakeLists.txt").is_file():
+        if not is_file(root / project.source_dir / "CMakeLists.txt"):
             problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
         for key in ("components", "include"):
             if project.artifacts and getattr(project, key):
@@ -101,41 +120,63 @@ def _check_scripts(spec: ProjectSpec, problems: list[str]) -> None:
     apps = spec.packaged_apps
     names = [a.name if a.console_script is True else str(a.console_script) for a in apps if a.console_script]
     names += [name for project in spec.packaged_cmake for name in _scripts_of(project)]
+    # What is wrong with a target's name is told of the target.
+    targets = {a.name for a in spec.apps if not _TARGET_NAME.match(a.name)} | _repeated([a.name for a in spec.apps])
+    names = [name for name in names if name not in targets]
     for name in sorted(set(names)):
         if not _TARGET_NAME.match(name):
             problems.append(f"console-script {name!r}: a script's name has letters, digits and the characters _ . + -")
-        if names.count(name) > 1:
-            problems.append(f"two programs have the console script {name!r}")
+    problems += [f"two programs have the console script {name!r}" for name in sorted(_repeated(names))]
+
+
+def _repeated(names: Sequence[str]) -> set[str]:
+    return {name for name in names if names.count(name) > 1}
 
 
 def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     where = f"model {model.name!r}"
     if (model.file is None) == (model.factory is None):
         problems.append(f"{where}: give either file or factory")
-    if model.file is not None and not is_package_file(model.file) and not (root / model.file).is_file():
+    if model.file is not None and not is_package_file(model.file) and not is_file(root / model.file):
         problems.append(f"{where}: there is no file {model.file!r}")
     if model.factory is not None and not _FUNCTION_NAME.match(model.factory):
         problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
     if model.method not in METHODS:
         problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
-    if model.factory is not None and model.method == "trace" and not model.example_inputs:
+    if _lacks_inputs_for_tracing(model):
         problems.append(f"{where}: tracing needs example-inputs")
+    for key, value, allowed in (
+        ("default-dtype", model.default_dtype, DTYPES),
+        ("quantized-engine", model.quantized_engine, ENGINES),
+    ):
+        if value is not None and value not in allowed:
+            problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")
+    for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
+        if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
+            problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")
+    for pattern in model.inputs:
+        if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
+            problems.append(f"{where}: inputs: a pattern must stay inside the project, not {pattern!r}")
     for folder in model.python_path:
-        if not (root / folder).is_dir():
+        if not is_dir(root / folder):
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
+
+
+def _lacks_inputs_for_tracing(model: ScriptModel) -> bool:
+    return model.factory is not None and model.method == "trace" and not model.example_inputs
 
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:
     for key in ("sources", "cuda_sources"):
         for name in getattr(spec, key):
-            if not (root / name).is_file():
+            if not is_file(root / name):
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no file {name!r}")
     for key in ("include_dirs", "link_dirs"):
         for name in getattr(spec, key):
-            if not (root / name).is_dir():
+            if not is_dir(root / name):
                 problems.append(f"{where_of(spec)}: {key.replace('_', '-')}: there is no folder {name!r}")
     for name in spec.link_libraries:
-        if is_library_file(name) and not (root / name).is_file():
+        if is_library_file(name) and not is_file(root / name):
             problems.append(f"{where_of(spec)}: link-libraries: there is no file {name!r}")
     if spec.without_cuda not in WITHOUT_CUDA:
         allowed = ", ".join(WITHOUT_CUDA)
@@ -148,6 +189,13 @@ def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems
     for definition in spec.definitions:
         if not _DEFINITION.match(definition):
             problems.append(f"{where_of(spec)}: definitions: {definition!r} does not begin with a macro's name")
+        elif "/*" in _LITERAL.sub("", definition).split("*/")[-1]:
+            problems.append(f"{where_of(spec)}: definitions: {definition!r} begins a comment that does not end")
+    for package in spec.find_packages:
+        if not _FIND_PACKAGE.match(package):
+            problems.append(
+                f'{where_of(spec)}: find-packages: {package!r} must begin with a package: "OpenCV COMPONENTS core"'
+            )
 
 
 def _check_package(
@@ -168,7 +216,7 @@ def _check_package(
             problems.append(f"{where}: the project has no package {spec.package!r}{hint}")
 
 
-def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
+def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str], doubts: Doubts) -> None:
     where = where_of(ops)
     if not ops.sources and not any(p.startswith(f"{where}: sources: ") for p in problems):  # nothing matched
         problems.append(f"{where}: sources is missing")
@@ -176,7 +224,7 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
         problems.append(f'{where}: precompiled-header must be "auto", true or false, not {ops.precompiled_header!r}')
     if ops.python_binding not in BINDINGS:
         problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
-    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems)
+    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
     for other in spec.ops if ops.install else ():
         if other.name in ops.depends and not other.install:
             problems.append(
@@ -184,7 +232,7 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str]) -> None:
             )
         if other.name < ops.name and other.install and ops.file_name and _file(other) == _file(ops):
             problems.append(f"operator libraries {other.name!r} and {ops.name!r} are both installed as {_file(ops)}")
-    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.\d+", ops.limited_api)):
+    if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.[0-9]{1,3}", ops.limited_api)):
         problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
     if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
         problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
@@ -198,26 +246,28 @@ def _check_cycles(libraries: Sequence[OpLibrary], problems: list[str]) -> None:
     """Each cycle of ``depends`` once, as the chain that a reader can follow."""
     depends = {o.name: o.depends for o in libraries}
     finished: set[str] = set()
+    for first in depends:
+        chain = [first] if first not in finished else []
+        todo = [iter(depends[first])] if chain else []
+        while todo:
+            name = next(todo[-1], None)
+            if name is None:
+                finished.add(chain.pop())
+                todo.pop()
+            elif name in chain:
+                circle = " → ".join((*chain[chain.index(name) :], name))
+                problems.append(f"operator libraries depend on each other in a circle: {circle}")
+            elif name not in finished:
+                chain.append(name)
+                todo.append(iter(depends.get(name, ())))
 
-    def walk(name: str, chain: tuple[str, ...]) -> None:
-        if name in chain:
-            circle = " → ".join((*chain[chain.index(name) :], name))
-            problems.append(f"operator libraries depend on each other in a circle: {circle}")
-        elif name not in finished:
-            for needed in depends.get(name, ()):
-                walk(needed, (*chain, name))
-            finished.add(name)
 
-    for name in depends:
-        walk(name, ())
-
-
-def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> None:
+def _check_app(app: TorchScriptApp, spec: ProjectSpec, root: Path, problems: list[str], doubts: Doubts) -> None:
     where = where_of(app)
     if app.template not in TEMPLATES:
         problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
-    _check_references(where, "models", app.models, [m.name for m in spec.models], problems)
-    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems)
+    _check_references(where, "models", app.models, [m.name for m in spec.models], problems, doubts.get("model", set()))
+    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
     for ops in spec.ops:
         if ops.name in app.ops and ops.python_module:
             problems.append(f"{where}: ops: {ops.name!r} is a Python module; a program cannot link it")
@@ -227,21 +277,53 @@ def _check_app(app: TorchScriptApp, spec: ProjectSpec, problems: list[str]) -> N
         if not 0 <= getattr(app, key) < float("inf"):
             problems.append(f"{where}: {key} must not be negative, not {getattr(app, key)}")
     if app.verify:
-        first = next((m for m in spec.models if app.models and m.name == app.models[0]), None)
-        if app.sources or app.template != "runner":
+        models = [m for m in spec.models if m.name in app.models]
+        if app.sources or app.template == "minimal":
             problems.append(f"{where}: verify works with the runner template only")
-        elif first is None or not first.example_inputs:
+        elif not app.models or (
+            models and not any(m.example_inputs or m.check_inputs or _lacks_inputs_for_tracing(m) for m in models)
+        ):
             problems.append(f"{where}: verify needs a model with example-inputs")
+    _check_external_ops(where, app, root, problems)
 
 
-def _check_references(where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str]) -> None:
+def _check_external_ops(where: str, app: TorchScriptApp, root: Path, problems: list[str]) -> None:
+    if not isinstance(app.external_ops, Mapping):
+        return
+    if app.external_ops and (app.sources or app.template != "runner"):
+        problems.append(f"{where}: external-ops: only the runner template loads the libraries of a table")
+    for namespace, file in app.external_ops.items():
+        if not is_package_file(file) and not (root / file).is_file():
+            problems.append(f"{where}: external-ops: {namespace}: there is no file {file!r}")
+
+
+def _check_references(
+    where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str], doubtful: set[str]
+) -> None:
     what = {"models": "model"}.get(key, "operator library")
     for name in dict.fromkeys(names):
         if names.count(name) > 1:
             problems.append(f"{where}: {key}: {name!r} is named twice")
-        if name not in known:
+        if name not in known and not {name, ANY} & doubtful:
             hint = suggestion(name, known) if known else "; the project has none"
             problems.append(f"{where}: {key}: there is no {what} {name!r}{hint}")
+
+
+def is_file(path: Path) -> bool:
+    """Is there such a file? There is none whose name the system does not take."""
+    return _ask(path.is_file)
+
+
+def is_dir(path: Path) -> bool:
+    """Is there such a folder?"""
+    return _ask(path.is_dir)
+
+
+def _ask(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except (OSError, ValueError):
+        return False
 
 
 def is_package_file(file: str) -> bool:

@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
 
+InputSets = Union[str, tuple[tuple[str, ...], ...]]
+"""``package.module:function``, or a list of lists of input specs."""
+
 
 @dataclass(frozen=True)
 class ScriptModel:
@@ -22,18 +25,37 @@ class ScriptModel:
     """An existing TorchScript archive: a path relative to the project, or `package:path` for a file of an installed
     Python package."""
     factory: Optional[str] = None
-    """`package.module:function` that returns an `nn.Module` (which is then scripted or traced) or an already scripted
-    module. Called in a child process."""
+    """`package.module:function` that returns an `nn.Module` or a function (which is then scripted or traced), or one
+    that is scripted or traced already. Called in a child process."""
     method: str = "script"
     """How a plain `nn.Module` is exported: `script` or `trace`."""
     example_inputs: tuple[str, ...] = ()
     """Inputs for tracing and for the comparison with Python, as the runner's `--input` takes them (`ones:1x3x224x224`,
     `int:16000`, `data.npy`), or one `package.module:function` that returns a tuple."""
+    check_inputs: Union[InputSets, Mapping[str, InputSets]] = field(default=(), hash=False)
+    """Further sets of inputs for the comparison, so that a shape or a branch that tracing baked in is caught: a list of
+    lists, `[["ones:1x3x32x32"], ["ones:4x3x64x64"]]`, or a `package.module:function` that yields tuples. A table has
+    them for methods by name: `{ encode = [["ones:2x8"]] }`."""
+    inputs: tuple[str, ...] = ()
+    """Patterns of further files, relative to the project, a change of which makes the model again: `data/*.csv`,
+    `weights/**`. Files that the factory opens in Python, modules that it imports and the releases of the packages that
+    they belong to are followed by themselves; this is for what cannot be seen, such as files that a library opens."""
+    always: bool = False
+    """Call the factory in every build."""
+    grad: Optional[bool] = None
+    """Does the model use autograd itself (forces, saliency)? By default that is read from its code, and found out by
+    trying where it is compared with Python."""
+    default_dtype: Optional[str] = None
+    """The default dtype that the model runs with, `float64`. By default what the factory leaves behind."""
+    quantized_engine: Optional[str] = None
+    """The engine for quantized operators that the model runs with: `fbgemm`, `x86`, `onednn`, `qnnpack`. By default
+    what the factory leaves behind."""
     python_path: tuple[str, ...] = ()
     """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
     among them."""
     seed: int = 0
-    """Seed of torch's random numbers before the factory is called."""
+    """Seed of the random numbers of torch, Python and numpy before the factory is called, and before each call that is
+    compared."""
     show_code: bool = False
     """Print the exported model's `.code`."""
 
@@ -116,14 +138,17 @@ class TorchScriptApp(_Compiled):
     """Names of models that travel with the app; the first is its default."""
     ops: tuple[str, ...] = ()
     """Operator libraries of the project that are linked, so that they are loaded with the program."""
-    external_ops: tuple[str, ...] = ()
-    """Operator namespaces that its models may need because they are loaded at run time (`--ops FILE`)."""
+    external_ops: Union[tuple[str, ...], Mapping[str, str]] = field(default=(), hash=False)
+    """Operator namespaces that its models need and that come from elsewhere. A table names the library of each, which
+    then travels with the app: `{ torchvision = "torchvision:_C.so" }` for a file of an installed package (`*` matches),
+    or a path relative to the project. A list names namespaces whose library is given at run time (`--ops FILE`)."""
     console_script: Union[bool, str] = True
     """Make a console script that starts the program; a string gives it another name."""
     method: str = "forward"
     """The model's method that a runner calls by default, also for `--run` and `--verify`."""
     verify: bool = False
-    """Compare the app's outputs with Python's for the first model's `example-inputs`, in every build (runner only)."""
+    """Compare three ways, in every build in which one of them may have changed (runner only): what the factories made,
+    what was exported, and the app, for every model that has `example-inputs` or `check-inputs`."""
     rtol: float = 1e-5
     """Relative tolerance of that comparison."""
     atol: float = 1e-5
@@ -203,6 +228,26 @@ class BuildOptions:
     """The libtorches that `torchscript-build matrix` builds against: folders, or `fetched:2.6.0+cu124`."""
     pin: str = "series"
     """What the wheel requires of torch: `series` (`torch ==2.13.*`), `exact` (`torch ==2.13.0`) or `none`."""
+    sanitize: tuple[str, ...] = ()
+    """Compile and link with the compiler's sanitizers: `address`, `leak`, `thread`, `undefined`. For debugging: Python
+    loads such a library only with their runtime preloaded, as the build does and tells."""
+    ide: bool = False
+    """Link `compile_commands.json` into the project's folder with `--inplace` and in editable installs. Every build
+    keeps that file in the build folder, where clangd finds it by itself if that is `build`."""
+
+
+@dataclass(frozen=True)
+class BundleOptions:
+    """What a bundle (`build_ts_app --bundle`) holds, beside what its programs need."""
+
+    cxx_runtime: bool = False
+    """Bring libstdc++ and libgcc along, with the glibc that they need. Else the machine must have its own."""
+    strip: bool = False
+    """Remove symbols that nobody needs at run time from the libraries; it takes the program `strip`."""
+    libraries: tuple[str, ...] = ()
+    """Further libraries that are loaded by name: files, relative to the project."""
+    maintainer: str = ""
+    """Who maintains the Debian package, `Name <mail>`; by default the project's first author."""
 
 
 @dataclass(frozen=True)
@@ -214,6 +259,9 @@ class ProjectSpec:
     ops: tuple[OpLibrary, ...] = ()
     apps: tuple[TorchScriptApp, ...] = ()
     cmake: tuple[CMakeProject, ...] = ()
+    bundle: BundleOptions = field(default_factory=BundleOptions)
+    libtorch_named_by: str = field(default="libtorch in the settings", compare=False)
+    """What names ``options.libtorch``, in the user's words."""
 
     @property
     def packaged_apps(self) -> tuple[TorchScriptApp, ...]:
@@ -229,6 +277,11 @@ class ProjectSpec:
     def packaged_cmake(self) -> tuple[CMakeProject, ...]:
         """The CMake projects whose install tree goes into the wheel."""
         return tuple(project for project in self.cmake if project.install)
+
+    @property
+    def is_buildable(self) -> bool:
+        """Is there anything that a build makes? A model is made for an app only."""
+        return bool(self.apps or self.ops or self.cmake)
 
     @property
     def is_packaged(self) -> bool:

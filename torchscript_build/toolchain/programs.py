@@ -92,7 +92,7 @@ def find_cmake(environment: Environment, probes: Optional[Probes] = None) -> Pro
         raise ToolNotFoundError(
             f"no usable CMake found (wanted {_dotted(MINIMUM_CMAKE)} or newer)",
             looked_in=trace,
-            cures=["pip install cmake", "install it with the system's package manager (apt install cmake)"],
+            cures=["pip install --upgrade cmake", "install it with the system's package manager (apt install cmake)"],
         )
     return program
 
@@ -138,7 +138,7 @@ def choose_generator(asked: Optional[str], environment: Environment, probes: Opt
         raise ToolNotFoundError(
             f"the generator {name!r} was asked for, but no ninja was found",
             looked_in=[("PATH", "no ninja"), ("Python package ninja", "not installed")],
-            cures=["pip install ninja", "choose another generator: --generator 'Unix Makefiles'"],
+            cures=["pip install --upgrade ninja", "choose another generator: --generator 'Unix Makefiles'"],
         )
     return Generator(name or "Ninja", ninja.path, multi_config=name == "Ninja Multi-Config")
 

@@ -79,7 +79,9 @@ def remove_fetched(name: str, environment: Environment) -> Fetched:
 @contextlib.contextmanager
 def opened_store(store: Path) -> Iterator[Path]:
     """Hold the cache alone; gives a temporary folder in it, which is removed afterwards, as are those of the dead."""
-    with _explained(store), system.locked(store / ".lock"):
+    with _explained(store):
+        system.make_private(store, store.parent)
+    with _explained(store), system.locked(store / ".lock", "the fetched libtorches"):
         for leftover in store.glob(f"{PART}*"):
             system.remove_tree(leftover)
         part = Path(tempfile.mkdtemp(dir=store, prefix=PART))

@@ -10,13 +10,14 @@ import gzip
 import os
 import re
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple, Optional
+from typing import IO, NamedTuple, Optional, cast
 
 from torchscript_build.errors import LibTorchUnusableError
 
@@ -27,6 +28,11 @@ MOST_RATIO = 100
 RATIO_FLOOR = 64 << 20
 """So many bytes may always come out."""
 MOST_MEMBERS = 300_000
+MOST_DEPTH = 40
+MOST_NAME = 1000
+"""Bytes of a name; one of its parts has up to 255, as file systems have it."""
+MOST_HEADER = 1 << 24
+"""Bytes of a tar file's header, which is read at once."""
 BLOCK = 1 << 20
 
 C10 = re.compile(r"(?:^|(?P<root>.*)/)lib/(?:libc10\.so|libc10\.dylib|c10\.lib)")
@@ -139,19 +145,51 @@ def _members(archive: IO[bytes], label: str) -> Iterator[list[Member]]:
                 yield _checked(list(_zip_members(opened, label)), packed, label)
         elif magic[:2] == b"\x1f\x8b":
             _bound_gzip(archive, packed, label)
-            with tarfile.open(fileobj=archive, mode="r:gz") as opened_tar:
-                yield _checked(list(_tar_members(opened_tar, label)), packed, label)
+            with gzip.open(archive, "rb") as stream:
+                bounded = cast(IO[bytes], _Bounded(stream))
+                with tarfile.open(fileobj=bounded, mode="r:") as opened_tar:
+                    yield _checked(list(_tar_members(opened_tar, label)), packed, label)
         else:
             raise LibTorchUnusableError(
                 f"{label} is neither a zip file, a wheel nor a .tar.gz",
                 cures=["name a libtorch-….zip, a torch-….whl, or a .tar.gz of an unpacked libtorch"],
             )
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError) as error:
+    except DAMAGED as error:
         raise LibTorchUnusableError(f"{label} is damaged or cut off: {error}", cures=["download it anew"]) from error
+
+
+DAMAGED = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, gzip.BadGzipFile, EOFError, NotImplementedError, RuntimeError),
+    *(ValueError, ArithmeticError, LookupError, struct.error),
+)
+"""What zipfile and tarfile raise for archives that nobody wrote in good faith."""
+
+
+class _Bounded:
+    """A stream of which nobody reads much at once: tarfile believes what a header says of its own size."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        """As of a file."""
+        if not 0 <= size <= MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """As of a file."""
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        """As of a file."""
+        return self._stream.tell()
 
 
 def _zip_members(opened: zipfile.ZipFile, label: str) -> Iterator[Member]:
     for info in opened.infolist():
+        if not info.filename:
+            raise _unsafe(label, "", "is a file without a name")
         mode = info.external_attr >> 16
         kind = stat.S_IFMT(mode)
         if info.is_dir():
@@ -161,11 +199,16 @@ def _zip_members(opened: zipfile.ZipFile, label: str) -> Iterator[Member]:
             raise _unsafe(label, info.filename, "is a device or a pipe")
         if info.flag_bits & 1:
             raise LibTorchUnusableError(f"{label} is encrypted", cures=["name an archive without a password"])
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _unsafe(label, info.filename, f"is packed by a method that no wheel uses ({info.compress_type})")
         link = None
         if kind == stat.S_IFLNK:
             if info.file_size > 4096:
                 raise _unsafe(label, info.filename, "is a link with an absurdly long target")
-            link = opened.read(info).decode("utf-8", "surrogateescape")
+            try:
+                link = opened.read(info).decode("utf-8", "surrogateescape")
+            except OSError as error:
+                raise zipfile.BadZipFile(str(error)) from error
         yield Member(
             _check_name(info.filename, label), info.file_size, bool(mode & 0o111), link, _zip_opener(opened, info)
         )
@@ -176,7 +219,13 @@ def _zip_opener(opened: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], 
 
 
 def _tar_members(opened: tarfile.TarFile, label: str) -> Iterator[Member]:
-    for info in opened:
+    for number, info in enumerate(opened):
+        if number >= MOST_MEMBERS:
+            raise LibTorchUnusableError(f"{label} has more than {MOST_MEMBERS} files: this is no libtorch")
+        if info.size < 0:  # or tarfile would go back, and read it for ever
+            raise _unsafe(label, info.name, "has a negative size")
+        if info.issparse():
+            raise _unsafe(label, info.name, "is a sparse file")
         name = _check_name(info.name, label) if info.name.strip("./") or not info.isdir() else ""
         if info.isdir():
             continue
@@ -226,24 +275,32 @@ def _checked(members: list[Member], packed: int, label: str) -> list[Member]:
     _bound(sum(m.size for m in members), packed, label)
     seen: set[str] = set()
     links = {m.name for m in members if m.link is not None}
+    files = {m.name for m in members if m.link is None}
     for member in members:
         if member.name in seen:
             raise _unsafe(label, member.name, "is there twice")
         seen.add(member.name)
-        if any(str(parent) in links for parent in PurePosixPath(member.name).parents):
+        above = {str(parent) for parent in PurePosixPath(member.name).parents}
+        if above & links:
             raise _unsafe(label, member.name, "lies under a link")
+        if above & files:
+            raise _unsafe(label, member.name, "lies under a file")
     return members
 
 
 def _check_name(name: str, label: str) -> str:
     """A name that cannot leave the folder it is joined to, on any system."""
-    if "\0" in name or "\\" in name or ":" in name:
+    if len(name) > MOST_NAME:
+        raise _unsafe(label, name[:40] + "…", f"has a name of {len(name)} characters")
+    if any(c in "\\:" or c < " " or c == "\x7f" for c in name):
         raise _unsafe(label, name, "has a character that no file of libtorch has in its name")
     if name.startswith("/"):
         raise _unsafe(label, name, "is an absolute path")
     parts = [p for p in name.split("/") if p not in ("", ".")]
     if ".." in parts or not parts:
         raise _unsafe(label, name, "leads out of the archive")
+    if len(parts) > MOST_DEPTH or any(len(os.fsencode(part)) > 255 for part in parts):
+        raise _unsafe(label, name[:40] + "…", "has a name that no system takes")
     return "/".join(parts)
 
 
@@ -261,6 +318,16 @@ def _unsafe(label: str, name: str, why: str) -> LibTorchUnusableError:
     return LibTorchUnusableError(f"{label} is refused: {name!r} in it {why}", cures=["check where it comes from"])
 
 
+def _blocks(member: Member, label: str) -> Iterator[bytes]:
+    """A member's content; a place in the archive that is none, as it has one, is an OSError of seek."""
+    try:
+        with member.open() as source:
+            yield from iter(lambda: source.read(BLOCK), b"")
+    except OSError as error:
+        problem = f"{label} is damaged or cut off: {member.name}: {error.strerror}"
+        raise LibTorchUnusableError(problem, cures=["download it anew"]) from error
+
+
 def _write(chosen: Sequence[tuple[str, Member]], target: Path, label: str) -> int:
     """Write files first, links last, so that no file is ever written through a link."""
     for path, member in chosen:
@@ -272,11 +339,8 @@ def _write(chosen: Sequence[tuple[str, Member]], target: Path, label: str) -> in
         file.parent.mkdir(parents=True, exist_ok=True)
         written = 0
         # "x": a file that is there already, under another spelling on a case-insensitive disk, is not replaced.
-        with member.open() as source, open(file, "xb") as out:
-            while True:
-                block = source.read(BLOCK)
-                if not block:
-                    break
+        with open(file, "xb") as out:
+            for block in _blocks(member, label):
                 written += len(block)
                 if written > member.size:
                     raise LibTorchUnusableError(f"{label} is damaged: {member.name} is longer than it says")

@@ -6,6 +6,7 @@ from typing import Optional
 
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.libtorch.variants import pip_cure, variant_tag
 from torchscript_build.toolchain.cuda.parts import Headers
 from torchscript_build.toolchain.cuda.read import CudaToolkit
 from torchscript_build.toolchain.cxx import CxxCompiler
@@ -33,7 +34,9 @@ def check_toolkit(
             f"libtorch {libtorch.full_version} in {libtorch.root} was built without CUDA: sources in CUDA cannot be "
             "compiled against it"
         )
-        cures.append("use a CUDA build of libtorch: pip install torch, or torchscript-build fetch VERSION --cuda TAG")
+        tag = variant_tag(libtorch.version, toolkit.release)
+        cures.append(pip_cure(libtorch.version, toolkit.release))
+        cures.append(f"torchscript-build fetch {libtorch.version} --cuda {tag}")
     elif libtorch.cuda_version is not None:
         _compare_versions(toolkit, libtorch, problems, cures, notes)
     if compiler is not None:

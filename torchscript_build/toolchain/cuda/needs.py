@@ -29,16 +29,15 @@ def without_cuda_sources(spec: ProjectSpec, libtorch: LibTorch) -> ProjectSpec:
     if libtorch.backend == "cuda":
         return spec
     problems: list[str] = []
-    wanted = f"libtorch {libtorch.full_version} in {libtorch.root} was built without CUDA"
 
     def left(target: Compiled) -> Compiled:
         sources = tuple(s for s in target.sources if not is_cuda_source(s))
         left_out = [*(s for s in target.sources if is_cuda_source(s)), *target.cuda_sources]
         if left_out and target.without_cuda == "refuse":
-            cure = 'use a CUDA build of torch, or say without-cuda = "skip"'
-            problems.append(f"{target.name!r} has CUDA sources, and {wanted}: {cure}")
+            cure = f'{_another_build(libtorch)}, or say without-cuda = "skip"'
+            problems.append(f"{target.name!r} has CUDA sources, and {cure}")
         elif left_out and not sources:
-            problems.append(f"{target.name!r} has CUDA sources only, and {wanted}: use a CUDA build of torch")
+            problems.append(f"{target.name!r} has CUDA sources only, and {_another_build(libtorch)}")
         elif left_out:
             log.say(f"-- {target.name}: without CUDA, left out: {', '.join(left_out)}")
         return dataclasses.replace(target, sources=sources, cuda_sources=())
@@ -47,6 +46,14 @@ def without_cuda_sources(spec: ProjectSpec, libtorch: LibTorch) -> ProjectSpec:
     if problems:
         raise SettingsError(problems)
     return result
+
+
+def _another_build(libtorch: LibTorch) -> str:
+    from torchscript_build.libtorch.variants import variant_tag  # for errors only
+
+    variant = f"torch=={libtorch.version}+{variant_tag(libtorch.version, True)}"
+    found = f"libtorch {libtorch.full_version} in {libtorch.root}"
+    return f"{found} was built without CUDA: use a CUDA build ({variant})"
 
 
 def find_cuda(

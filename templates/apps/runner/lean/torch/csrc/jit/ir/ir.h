@@ -1,4 +1,4 @@
-// In the place of torch's own header while runtime.cpp is compiled: torch/csrc/jit/api/module.h
+// In the place of torch's own header while the runner is compiled: torch/csrc/jit/api/module.h
 // includes the whole of the compiler's intermediate representation, and needs only these names.
 #pragma once
 

@@ -1,0 +1,5 @@
+"""A program in a Python package."""
+
+from pathlib import Path
+
+PROGRAM = Path(__file__).parent / "bin" / "shrink"

@@ -1,0 +1,24 @@
+// From the program's --input to a method's arguments.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "program/input_spec.h"
+#include "values/torch_headers.h"
+
+namespace runner {
+
+using Stack = std::vector<c10::IValue>;
+
+// As TorchScript writes it: forward(Tensor x, int k=3) -> Tensor
+std::string schema_text(const torch::jit::Function& function);
+
+// A tensor's dtype and shape, or the type.
+std::string describe_value(const c10::IValue& value);
+
+// The arguments after self, as the schema wants them and on the device. Throws Error (kUsage).
+Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
+                     const at::Device& device);
+
+}  // namespace runner

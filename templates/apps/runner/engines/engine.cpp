@@ -1,0 +1,19 @@
+#include "engines/engine.h"
+
+#include "engines/torchscript.h"
+#include "program/error.h"
+
+namespace runner {
+
+// A further engine is a further case here.
+std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& archive,
+                                    const LoadOptions& options) {
+  const Diagnosis diagnosis = why_not_torchscript(archive);
+  if (!diagnosis.message.empty()) {
+    throw Error(kModelNotLoaded, path + " is not a TorchScript model: " + diagnosis.message,
+                diagnosis.hint);
+  }
+  return open_torchscript(path, options);
+}
+
+}  // namespace runner

@@ -1,0 +1,58 @@
+#include "values/to_torch.h"
+
+#include "program/error.h"
+#include "values/dtypes.h"
+
+namespace runner {
+namespace {
+
+at::Tensor sparse_to_torch(const Tensor& tensor) {
+  const Packing& packing = *tensor.packing;
+  const at::Tensor values = to_torch(packing.parts.back());
+  const at::Tensor indices = to_torch(packing.parts[0]);
+  if (packing.form == "sparse_coo") {
+    at::Tensor result = at::sparse_coo_tensor(indices, values, tensor.shape, values.options());
+    return packing.coalesced ? result._coalesced_(true) : result;
+  }
+#if TORCH_AT_LEAST(1, 13)
+  const at::Layout layout = packing.form == "sparse_csr"   ? c10::kSparseCsr
+                            : packing.form == "sparse_csc" ? c10::kSparseCsc
+                            : packing.form == "sparse_bsr" ? c10::kSparseBsr
+                                                           : c10::kSparseBsc;
+  return at::sparse_compressed_tensor(indices, to_torch(packing.parts[1]), values, tensor.shape,
+                                      values.options().layout(layout));
+#else
+  throw Error(kUsage, "libtorch " TORCH_VERSION " cannot make a " + packing.form + " tensor here");
+#endif
+}
+
+at::Tensor quantized_to_torch(const Tensor& tensor) {
+  const Packing& packing = *tensor.packing;
+  const at::Tensor integers = to_torch(packing.parts[0]);
+  if (packing.parts.size() == 1) {
+    return at::_make_per_tensor_quantized_tensor(integers, packing.scale, packing.zero_point);
+  }
+  return at::_make_per_channel_quantized_tensor(integers, to_torch(packing.parts[1]),
+                                                to_torch(packing.parts[2]), packing.axis);
+}
+
+}  // namespace
+
+at::Tensor to_torch(const Tensor& tensor) {
+  at::Tensor result;
+  if (tensor.packing) {
+    result = is_sparse(tensor) ? sparse_to_torch(tensor) : quantized_to_torch(tensor);
+  } else {
+    const auto owner = tensor.data;
+    const auto options = at::TensorOptions().dtype(scalar_type(tensor.dtype));
+    void* data = const_cast<void*>(owner.get());
+    const auto keep = [owner](void*) {};
+    result = tensor.strides.empty()
+                 ? at::from_blob(data, tensor.shape, keep, options)
+                 : at::from_blob(data, tensor.shape, tensor.strides, keep, options);
+  }
+  if (tensor.requires_grad) result.set_requires_grad(true);
+  return result;
+}
+
+}  // namespace runner

@@ -1,0 +1,145 @@
+"""Build folders that are damaged, dated in the future, or made on another PATH: noticed, named, made anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import ANSWER_APP, ANSWER_CPP, read_project, run_child, write, write_project
+
+from torchscript_build.build.cmake import inputs_of_the_future
+from torchscript_build.build.discover import discover_plan
+from torchscript_build.build.pipeline import build_lock, build_targets
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.system import Environment, Probes
+
+pytestmark = pytest.mark.compile
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+
+
+def build(project: Path, machine: Environment) -> BuildPlan:
+    plan = discover_plan(
+        read_project(project), machine, project="demo", version="1", root=project, build_base=project / "build"
+    )
+    with build_lock(plan):
+        result = build_targets(plan, machine, jobs=1, targets=plan.targets)
+    for program in (result.built("answer"), result.installed(plan.apps[0])):
+        assert run_child([program], capture_output=True, encoding="utf-8").stdout.startswith("answer 42") or (
+            program != result.built("answer")
+        )
+    return plan
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "a cut build.ninja": lambda tree: cut(tree / "build.ninja"),
+    "an empty build.ninja": lambda tree: (tree / "build.ninja").write_bytes(b""),
+    "no build.ninja": lambda tree: (tree / "build.ninja").unlink(),
+    "a build.ninja of noise": lambda tree: (tree / "build.ninja").write_bytes(bytes(range(256)) * 20),
+    "cut rules": lambda tree: cut(tree / "CMakeFiles/rules.ninja"),
+    "no rules": lambda tree: (tree / "CMakeFiles/rules.ninja").unlink(),
+    "no CMakeCache.txt": lambda tree: (tree / "CMakeCache.txt").unlink(),
+    "a .ninja_log of noise": lambda tree: (tree / ".ninja_log").write_bytes(bytes(range(256))),
+    "a cut .ninja_deps": lambda tree: cut(tree / ".ninja_deps"),
+    "no program": lambda tree: (tree / "out/demo/bin/answer").unlink(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_tree_is_made_anew(project: Path, machine: Environment, damage: str) -> None:
+    plan = build(project, machine)
+    DAMAGES[damage](plan.tree_dir)
+    write(project / "answer.cpp", ANSWER_CPP + "// changed\n")
+    build(project, machine)
+
+
+@pytest.mark.parametrize("damage", ["cut", "noise"])
+def test_a_damaged_cache_is_made_anew_when_it_is_read(
+    project: Path, machine: Environment, damage: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = build(project, machine)
+    cache = plan.tree_dir / "CMakeCache.txt"
+    cache.write_bytes(b"no cache at all\n" if damage == "noise" else cache.read_bytes()[:3000])
+    write_project(project, ANSWER_APP + 'definitions = ["X=1"]\n')
+    build(project, machine)
+
+
+STATES = [
+    "{",
+    "[]",
+    '{"identity": 1}',
+    '{"fingerprint": 1, "artifacts": 5}',
+    '{"artifacts": [["a", "b"]]}',
+    "[" * 10**5,
+]
+
+
+@pytest.mark.parametrize("text", STATES, ids=[t[:20] for t in STATES])
+def test_damaged_records_are_none(project: Path, machine: Environment, text: str) -> None:
+    plan = build(project, machine)
+    state = Path(plan.build_dir, "state.json")
+    whole = json.loads(state.read_text())
+    for file in Path(plan.build_dir).rglob("*.json"):
+        if "tree" not in file.parts:
+            write(file, text)
+    if text.startswith('{"artifacts'):
+        write(state, json.dumps({**whole, "artifacts": [["answer"]], "installed": 3}))
+    build(project, machine)
+
+
+def test_what_was_made_while_the_clock_was_ahead_is_made_anew(
+    project: Path, machine: Environment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = build(project, machine)
+    ahead = time.time() + 10**6
+    for path in Path(plan.build_dir).rglob("*"):
+        if not path.is_symlink():
+            os.utime(path, (ahead, ahead))
+    write(project / "answer.cpp", ANSWER_CPP.replace("answer %d", "answer 42 and %d"))
+    build(project, machine)
+    assert "is dated in the future" in capfd.readouterr().out
+    assert b"answer 42 and" in (plan.tree_dir / "out/demo/bin/answer").read_bytes()
+
+
+def test_inputs_that_are_dated_in_the_future_are_named(tmp_path: Path) -> None:
+    files = [write(tmp_path / name) for name in ("CMakeLists.txt", "a b.cmake", "$x.cmake", "old.cmake")]
+    for file in files[:3]:
+        os.utime(file, (2e9, 2e9))
+    names = " ".join(str(f).replace("$", "$$").replace(" ", "$ ") for f in files)
+    write(tmp_path / "tree/build.ninja", f"build build.ninja: RERUN_CMAKE | CMakeCache.txt {names}\n  pool = console\n")
+    assert inputs_of_the_future(tmp_path / "tree", now=1.9e9) == files[:3]
+    assert inputs_of_the_future(tmp_path / "tree", now=2.1e9) == []
+
+
+def test_a_tree_that_was_made_without_a_program_is_made_anew_when_it_is_there(
+    project: Path, machine: Environment, tmp_path: Path
+) -> None:
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for name in ("c++", "gcc", "g++", "cc", "cmake", "ninja", "ld", "as", "strip", "sh", "uname", "cat", "env"):
+        found = machine.which(name)
+        if found:
+            (bare / name).symlink_to(found)
+    plan = build(project, machine.with_variables(PATH=str(bare)))
+    assert "CMAKE_AR:FILEPATH=CMAKE_AR-NOTFOUND" in (plan.tree_dir / "CMakeCache.txt").read_text()
+    build(project, machine)
+    assert "CMAKE_AR-NOTFOUND" not in (plan.tree_dir / "CMakeCache.txt").read_text()
+
+
+@pytest.mark.parametrize("text", ['{"x": 1}', '{"x": ["a", "b"]}', '{"x": [0]}'])
+def test_damaged_answers_of_programs_are_asked_for_again(tmp_path: Path, text: str) -> None:
+    file = write(tmp_path / "programs.json", text.replace("x", "\\u0000".join(["/bin/echo", "a", "", ""])))
+    done = Probes({}, file).ask(["/bin/echo", "a"])
+    assert done is not None
+    assert done.output == "a\n"

@@ -1,0 +1,106 @@
+"""``torchscript-build completion``: the scripts know every command and option, and shells complete with them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from support import run_child
+
+from torchscript_build.cli import make_parser
+from torchscript_build.cli.completion import SHELLS, read_parser
+
+COMMANDS = read_parser(make_parser())
+
+
+@pytest.mark.parametrize("shell", sorted(SHELLS))
+def test_every_command_and_option_is_there(shell: str) -> None:
+    script = SHELLS[shell](COMMANDS)
+    assert {c.name for c in COMMANDS} >= {"", "find", "matrix", "new", "completion"}
+    for command in COMMANDS:
+        assert command.name in script
+        for option in command.options:
+            for flag in option.flags:
+                word = f"-l {flag[2:]} " if shell == "fish" and flag.startswith("--") else flag
+                assert word in script or (shell == "fish" and f"-s {flag[1:]} " in script)
+
+
+def test_parser_is_read_as_it_is() -> None:
+    by_name = {command.name: command for command in COMMANDS}
+    options = {option.flags[-1]: option for option in by_name["find"].options}
+    assert options["--cxx11-abi"].choices == ("0", "1")
+    assert (options["--libtorch"].kind, options["--libtorch"].takes_value) == ("folder", True)
+    assert (options["--json"].kind, options["--json"].takes_value) == ("", False)
+    assert by_name["new"].positionals[0].choices == ("ops", "app", "project")
+
+
+def test_help_texts_cannot_break_the_scripts(tmp_path: Path) -> None:
+    parser = argparse.ArgumentParser()
+    commands = parser.add_subparsers()
+    sub = commands.add_parser("go", help="it's [an] odd: 100%% $(exit 3) `exit 3` \\")
+    sub.add_argument("--odd", metavar="FILE", help="it's [an] odd: 100%% $(exit 3) `exit 3` \\")
+    for shell, render in SHELLS.items():
+        script = tmp_path / shell
+        script.write_text(render(read_parser(parser)), encoding="utf-8")
+        program = shutil.which(shell)
+        if program is not None:
+            run_child([program, "-n", str(script)], check=True)
+
+
+def complete_in_bash(folder: Path, *words: str) -> list[str]:
+    script = folder / "torchscript-build.bash"
+    script.write_text(SHELLS["bash"](COMMANDS), encoding="utf-8")
+    code = 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _torchscript_build; echo "${COMPREPLY[@]}"'
+    command = ["bash", "--norc", "-c", code, "bash", str(script), "torchscript-build", *words]
+    done = run_child(command, stdout=subprocess.PIPE, encoding="utf-8", cwd=folder, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        (["f"], ["find", "flags", "fetch"]),
+        (["find", "--c"], ["--cuda", "--cxx11-abi"]),
+        (["find", "--cxx11-abi", ""], ["0", "1"]),
+        (["new", "o"], ["ops"]),
+        (["new", "ops", "x", "--d"], ["--directory"]),
+        (["cache", ""], ["-h", "--help", "info", "clean"]),
+        (["--v"], ["--version"]),
+        (["conda-recipe", "--output", "new", "--v"], ["--v1"]),
+    ],
+)
+def test_bash_completes(tmp_path: Path, words: Sequence[str], offered: Sequence[str]) -> None:
+    assert complete_in_bash(tmp_path, *words) == offered
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="there is no fish")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("f", ["fetch", "find"]),
+        ("find --c", ["--cuda", "--cxx11-abi"]),
+        ("find --cxx11-abi ", ["0", "1"]),
+        ("new ", ["app", "ops", "project"]),
+    ],
+)
+def test_fish_completes(tmp_path: Path, line: str, offered: Sequence[str]) -> None:
+    script = tmp_path / "torchscript-build.fish"
+    script.write_text(SHELLS["fish"](COMMANDS), encoding="utf-8")
+    code = f"source {script}; complete -C 'torchscript-build {line}'"
+    done = run_child(["fish", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", cwd=tmp_path, check=True)
+    assert [text.split("\t")[0] for text in done.stdout.splitlines()] == offered
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+def test_zsh_takes_the_script(tmp_path: Path) -> None:
+    script = tmp_path / "_torchscript-build"
+    script.write_text(SHELLS["zsh"](COMMANDS), encoding="utf-8")
+    code = f"compdef() {{ print -r -- $@ }}; source {script}"
+    done = run_child(["zsh", "-f", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", check=True)
+    assert re.fullmatch("_torchscript_build torchscript-build\n", done.stdout)

@@ -1,0 +1,46 @@
+"""The command: ``python -m tests.faults --seed N --minutes M``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from .crowds import in_one_folder, on_one_cache
+from .environments import fill_disks, run_cases
+from .figures import Figure, render
+from .kills import Killer
+from .world import World, make_world
+
+
+def run(world: World, *, seed: int, minutes: float, kills: int) -> list[Figure]:
+    """Crowds, environments and full disks once; then kills, for as long as there is time."""
+    until = time.monotonic() + 60 * minutes
+    figures = [on_one_cache(world), in_one_folder(world), run_cases(world), fill_disks(world)]
+    killer = Killer(world, seed)
+    for _ in range(kills):
+        if time.monotonic() > until:
+            break
+        killer.round()
+        failed = sum(len(f.failures) for f in killer.figures.values())
+        print(f"\r{sum(f.rounds for f in killer.figures.values())} rounds, {failed} failures", end="", file=sys.stderr)
+    return [*figures, *killer.figures.values(), killer.signals]
+
+
+def main() -> int:
+    """Parse the options, run, print the table; exit code 1 if anything failed."""
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--kills", type=int, default=100_000, help="at most so many rounds of kills")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+        figures = run(make_world(Path(folder)), seed=options.seed, minutes=options.minutes, kills=options.kills)
+    print("\n" + render(figures))
+    return 1 if any(figure.failures for figure in figures) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Builds that are killed at some moment; the next one must be as good as if nothing had been."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from .figures import Figure
+from .world import COMMANDS, PHASES, World, build, fresh_project, leftovers, members_of, phase_of, results, start
+
+SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+GENTLE = 20.0
+"""Seconds within which a build that was asked to end must have ended, with all that it started."""
+
+
+class Killer:
+    """Kills builds, one after the other.
+
+    :param seed: the same seed kills in the same ways, as far as the machine is as fast.
+    """
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.random = random.Random(seed)
+        self.figures = {name: Figure(f"killed in phase {name}") for name in PHASES}
+        self.signals = Figure("asked to end (TERM, HUP, INT)")
+        self.kinds: Counter[str] = Counter()
+        self._clean: dict[str, tuple[Mapping[str, str], float, list[str]]] = {}
+
+    def clean(self, command: str) -> tuple[Mapping[str, str], float, list[str]]:
+        """What a command makes when nobody disturbs it, how long it takes, and the files that appear meanwhile."""
+        if command not in self._clean:
+            folder = fresh_project(self.world)
+            before = set(folder.rglob("*"))
+            code, seconds = build(self.world, command, self.world.folder / "clean.log")
+            if code:
+                raise RuntimeError((self.world.folder / "clean.log").read_text())
+            appeared = [str(p.relative_to(folder)) for p in sorted(set(folder.rglob("*")) - before)]
+            self._clean[command] = results(command, folder), seconds, appeared
+        return self._clean[command]
+
+    def round(self) -> None:
+        """Kill one build, perhaps twice, and let the next one end."""
+        command = self.random.choice(list(COMMANDS))
+        expected, usual, appeared = self.clean(command)
+        folder, log = fresh_project(self.world), self.world.folder / "build.log"
+        if self.random.random() < 0.3:  # a tree that has been built before
+            build(self.world, command, log)
+            (folder / "answer.cpp").write_text((folder / "answer.cpp").read_text() + "\n")
+        failure = None
+        for _ in range(self.random.choice((1, 1, 2))):
+            phase, problem = self._kill(command, usual, appeared, log)
+            failure = failure or problem
+        code, seconds = build(self.world, command, log)
+        if code:
+            failure = failure or f"{command}, rerun: exit code {code}: {log.read_text(errors='replace')[-600:]}"
+        else:
+            made = results(command, folder)
+            different = sorted(n for n in {*made, *expected} if made.get(n) != expected.get(n))
+            failure = failure or (f"{command}, rerun: {different} are not as in a clean build" if different else None)
+            failure = failure or (f"{command}: left {leftovers(folder)}" if leftovers(folder) else None)
+        self.figures[phase].add(failure, seconds)
+
+    def _kill(self, command: str, usual: float, appeared: list[str], log: Path) -> tuple[str, str | None]:
+        """Kill one build; the phase that it was in, and what was wrong with how it ended."""
+        child = start(self.world, command, log)
+        self._wait_for_the_moment(child, usual, appeared, log)
+        phase = phase_of(log.read_text(errors="replace"))
+        number = self.random.choices(SIGNALS, (60, 20, 10, 10))[0]
+        began = time.monotonic()
+        if number == signal.SIGKILL and self.random.random() < 0.4:
+            os.killpg(child.pid, number)
+        else:
+            child.send_signal(number)
+        self.kinds[signal.Signals(number).name] += 1
+        try:
+            child.wait(GENTLE)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            return phase, f"{command}: still there {GENTLE} s after {signal.Signals(number).name}"
+        problem = None
+        if number != signal.SIGKILL:
+            left = members_of(child.pid)
+            if left:
+                problem = f"{command}: {len(left)} processes are left after {signal.Signals(number).name}"
+            wanted = {0, -number} | ({1, 130} if number == signal.SIGINT else set())
+            if child.returncode not in wanted:
+                problem = f"{command}: exit code {child.returncode} after {signal.Signals(number).name}"
+            self.signals.add(problem, time.monotonic() - began)
+        return phase, problem
+
+    def _wait_for_the_moment(
+        self, child: subprocess.Popen[bytes], usual: float, appeared: list[str], log: Path
+    ) -> None:
+        """At random, when a file appears, or shortly after the phase began that has been hit least."""
+        way = self.random.random()
+        until = time.monotonic() + 3 * usual + 5
+        if way < 0.25:
+            until = time.monotonic() + self.random.uniform(0, usual)
+            while time.monotonic() < until and child.poll() is None:
+                time.sleep(0.005)
+        elif way < 0.5:
+            file = self.world.project / self.random.choice(appeared)
+            while not file.exists() and child.poll() is None and time.monotonic() < until:
+                time.sleep(0.001)
+        else:
+            least = min(self.figures, key=lambda name: (self.figures[name].rounds, self.random.random()))
+            while child.poll() is None and time.monotonic() < until:
+                if re.search(PHASES[least], log.read_text(errors="replace"), re.MULTILINE):
+                    break
+                time.sleep(0.002)
+            time.sleep(self.random.uniform(0, 0.1))

@@ -1,0 +1,1 @@
+"""Small models of our own that have the shape of what people deploy; see gallery/models.py."""

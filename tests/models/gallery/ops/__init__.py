@@ -1,0 +1,1 @@
+"""A package with a name that operators have, too."""

@@ -1,0 +1,116 @@
+"""The gallery: fifty small models, exported, built into apps that share the compiled runner, compared three ways."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import clean_variables, run_child, run_python, write_project
+
+from torchscript_build.models.archive import read_archive
+
+pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.slow, pytest.mark.timeout(3600)]
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Built:
+    """What one build of the whole gallery printed and left behind."""
+
+    project: Path
+    output: str
+    variables: Mapping[str, str]
+
+    @property
+    def rows(self) -> dict[tuple[str, str, str], tuple[str, str]]:
+        """(model, method, inputs) → (original/exported, exported/C++), from the tables."""
+        found = re.findall(r"^   (\w+) +(\w+) +(example|check \d+) +(\S+) +(\S+)$", self.output, re.MULTILINE)
+        return {(model, method, label): (exported, native) for model, method, label, exported, native in found}
+
+    def file(self, pattern: str) -> Path:
+        (found,) = self.project.glob(f"build/torchscript/*/{pattern}")
+        return found
+
+
+def settings(entries: list[Any]) -> str:
+    """pyproject.toml's tables for all entries."""
+    lines = []
+    for entry in entries:
+        name = f"{entry.__module__}:{entry.__name__}"
+        lines += ["[[tool.torchscript-build.model]]", f'name = "{entry.__name__}"', f'factory = "{name}.make"']
+        lines.append(f'method = "{entry.method}"')
+        if entry.method == "trace":
+            lines.append(f'example-inputs = ["{name}.example"]')
+        wanted = f'"{name}.sets"'
+        lines.append(f"check-inputs = {{ {entry.calls} = {wanted} }}" if entry.calls else f"check-inputs = {wanted}")
+        lines += [f"{key} = {json.dumps(value)}" for key, value in entry.settings.items()]
+    for app in dict.fromkeys(entry.app for entry in entries):
+        models = [entry.__name__ for entry in entries if entry.app == app]
+        lines += ["[[tool.torchscript-build.app]]", f'name = "{app}"', f"models = {json.dumps(models)}"]
+        lines.append("verify = true")
+    return "\n".join(lines) + "\n"
+
+
+def entries() -> list[Any]:
+    from gallery import behaviour, networks, values  # noqa: F401 - each adds its own
+    from gallery.base import ENTRIES
+
+    return ENTRIES
+
+
+def build(project: Path, variables: Mapping[str, str]) -> Built:
+    done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    return Built(project, output, variables)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    project = write_project(tmp_path_factory.mktemp("gallery") / "project", settings(entries()))
+    shutil.copytree(HERE / "gallery", project / "gallery", ignore=shutil.ignore_patterns("__pycache__"))
+    return build(project, clean_variables())
+
+
+def test_every_model_agrees_three_ways_for_every_set_of_inputs(built: Built) -> None:
+    rows = built.rows
+    for entry in entries():
+        count = len(list(entry.sets()))
+        for number in range(1, count + 1):
+            exported, native = rows[entry.__name__, entry.calls or "forward", f"check {number}"]
+            assert (exported != "-") == entry.original, (entry.__name__, exported)
+            assert float(native) <= 1e-4, (entry.__name__, native)
+
+
+def test_every_file_format_is_there(built: Built) -> None:
+    formats = {e.__name__: read_archive(built.file(f"models/{e.__name__}.pt")).format_version for e in entries()}
+    assert formats == {e.__name__: e.format for e in entries()}
+    assert set(formats.values()) == {3, 4, 5, 8, 9, 10}
+
+
+def test_what_a_factory_did_to_its_process_is_told(built: Built) -> None:
+    told = re.findall(
+        r"^-- model (\w+): its factory changes the (.*?) of the process from (\w+) to (\w+)", built.output, re.M
+    )
+    assert ("doubles", "default dtype", "float32", "float64") in told
+    assert [(m, what, to) for m, what, _, to in told if m == "qnnpack"] == [("qnnpack", "quantized engine", "qnnpack")]
+    assert {m for m, what, *_ in told if what == "default dtype"} == {"doubles"}
+
+
+def test_a_second_build_does_nothing_of_it_again(built: Built) -> None:
+    again = build(built.project, built.variables)
+    for words in ("/child/__main__.py", "-- compare", "largest differences", "is made again"):
+        assert words not in again.output
+
+
+def test_the_programs_run_where_the_log_says_that_they_are(built: Built) -> None:
+    (program,) = re.findall(r"^-- built forces: (.*)$", built.output, re.M)
+    done = run_child([program, "--input", "ones:2x3"], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr

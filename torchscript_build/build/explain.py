@@ -1,0 +1,32 @@
+"""Says what is known of a failure: of our own build's, or of those in anybody's log."""
+
+from __future__ import annotations
+
+import re
+
+from torchscript_build.build.failures import Named, name_failures
+from torchscript_build.build.hints import HINTS
+from torchscript_build.build.pains import PAINS
+from torchscript_build.errors import BuildError, ConfigureError, TorchScriptBuildError
+
+
+def explain_log(text: str) -> list[Named]:
+    """What is known of the failures in a log of any build or program."""
+    found: dict[int, Named] = {}
+    for named in name_failures(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text), (*PAINS, *HINTS)):
+        found.setdefault(named.line, named)  # the more special one stands first
+    return list(found.values())
+
+
+def explain(error: TorchScriptBuildError, backend: str = "") -> None:
+    """Give an error of CMake, a compiler or a linker what is known of its cause, and a cure.
+
+    :param backend: that of the libtorch that was built against.
+    """
+    if not isinstance(error, (BuildError, ConfigureError)):
+        return
+    text = error.output if isinstance(error, BuildError) and error.output else error.problem
+    known = [n.failure for n in name_failures(text, (*HINTS, *PAINS), backend=backend) if not n.failure.harmless]
+    if known:
+        error.problem += f"\n  why: {known[0].cause}"
+        error.cures = (*error.cures, known[0].cure)

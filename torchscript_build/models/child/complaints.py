@@ -1,0 +1,164 @@
+"""What goes wrong in the user's code, in words: warnings with the user's line, errors with their cause."""
+
+import os
+import sys
+import sysconfig
+import traceback
+import warnings
+from typing import Any, Optional
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+LONGEST = 12
+"""Lines of an error's message; torch's own lists of backends have eighty."""
+WIDEST = 300
+"""Characters of the line that is quoted."""
+
+
+class Failed(Exception):
+    """A stage of a job failed.
+
+    :param words: the sentence's beginning: ``"factory demo.model:net failed"``.
+    :param error: what the user's code or torch raised.
+    """
+
+    def __init__(self, words: str, error: BaseException) -> None:
+        super().__init__(words)
+        self.words = words
+        self.error = error
+
+
+class Stage:
+    """``with Stage("factory demo.model:net failed"):`` turns whatever is raised into ``Failed``."""
+
+    def __init__(self, words: str) -> None:
+        self.words = words
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Optional[BaseException], trace: Any) -> None:
+        if isinstance(error, (Exception, SystemExit)) and not isinstance(error, Failed):
+            raise Failed(self.words, error) from error
+
+
+def sentence(failure: Failed, torch: Any, root: str) -> str:
+    """What failed and why, in one sentence of one line."""
+    error = failure.error
+    message = str(error).strip().splitlines()
+    named = f"{type(error).__name__}: {_essence(message)}" if message else type(error).__name__
+    where = locate(error.__traceback__, torch, root)
+    return f"{failure.words}: {named}" + (f" ({where})" if where else "")
+
+
+def _essence(lines: "list[str]") -> str:
+    """The first line that says something, with the second where that is announced.
+
+    The tracer prints whole tensors before it comes to its reason, on a line that begins with a colon.
+    """
+    said = [line.strip() for line in lines if line.strip()]
+    reason = next((line for line in said[1:] if line.startswith(":")), "")
+    first = said[0] if len(said[0]) <= WIDEST else said[0][:WIDEST] + "…"
+    if reason:
+        return f"{first.rstrip('…')} … {reason}"
+    return first + (f" {said[1]}" if first.endswith(":") and len(said) > 1 else "")
+
+
+def print_traceback(error: BaseException, torch: Any) -> None:
+    """The traceback as Python would print it, without our own frames, and with a message that can be read."""
+    trace = error.__traceback__
+    while trace is not None and _is_scaffolding(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    message = str(error).splitlines()
+    if len(message) <= LONGEST:
+        traceback.print_exception(type(error), error, trace)
+        return
+    print("Traceback (most recent call last):", file=sys.stderr)
+    traceback.print_tb(trace)
+    for line in (f"{type(error).__name__}: {message[0]}", *message[1:LONGEST], f"… ({len(message)} lines)"):
+        print(line, file=sys.stderr)
+
+
+def locate(trace: Any, torch: Any, root: str) -> Optional[str]:
+    """The innermost line of a traceback that is the user's own: ``demo/model.py:12``."""
+    found = None
+    while trace is not None:
+        if is_users(trace.tb_frame.f_code.co_filename, torch):
+            found = f"{relative(trace.tb_frame.f_code.co_filename, root)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
+
+
+def is_users(file: str, torch: Any) -> bool:
+    """Is a source file neither torch's, nor Python's, nor ours? Code that TorchScript runs has no file."""
+    folders = (os.path.dirname(str(torch.__file__)), sysconfig.get_path("stdlib"))
+    return os.path.isfile(file) and not _is_scaffolding(file) and not file.startswith(folders)
+
+
+def relative(file: str, root: str) -> str:
+    """A file below the project as one would type it there."""
+    inside = os.path.relpath(file, root)
+    return file if inside.startswith(os.pardir) else inside
+
+
+def _is_scaffolding(file: str) -> bool:
+    return file.startswith(HERE) or "importlib" in file
+
+
+class Said:
+    """What torch said about itself that is better told once, in the report."""
+
+    def __init__(self) -> None:
+        self.deprecations: list[str] = []
+
+
+def collect_warnings(torch: Any, root: str) -> Said:
+    """Keep torch.jit's deprecation warnings for the report; show TracerWarnings with the user's line, each line once.
+
+    Every other warning is shown as usual.
+    """
+    said = Said()
+    show = warnings.showwarning
+    seen = set()
+
+    def showwarning(message: Any, category: Any, filename: str, lineno: int, *rest: Any, **more: Any) -> None:
+        text = str(message)
+        if issubclass(category, (DeprecationWarning, FutureWarning)) and text.startswith("`torch.jit."):
+            said.deprecations.append(text)
+        elif category.__name__ == "TracerWarning":
+            where = _users_line(torch, root) or f"{filename}:{lineno}"
+            if (where, text) not in seen and not _is_printing():
+                seen.add((where, text))
+                print(f"{where}: TracerWarning: {text}", file=sys.stderr, flush=True)
+        else:
+            show(message, category, filename, lineno, *rest, **more)
+
+    # FutureWarnings from torch 2.14 on
+    for category in (DeprecationWarning, FutureWarning):
+        warnings.filterwarnings("always", message=r"`torch\.jit\.", category=category)
+    tracer_warning = getattr(getattr(torch, "jit", None), "TracerWarning", None)
+    if tracer_warning is not None:
+        warnings.filterwarnings("always", category=tracer_warning)
+    warnings.showwarning = showwarning
+    return said
+
+
+def _is_printing() -> bool:
+    """Is torch about to write a tensor as text, for a message of its own?"""
+    frame: Any = sys._getframe(1)
+    while frame is not None and not frame.f_code.co_filename.endswith("_tensor_str.py"):
+        frame = frame.f_back
+    return frame is not None
+
+
+def _users_line(torch: Any, root: str) -> Optional[str]:
+    """The innermost line of the running code that is the user's own, and what stands there."""
+    import linecache
+
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if is_users(file, torch):
+            text = linecache.getline(file, frame.f_lineno).strip()
+            return f"{relative(file, root)}:{frame.f_lineno}: {text}"
+        frame = frame.f_back
+    return None

@@ -1,0 +1,80 @@
+"""Makes a model file from what the factory gives."""
+
+import types
+from typing import Any
+
+from . import inputs, process
+
+
+def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+    """Call the factory, script or trace what it gave, save it."""
+    before, factory = process.read_state(torch), job["factory"]
+    load_libraries(torch, job, progress)
+    original = make_original(torch, job, progress)
+    kind = job["method"]
+    if isinstance(original, torch.jit.ScriptModule) or is_script_function(torch, original):
+        kind, exported = "as it is", original
+    elif kind == "trace":
+        with progress("making the example inputs", "its example inputs cannot be made"):
+            args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
+        with progress("tracing", f"torch.jit.trace cannot trace what {factory} gave"), torch.no_grad():
+            kind, exported = trace(torch, original, args)
+    else:
+        with progress("scripting", f"torch.jit.script cannot compile what {factory} gave"), torch.no_grad():
+            exported = torch.jit.script(original)
+    with progress("saving", f"what {factory} gave cannot be saved"):
+        torch.jit.save(exported, job["output"])
+    if job["show_code"]:
+        with progress("showing the code", "its code cannot be shown"):
+            print(code_of(exported), flush=True)
+    return {"kind": kind, "process": process.changes(before, process.read_state(torch))}
+
+
+def load_libraries(torch: Any, job: "dict[str, Any]", progress: Any) -> None:
+    """Load the operator libraries from elsewhere that the app loads, too."""
+    for file in job["libraries"]:
+        with progress(f"loading {file}", f"operator library {file} cannot be loaded into Python's torch"):
+            torch.ops.load_library(file)
+
+
+def make_original(torch: Any, job: "dict[str, Any]", progress: Any) -> Any:
+    """What the factory gives: a module in evaluation mode, or a function."""
+    process.seed(torch, job["seed"])
+    name = job["factory"]
+    with progress(f"importing factory {name}", f"factory {name} cannot be imported"):
+        factory = inputs.locate(name)
+    with progress(f"calling factory {name}", f"factory {name} failed"):
+        made = factory()
+    with progress(f"calling factory {name}", f"factory {name} gave something else"):
+        functions = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
+        if isinstance(made, torch.nn.Module):
+            return made.eval()
+        if isinstance(made, functions) or is_script_function(torch, made):
+            return made
+        raise TypeError(f"it returned {type(made).__name__}, not a torch.nn.Module or a function")
+
+
+def is_script_function(torch: Any, made: Any) -> bool:
+    """Has a function been scripted or traced already?"""
+    kind = getattr(torch.jit, "ScriptFunction", None)
+    return kind is not None and isinstance(made, kind)
+
+
+def trace(torch: Any, original: Any, args: "tuple[Any, ...]") -> "tuple[str, Any]":
+    """A traced module or function; where it gives a dict, the tracer wants to be told that it is meant."""
+    try:
+        return "trace", torch.jit.trace(original, args)
+    except RuntimeError as error:
+        if "strict=False" not in str(error):
+            raise
+    return "trace with strict=False", torch.jit.trace(original, args, strict=False)
+
+
+def code_of(exported: Any) -> str:
+    """The code of every method, ``forward`` first; a class need not have one."""
+    module = getattr(exported, "_c", None)
+    names = getattr(module, "_method_names", None)
+    if names is None:  # a function, or an old torch
+        return str(exported.code)
+    ordered = sorted(names(), key=lambda name: name != "forward")
+    return "\n".join(str(getattr(exported, name).code) for name in ordered)

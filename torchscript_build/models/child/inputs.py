@@ -1,0 +1,130 @@
+"""Example inputs: one function that makes them, or the grammar of the runner's ``--input``."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+
+def locate(name: str) -> Any:
+    """``package.module:attribute.path`` → the object."""
+    module, _, path = name.partition(":")
+    found: Any = importlib.import_module(module)
+    for attribute in path.split("."):
+        found = getattr(found, attribute)
+    return found
+
+
+def example_arguments(torch: Any, specs: "list[str]", root: str) -> "tuple[Any, ...]":
+    """Example inputs as a tuple: either one function that makes it, or specs as the runner's --input takes them."""
+    if len(specs) == 1 and is_function(specs[0]):
+        made = locate(specs[0])()
+        return made if isinstance(made, tuple) else (made,)
+    if len(specs) == 1 and specs[0].startswith("args:"):
+        return tuple(torch.load(os.path.join(root, specs[0][5:]), map_location="cpu", weights_only=True))
+    return tuple(parse_input(torch, spec, root) for spec in specs)
+
+
+def input_sets(torch: Any, wanted: Any, root: str) -> "Iterator[tuple[Any, ...]]":
+    """Several sets of inputs: lists of specs, or one function that yields them."""
+    if isinstance(wanted, str):
+        for made in locate(wanted)():
+            yield made if isinstance(made, tuple) else (made,)
+    else:
+        for specs in wanted:
+            yield example_arguments(torch, specs, root)
+
+
+FILLS = ("ones", "zeros", "rand", "randn", "arange")
+SCALARS = ("int", "float", "bool", "str")
+LISTS = ("ints", "floats", "bools", "strs")
+PREFIXES = (*FILLS, "full", "randint", *SCALARS, *LISTS, "file", "args")
+
+
+def is_function(spec: str) -> bool:
+    module, colon, name = spec.partition(":")
+    return (
+        bool(colon) and module not in PREFIXES and all(p.isidentifier() for p in [*module.split("."), *name.split(".")])
+    )
+
+
+def parse_input(torch: Any, spec: str, root: str) -> Any:
+    """One input spec → a tensor or plain value; the grammar of the runner's ``--input`` (its program/input_spec.cpp).
+
+    :raises ValueError: it means nothing.
+    """
+    kind, colon, rest = spec.partition(":")
+    if colon and kind in FILLS:
+        return fill(torch, kind, None, rest)
+    if colon and kind in ("full", "randint"):
+        number, _, shape = rest.partition(":")
+        return fill(torch, kind, float(number) if kind == "full" else int(number), shape)
+    if colon and kind in SCALARS:
+        return scalar(kind, rest)
+    if colon and kind in LISTS:
+        return [scalar(kind[:-1], part) for part in split(rest, ",")]
+    if spec.startswith("[") and spec.endswith("]"):
+        return [parse_input(torch, part, root) for part in split(spec[1:-1], ";")]
+    if spec.startswith("(") and spec.endswith(")"):
+        return tuple(parse_input(torch, part, root) for part in split(spec[1:-1], ";"))
+    if spec in ("none", "None"):
+        return None
+    path = os.path.join(root, rest if colon and kind == "file" else spec)
+    if path.endswith(".npy"):
+        import numpy
+
+        return torch.from_numpy(numpy.load(path))
+    if path.endswith((".pt", ".pth")) or (colon and kind == "file"):
+        return torch.load(path, map_location="cpu", weights_only=True)
+    for name in ("int", "bool", "float"):  # 1 is a number
+        try:
+            return scalar(name, spec)
+        except ValueError:
+            continue
+    raise ValueError(
+        f"example input {spec!r} is neither a spec (ones:1x3, int:3, file.npy) nor package.module:function"
+    )
+
+
+def fill(torch: Any, kind: str, number: Any, text: str) -> Any:
+    """A tensor from ``SHAPE[:DTYPE]``, float32 by default, int64 for randint."""
+    shape_text, _, name = text.partition(":")
+    shape = [int(n) for n in split(shape_text, "x,")]
+    dtype = getattr(torch, name or ("int64" if kind == "randint" else "float32"))
+    if kind == "arange":
+        count = 1
+        for n in shape:
+            count *= n
+        return torch.arange(count).reshape(shape).to(dtype)
+    if kind == "full":
+        return torch.full(shape, number, dtype=dtype)
+    if kind == "randint":
+        return torch.randint(number, shape, dtype=dtype)
+    return getattr(torch, kind)(shape, dtype=dtype)
+
+
+def scalar(kind: str, text: str) -> Any:
+    """A plain value of a kind in ``SCALARS``.
+
+    :raises ValueError: it is none.
+    """
+    if kind == "str":
+        return text
+    if kind == "bool":
+        if text not in ("true", "True", "1", "false", "False", "0"):
+            raise ValueError(f"{text!r} is not true or false")
+        return text in ("true", "True", "1")
+    return int(text) if kind == "int" else float(text)
+
+
+def split(text: str, separators: str) -> "list[str]":
+    """Split at separators outside of brackets; an empty text has no parts."""
+    parts = [""] if text else []
+    depth = 0
+    for character in text:
+        depth += {"[": 1, "(": 1, "]": -1, ")": -1}.get(character, 0)
+        if depth == 0 and character in separators:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts

@@ -1,0 +1,179 @@
+"""Runs models in Python: what a factory made, and what was saved, on the same inputs with the same seed."""
+
+import dataclasses
+import json
+from typing import Any, Optional
+
+from . import export, inputs, process, values
+
+
+def make_arguments(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+    """Make all sets of inputs, and save each as a tuple of positional arguments.
+
+    :returns: one entry a set: its file, its method (``None``: the app's own), what it is called.
+    """
+    process.apply(torch, job)
+    export.load_libraries(torch, job, progress)
+    process.seed(torch, job["seed"])
+    made: list[dict[str, Any]] = []
+
+    def add(args: Any, method: Optional[str], label: str) -> None:
+        file = f"{job['stem']}.{len(made)}.arguments.pt"
+        torch.save(values.plain(torch, args), file)
+        made.append({"arguments": file, "method": method, "label": label})
+
+    if job["example_inputs"]:
+        with progress("making the example inputs", "its example inputs cannot be made"):
+            add(inputs.example_arguments(torch, job["example_inputs"], job["root"]), None, "example")
+    for method, wanted in job["check_inputs"]:
+        name = f"check inputs of {method}" if method else "check inputs"
+        with progress(f"making its {name}", f"its {name} cannot be made"):
+            for number, args in enumerate(inputs.input_sets(torch, wanted, job["root"]), 1):
+                add(args, method or None, f"check {number}")
+            if made == []:
+                raise ValueError("there is not one set among them")
+    return {"sets": made}
+
+
+def run_exported(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+    """The model as it was saved, as the app will load it.
+
+    :returns: one entry a call: ``error``, or ``grad`` where the outputs were saved.
+    """
+    process.apply(torch, job)
+    export.load_libraries(torch, job, progress)
+    calls = []
+    for call in _calls(job):
+        with progress(f"running {call['method']} of {job['model']}", f"Python cannot run {job['model']}"):
+            calls.append({**call, **_run_exported(torch, job, call, call["expected"])})
+    return {"calls": calls}
+
+
+def repeat_exported(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+    """Does the saved model in a second process give the same outputs? One entry a call: how they differ."""
+    process.apply(torch, job)
+    export.load_libraries(torch, job, progress)
+    calls = []
+    for call in _calls(job):
+        with progress(f"running {call['method']} again", f"Python cannot run {job['model']} again"):
+            entry = _run_exported(torch, job, call, call["again"])
+            if "error" not in entry:
+                entry["difference"] = _difference(torch, call["again"], call["expected"], job)
+            calls.append({**call, **entry})
+    return {"calls": calls}
+
+
+def _calls(job: "dict[str, Any]") -> "list[dict[str, Any]]":
+    """Each set of inputs with each method that it is for."""
+    with open(job["sets"], encoding="utf-8") as file:
+        sets = json.load(file)["sets"]
+    calls = []
+    for number, one in enumerate(sets):
+        for method in [one["method"]] if one["method"] else job["methods"]:
+            files = {name: f"{job['stem']}.{method}.{number}.{name}.pt" for name in ("expected", "again", "eager")}
+            calls.append({"method": method, "label": one["label"], "arguments": one["arguments"], **files})
+    return calls
+
+
+def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+    """What the factory makes, before it is exported, compared with what was exported.
+
+    :returns: one entry a call: ``error``, or the ``difference``, and whether a repetition ``repeats`` the outputs; or
+        why there is no original.
+    """
+    export.load_libraries(torch, job, progress)
+    original = export.make_original(torch, job, progress)
+    if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
+        return {"none": "the factory gives a scripted module"}
+    with progress("loading the model", f"Python cannot load {job['model']}"):
+        other = _first_other_weight(torch, original, torch.jit.load(job["model"], map_location="cpu"))
+    if other is not None:
+        return {"none": f"the factory gives other weights each time, {other} for one"}
+    calls = []
+    with open(job["references"], encoding="utf-8") as file:
+        references = json.load(file)["calls"]
+    for call in references:
+        words = f"running {call['method']} of what {job['factory']} gives"
+        with progress(words, "the original's outputs cannot be compared"):
+            grad = bool(call["grad"])
+            entry, _ = _call(torch, original, call, job, grad, call["eager"])
+            if "error" not in entry and "error" not in call:
+                entry["difference"] = _difference(torch, call["eager"], call["expected"], job)
+                if entry["difference"]["place"]:
+                    again = _outputs(torch, original, call, job, grad)
+                    entry["repeats"] = not values.compare(torch, again, _load(torch, call["eager"]), 0.0, 0.0).place
+            calls.append(entry)
+    return {"calls": calls}
+
+
+def _difference(torch: Any, left: str, right: str, job: "dict[str, Any]") -> "dict[str, Any]":
+    found = values.compare(torch, _load(torch, left), _load(torch, right), job["rtol"], job["atol"])
+    return dataclasses.asdict(found)
+
+
+def _run_exported(torch: Any, job: "dict[str, Any]", call: "dict[str, Any]", file: str) -> "dict[str, Any]":
+    """Each call begins with the model as it was saved; one that needs gradients is found out by trying."""
+    first: Optional[dict[str, Any]] = None
+    for grad in (False, True) if job["grad"] is None else (job["grad"],):
+        module = torch.jit.load(job["model"], map_location="cpu").eval()
+        entry, error = _call(torch, module, call, job, grad, file)
+        if error is None:
+            return entry
+        first = first or entry
+    return first or {}
+
+
+def _call(
+    torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool, file: str
+) -> "tuple[dict[str, Any], Optional[Exception]]":
+    """Run one call and keep its outputs in a file."""
+    try:
+        outputs = _outputs(torch, module, call, job, grad)
+    except Exception as error:  # noqa: BLE001 - whatever a model raises is told with its inputs
+        lines = str(error).strip().splitlines() or [""]
+        return {"error": f"{type(error).__name__}: {_cause(lines)}", "grad": grad}, error
+    torch.save(outputs, file)
+    return {"grad": grad}, None
+
+
+def _cause(lines: "list[str]") -> str:
+    """What TorchScript's interpreter reports last is what was raised; other messages begin with it."""
+    said = [line.strip() for line in lines if line.strip()] or [""]
+    if said[0].startswith("The following operation failed in the TorchScript interpreter"):
+        return said[-1]
+    return said[0]
+
+
+def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:
+    args = _load(torch, call["arguments"])
+    method = call["method"]
+    function = getattr(module, method, None)
+    if function is None and method == "forward":
+        function = module  # a function has no methods
+    if function is None:
+        raise AttributeError(f"the model has no method {method!r}")
+    if method == "forward":
+        function = module
+    process.seed(torch, job["seed"])
+    without = getattr(torch, "inference_mode", torch.no_grad)
+    with torch.enable_grad() if grad else without():
+        return values.plain(torch, function(*args))
+
+
+def _load(torch: Any, file: str) -> Any:
+    """What we saved ourselves; releases before 1.13 know no ``weights_only``."""
+    try:
+        return torch.load(file, map_location="cpu", weights_only=False)
+    except TypeError:
+        return torch.load(file, map_location="cpu")
+
+
+def _first_other_weight(torch: Any, original: Any, exported: Any) -> Optional[str]:
+    """A parameter or buffer that both have and that differs."""
+    if not isinstance(original, torch.nn.Module):
+        return None
+    saved = dict(exported.named_parameters())
+    for name, value in original.named_parameters():
+        if name in saved and (value.shape != saved[name].shape or not torch.equal(value.cpu(), saved[name])):
+            return str(name)
+    return None

@@ -1,0 +1,175 @@
+"""What a job used: files that it opened, modules that it imported, and the distributions that these belong to."""
+
+import hashlib
+import os
+import sys
+import sysconfig
+from typing import Any, Optional
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SYSTEM = ("/dev/", "/etc/", "/proc/", "/sys/")
+WRITING = os.O_WRONLY | os.O_RDWR
+
+
+class Record:
+    """Notes every file that this process opens for reading, from now on.
+
+    What the process has written itself is no input. Python tells of its own ``open`` only, so the two loaders that
+    open files behind it are watched besides: ``torch.jit.load`` and safetensors.
+    """
+
+    def __init__(self) -> None:
+        self.read: dict[str, None] = {}
+        self.written: set[str] = set()
+        sys.addaudithook(self._hook)
+        sys.meta_path.insert(0, _Safetensors(self))
+        self._watch_jit_load()
+
+    def note(self, path: Any) -> None:
+        """A file that is read."""
+        try:
+            name = os.path.abspath(os.fsdecode(path))
+        except (TypeError, ValueError):
+            return  # an open file, a descriptor
+        if name not in self.written:
+            self.read[name] = None
+
+    def _hook(self, event: str, arguments: "tuple[Any, ...]") -> None:
+        if event != "open" or isinstance(arguments[0], int):
+            return
+        path, mode, flags = arguments
+        if isinstance(mode, str):
+            writes = any(letter in mode for letter in "wax")
+        else:
+            writes = isinstance(flags, int) and bool(flags & WRITING)
+        if not writes:
+            self.note(path)
+            return
+        try:
+            name = os.path.abspath(os.fsdecode(path))
+        except (TypeError, ValueError):
+            return
+        if name not in self.read:
+            self.written.add(name)
+
+    def _watch_jit_load(self) -> None:
+        torch = sys.modules.get("torch")
+        plain = getattr(getattr(torch, "jit", None), "load", None)
+        if torch is None or plain is None:
+            return
+
+        def load(f: Any, *arguments: Any, **more: Any) -> Any:
+            self.note(f)
+            return plain(f, *arguments, **more)
+
+        torch.jit.load = load
+
+    def collect(self, torch: Any, site_dirs: "list[str]", ignored: "list[str]") -> "dict[str, Any]":
+        """``{"files": {path: digest}, "distributions": ["torch-2.13.0.dist-info", …]}``, both sorted.
+
+        :param ignored: folders whose files are followed otherwise.
+        """
+        modules = [str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+        folders = _site_folders(site_dirs)
+        owners = _Owners(folders)
+        standard = os.path.join(sysconfig.get_path("stdlib"), "")
+        skipped = (*SYSTEM, HERE, *(os.path.join(os.path.abspath(folder), "") for folder in ignored))
+        files: dict[str, str] = {}
+        distributions: set[str] = set()
+        for name in sorted({*self.read, *(os.path.abspath(m) for m in modules if m)}):
+            site = next((folder for folder in folders if name.startswith(folder)), None)
+            owner = owners.of(site, name) if site else None
+            if owner is not None:
+                distributions.add(owner)
+            elif name.startswith(skipped) or name.endswith(".pyc") or (site is None and name.startswith(standard)):
+                continue
+            elif os.path.isfile(name):
+                files[name] = _digest(name)
+        return {"files": files, "distributions": sorted(distributions)}
+
+
+def _site_folders(site_dirs: "list[str]") -> "list[str]":
+    """The folders of installed packages, each with a separator at its end; the deepest first."""
+    named = [folder for folder in sys.path if os.path.basename(folder) in ("site-packages", "dist-packages")]
+    folders = {os.path.join(os.path.abspath(folder), "") for folder in (*site_dirs, *named)}
+    return sorted(folders, key=len, reverse=True)
+
+
+class _Owners:
+    """Which distribution of a folder a file belongs to, by the first part of its path."""
+
+    def __init__(self, folders: "list[str]") -> None:
+        self._tops: dict[str, dict[str, str]] = {folder: {} for folder in folders}
+        for folder in folders:
+            names = os.listdir(folder) if os.path.isdir(folder) else []
+            for name in sorted(n for n in names if n.endswith((".dist-info", ".egg-info"))):
+                for top in _tops_of(os.path.join(folder, name)):
+                    self._tops[folder].setdefault(top, name)
+
+    def of(self, folder: str, file: str) -> Optional[str]:
+        top = file[len(folder) :].split(os.sep)[0]
+        return self._tops[folder].get(top)
+
+
+def _tops_of(info: str) -> "set[str]":
+    """The first parts of the paths that a distribution installed."""
+    for listing in ("RECORD", "top_level.txt"):
+        try:
+            with open(os.path.join(info, listing), encoding="utf-8", errors="replace") as file:
+                words = [line.split(",")[0].strip() for line in file]
+        except OSError:
+            continue
+        tops = {word.split("/")[0] for word in words if word}
+        return {t for top in tops for t in (top, f"{top}.py")} if listing == "top_level.txt" else tops
+    return set()
+
+
+def _digest(path: str) -> str:
+    found = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            found.update(block)
+    return found.hexdigest()
+
+
+class _Safetensors:
+    """Finds safetensors as Python does, and lets its ``safe_open`` tell which file it opens."""
+
+    def __init__(self, record: Record) -> None:
+        self._record = record
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        if name != "safetensors":
+            return None
+        import importlib.machinery
+
+        spec = importlib.machinery.PathFinder.find_spec(name, path)
+        if spec is not None and spec.loader is not None:
+            spec.loader = _Watched(spec.loader, self._record)  # type: ignore[assignment]
+        return spec
+
+
+class _Watched:
+    """A loader whose module's ``safe_open`` is watched."""
+
+    def __init__(self, loader: Any, record: Record) -> None:
+        self._loader = loader
+        self._record = record
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: Any) -> Any:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: Any) -> None:
+        self._loader.exec_module(module)
+        plain = getattr(module, "safe_open", None)
+        if plain is None:
+            return
+
+        def safe_open(filename: Any, *arguments: Any, **more: Any) -> Any:
+            self._record.note(filename)
+            return plain(filename, *arguments, **more)
+
+        module.safe_open = safe_open

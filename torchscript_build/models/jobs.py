@@ -1,0 +1,118 @@
+"""Runs jobs in a child process with torch, and turns what fails in it into errors with their cause."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torchscript_build import log, system
+from torchscript_build.errors import ModelError
+from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.system import Environment
+from torchscript_build.toolchain.python_torch import torch_site_dirs
+from torchscript_build.toolchain.sanitizers import preload_variables
+
+CHILD = Path(__file__).with_name("child") / "__main__.py"
+NO_TORCH = 4
+
+
+@dataclass(frozen=True)
+class Job:
+    """Something to be done with torch for one model."""
+
+    kind: str
+    """See child/job.py."""
+    model: PlannedModel
+    request: Mapping[str, Any]
+    """What this kind of job wants to know."""
+
+
+def run_jobs(plan: BuildPlan, environment: Environment, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
+    """Do jobs one after the other, each in a fresh process, torch imported once.
+
+    :returns: the report of each that was done; fewer than jobs where one failed.
+    :raises ModelError: there is no torch.
+    """
+    if not jobs:
+        return []
+    folder = Path(plan.build_dir, "models")
+    reports = [folder / f"{job.model.name}.{job.kind}.report.json" for job in jobs]
+    request_file, outcome_file = folder / "request.json", folder / "outcome.json"
+    for file in (*reports, outcome_file):
+        file.unlink(missing_ok=True)
+    site_dirs = torch_site_dirs(plan.libtorch, environment)
+    request = {
+        "site_dirs": site_dirs,
+        "outcome": str(outcome_file),
+        "jobs": [
+            {**_common(job, plan, site_dirs), **job.request, "report": str(report)}
+            for job, report in zip(jobs, reports)
+        ],
+    }
+    system.write_json(request_file, request)
+    command = [str(environment.python.executable), str(CHILD), str(request_file)]
+    log.say_command(command)
+    preload = preload_variables(plan.runtimes or (), environment.variables) if plan.ops else {}
+    done = system.run(
+        command,
+        variables={**environment.variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"},
+    )
+    outcome = system.read_json(outcome_file)
+    if done.returncode == NO_TORCH:
+        raise _no_torch(jobs[0].model, plan, environment, outcome.get("no_torch"))
+    if "codes" not in outcome:
+        raise ModelError(f"the child process that runs torch ended with exit code {done.returncode}, unexpectedly")
+    told = [system.read_json(report) for report in reports[: len(outcome["codes"])]]
+    return [
+        report if "doing" not in report and report else {**report, "code": code}
+        for report, code in zip(told, outcome["codes"])
+    ]
+
+
+def check_report(job: Job, report: Mapping[str, Any]) -> None:
+    """:raises ModelError: the job failed; says why."""
+    name = job.model.name
+    if "problem" in report:
+        raise ModelError(f"model {name!r}: {report['problem']}", cures=_cures(report["problem"]))
+    if "code" in report:
+        code, doing = report["code"], report.get("doing", "starting")
+        how = f"was killed by signal {-code}" if code < 0 else f"ended by itself (exit code {code})"
+        raise ModelError(f"model {name!r}: {doing}: the process {how}")
+
+
+def _cures(problem: str) -> list[str]:
+    if "Unknown builtin op" in problem or "Unknown type name '__torch__.torch.classes" in problem:
+        return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
+    return []
+
+
+def _common(job: Job, plan: BuildPlan, site_dirs: Sequence[str]) -> dict[str, Any]:
+    model = job.model
+    return {
+        "kind": job.kind,
+        "root": plan.source_dir,
+        "python_path": list(model.python_path),
+        "site_dirs": list(site_dirs),
+        "overlay": str(plan.out_dir) if plan.ops else None,
+        "ignored": [plan.build_dir],
+        "seed": model.seed,
+        "factory": model.factory,
+    }
+
+
+def _no_torch(model: PlannedModel, plan: BuildPlan, environment: Environment, reason: object) -> ModelError:
+    doing = f"factory {model.factory}" if model.factory else "Python's reference outputs"
+    python = environment.python.executable
+    if reason is not None:
+        return ModelError(
+            f"model {model.name!r} needs torch in Python ({doing}), and {python} cannot import it: {reason}"
+        )
+    return ModelError(
+        f"model {model.name!r} needs torch in Python ({doing}), and {python} has none",
+        cures=[
+            f"pip install 'torch=={plan.libtorch.version}'",
+            "export the model beforehand and give its file instead of a factory",
+        ],
+    )

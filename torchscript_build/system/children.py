@@ -1,0 +1,177 @@
+"""Child processes: run with live output, asked short questions, ended with all that they started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional, Union
+
+from torchscript_build import log
+from torchscript_build.errors import InterruptedByUserError, TorchScriptBuildError
+from torchscript_build.system.files import read_json, write_json
+from torchscript_build.system.locks import note_child
+from torchscript_build.system.processes import GENTLE_SECONDS, end_tree
+from torchscript_build.system.signals import raise_waiting, starting_a_child
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+PROBE_SECONDS = 60.0
+"""How long a version probe may take: a compiler is not refused because the machine is busy."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """How a child process ended and, where it was captured, what it printed."""
+
+    command: tuple[str, ...]
+    returncode: int
+    output: str = ""
+    """Standard output and standard error together, in order."""
+
+
+def run(
+    command: Sequence[StrPath],
+    *,
+    variables: Mapping[str, str],
+    cwd: Optional[StrPath] = None,
+    echo: bool = True,
+) -> Completed:
+    """Run a child with live output, which is also kept.
+
+    The child's lines are printed as they come (``echo``), so a log shows progress and an error handler can still
+    read them. A negative return code is the signal that killed the child.
+
+    :raises OSError: the program cannot be started.
+    :raises InterruptedByUserError: on Ctrl-C; the child is ended first, as it is on whatever else is raised meanwhile.
+    """
+    words = [os.fspath(w) for w in command]
+    log.write("", sys.stdout)
+    with starting_a_child(), _explained(words[0]):
+        started = subprocess.Popen(
+            words,
+            cwd=cwd,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+        )
+    with started as child:
+        assert child.stdout is not None  # for the type checker: PIPE was asked for
+        lines = []
+        try:
+            raise_waiting()
+            note_child(child.pid)
+            for line in child.stdout:
+                lines.append(line)
+                if echo:
+                    log.write(line, sys.stdout)
+            child.wait()
+        except BaseException as error:
+            end(child)
+            if isinstance(error, KeyboardInterrupt):
+                raise InterruptedByUserError(f"running {words[0]}") from None
+            raise
+    return Completed(tuple(words), child.returncode, "".join(lines))
+
+
+@contextlib.contextmanager
+def _explained(program: str) -> Iterator[None]:
+    """Words that no command line can have: with a NUL, or with what the locale's encoding lacks."""
+    try:
+        yield
+    except ValueError as error:
+        raise TorchScriptBuildError(f"{program} cannot be started with these arguments: {error}") from error
+
+
+def end(child: subprocess.Popen[str]) -> None:
+    """Ask a child to stop, then make it stop, and all that it started."""
+    if child.poll() is None:
+        end_tree(child.pid, signal.SIGINT if os.name == "posix" else signal.SIGTERM)
+        if child.poll() is None:  # where processes cannot be looked at
+            try:
+                child.wait(timeout=GENTLE_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()
+
+
+def probe(
+    command: Sequence[StrPath],
+    *,
+    variables: Mapping[str, str],
+    cwd: Optional[StrPath] = None,
+    timeout: float = PROBE_SECONDS,
+) -> Optional[Completed]:
+    """Run a short question (``--version``) in the C locale; ``None`` if it cannot start or takes too long."""
+    words = [os.fspath(w) for w in command]
+    try:
+        done = subprocess.run(
+            words,
+            cwd=cwd,
+            env={**variables, "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        return None
+    return Completed(tuple(words), done.returncode, done.stdout)
+
+
+def _is_answer(answer: Any) -> bool:
+    """Is an entry of a file of answers what ``Probes`` writes?"""
+    return isinstance(answer, list) and len(answer) == 2 and isinstance(answer[0], int) and isinstance(answer[1], str)
+
+
+class Probes:
+    """Answers of programs to short questions, remembered in a file for as long as the programs stay the same.
+
+    :param file: where they are kept; ``None``: nowhere.
+    """
+
+    def __init__(self, variables: Mapping[str, str], file: Optional[Path] = None) -> None:
+        self._variables = variables
+        self._file = file
+        self._known: Optional[dict[str, list[Any]]] = None
+
+    def ask(self, command: Sequence[StrPath]) -> Optional[Completed]:
+        """As ``probe``; a program is the same while path, size and time of all files in the command are."""
+        words = [os.fspath(w) for w in command]
+        key = "\0".join([*words, *(self._stamp(w) for w in words)])
+        known = self._load()
+        if key not in known:
+            done = probe(words, variables=self._variables)
+            if done is None or done.returncode != 0:
+                return done
+            known[key] = [done.returncode, done.output]
+            if self._file is not None:
+                with contextlib.suppress(OSError):
+                    write_json(self._file, known)
+        returncode, output = known[key]
+        return Completed(tuple(words), returncode, output)
+
+    def _load(self) -> dict[str, list[Any]]:
+        if self._known is None:
+            known = read_json(self._file) if self._file is not None else {}
+            self._known = {key: answer for key, answer in known.items() if _is_answer(answer)}
+        return self._known
+
+    def _stamp(self, word: str) -> str:
+        path = word if os.path.dirname(word) else shutil.which(word, path=self._variables.get("PATH") or os.defpath)
+        try:
+            status = os.stat(path or "")
+        except OSError:
+            return ""
+        return f"{path}:{status.st_size}:{status.st_mtime_ns}"

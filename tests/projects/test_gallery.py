@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from projects.shapes import SHAPES, Shape
-from support import run_python, write
+from support import run_child, run_python, write
 
 pytestmark = [pytest.mark.compile, pytest.mark.slow]
 
@@ -78,7 +78,7 @@ def write_shape(folder: Path, shape: Shape) -> Path:
     write(root / "setup.py", shape.setup)
     if "version" in shape.project:
         for words in (["init", "-q"], ["add", "setup.py"], ["commit", "-q", "-m", "x"]):
-            subprocess.run(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=root, check=True)
+            run_child(["git", "-c", "user.name=x", "-c", "user.email=x@x", *words], cwd=root, check=True)
     return root
 
 
@@ -181,7 +181,7 @@ def test_build_ext_in_place_builds_ours_too(tmp_path: Path, variables: dict[str,
     root = write_shape(tmp_path / "project", SHAPES["app"])
     done = run_python("setup.py", "build_ext", "--inplace", cwd=root, variables=variables)
     assert done.returncode == 0, done.stderr
-    ran = subprocess.run([root / "demo/bin/answer"], env={}, capture_output=True, encoding="utf-8")
+    ran = run_child([root / "demo/bin/answer"], env={}, capture_output=True, encoding="utf-8")
     assert ran.stdout == "answer 42\n"
 
 
@@ -200,7 +200,7 @@ def test_a_module_of_the_limited_api_works_in_another_python(
     unpack(wheel, site)
     (site / "torch").symlink_to(fake_torch)
     for python in others:
-        done = subprocess.run(
+        done = run_child(
             [python, "-S", "-c", shape.check], env={"PYTHONPATH": str(site)}, capture_output=True, encoding="utf-8"
         )
         assert done.stdout == "answer 42\n", done.stderr
@@ -209,7 +209,7 @@ def test_a_module_of_the_limited_api_works_in_another_python(
 def _python(minor: int) -> str | None:
     """A Python on PATH, or one of pyenv's."""
     names = [shutil.which(f"python3.{minor}"), *map(str, Path.home().glob(f".pyenv/versions/3.{minor}.*/bin/python3"))]
-    working = (n for n in names if n and subprocess.run([n, "-c", "pass"], capture_output=True).returncode == 0)
+    working = (n for n in names if n and run_child([n, "-c", "pass"], capture_output=True).returncode == 0)
     return next(working, None)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_python, write_project
+from support import clean_variables, run_child, run_python, write_project
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.slow]
 
@@ -64,7 +63,5 @@ def test_modules_by_pybind_take_and_give_tensors(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     variables = {**clean_variables(), "PYTHONPATH": os.fspath(tmp_path / "site")}
-    ran = subprocess.run(
-        [sys.executable, "-c", CHECK], cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8"
-    )
+    ran = run_child([sys.executable, "-c", CHECK], cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert ran.stdout == "[2.0, 2.0]\n", ran.stderr

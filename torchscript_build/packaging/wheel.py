@@ -25,14 +25,22 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
         The same project makes the same bytes in another folder, at another time and with another umask.
         """
 
+        _packing: Optional[ExitStack] = None
+
         def run(self) -> None:
             system.remove_tree(Path(self.bdist_dir))  # a killed build leaves files there, which would be packed
             with ExitStack() as self._packing:
                 super().run()
+            self._packing = None
 
         def write_wheelfile(self, *arguments: Any, **options: Any) -> None:
-            """The last step before everything is packed; what the project compiles has the real time."""
+            """The last step before everything is packed; what the project compiles has the real time.
+
+            editable_wheel calls it, too, and packs by itself.
+            """
             super().write_wheelfile(*arguments, **options)
+            if self._packing is None:
+                return
             system.normalize_modes(Path(self.bdist_dir))
             self._packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
 

@@ -25,7 +25,6 @@ from torchscript_build.libtorch.places import STEPS, is_isolated
 from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.libtorch.variants import variant_tag
 from torchscript_build.system import Environment, locate_starter
-from torchscript_build.system.environment import locate_starter
 
 NAMED = ["TORCHSCRIPT_BUILD_LIBTORCH", "Torch_DIR", "LIBTORCH", "TORCH_INSTALL_PREFIX"]
 

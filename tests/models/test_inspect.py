@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from handmade import Ordered, archive, exported_records, instance, net_records, pickled, tensor
+from support import run_child
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import ModelError

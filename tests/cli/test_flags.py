@@ -161,7 +161,6 @@ def test_a_program_for_the_real_cpu_wheel(tmp_path: Path) -> None:
 
 @pytest.mark.compile
 @pytest.mark.network
-@pytest.mark.slow
 def test_a_program_for_the_real_cuda_wheel_without_a_toolkit(tmp_path: Path) -> None:
     python = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
     if python is None:

@@ -26,7 +26,7 @@ BINARIES = {
     "scikit_build_core": "skbuild_shrink/lib/libskbuild_shrink.so",
 }
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.network]
 
 
 def run(command: Sequence[str | Path], cwd: Path, **variables: str) -> str:

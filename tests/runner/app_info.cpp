@@ -8,6 +8,9 @@ const BundledModel kModels[] = {
     {"nested", "models/nested.pt"},     {"sum", "models/sum.pt"},
     {"raises", "models/raises.pt"},     {"prints", "models/prints.pt"},
     {"training", "models/training.pt"}, {"grad", "models/grad.pt"},
+    {"kinds", "models/kinds.pt"},       {"forces", "models/forces.pt"},
+    {"stateful", "models/stateful.pt"}, {"default", "models/default.pt"},
+    {"random", "models/random.pt"},     {"oncuda", "models/oncuda.pt"},
 };
 
 }  // namespace
@@ -19,4 +22,7 @@ const AppInfo app_info = {"test-app",
                           sizeof(kModels) / sizeof(*kModels),
                           nullptr,
                           0,
-                          "forward"};
+                          "forward",
+                          false,
+                          nullptr,
+                          nullptr};

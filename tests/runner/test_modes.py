@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
 import torch
 
@@ -85,3 +87,51 @@ def test_benchmark_compares_first(runner, save):
     save("y.pt", torch.zeros(1, 2))
     arguments = ("--input", "ones:1x3", "--expect", "y.pt", "--benchmark", 5)
     assert "benchmark" not in runner.json(*arguments, code=5)
+
+
+def test_a_model_that_computes_gradients(runner):
+    error = runner.error("--input", "full:2:3", model="forces", code=1)
+    assert "hint: the model computes gradients itself: use --grad" in error
+    assert runner.output("--grad", "--input", "full:2:3", model="forces")["values"] == [12, 12, 12]
+    assert runner.output("--grad", "--input", "ones:1", model="grad") is True
+    assert runner.output("--grad", "--no-grad", "--input", "ones:1", model="grad") is False
+    runner("--grad", "--input", "ones:3", "--benchmark", 3, "--concurrency", 2, model="forces")
+
+
+def test_the_default_dtype(runner):
+    assert runner.output("--input", "ones:1", model="default")["dtype"] == "float32"
+    assert runner.output("--default-dtype", "float64", "--input", "ones:1", model="default")["dtype"] == "float64"
+    assert "--default-dtype int64: only a floating-point" in runner.error("--default-dtype", "int64", code=2)
+    assert "'what' is not a dtype" in runner.error("--default-dtype", "what", code=2)
+
+
+def test_the_quantized_engine(runner):
+    for engine in torch.backends.quantized.supported_engines:
+        runner("--quantized-engine", engine, "--input", "ones:1x3")
+    error = runner.error("--quantized-engine", "abacus", code=2)
+    assert "--quantized-engine abacus: this libtorch does not have it\nhint: it has " in error
+
+
+def test_the_seed_is_set_again_just_before_the_call(runner):
+    torch.manual_seed(5)
+    made = torch.rand(3)
+    torch.manual_seed(5)
+    expected = made + torch.rand(3)
+    values = runner.output("--seed", 5, "--input", "rand:3", model="random")["values"]
+    assert values == pytest.approx(expected.tolist(), rel=1e-6)
+
+
+def test_threads_do_not_share_the_state_of_a_model(runner):
+    for _ in range(3):
+        runner("--input", "ones:64", "--benchmark", 300, "--concurrency", 4, "--warmup", 5, model="stateful")
+
+
+def test_more_threads_than_the_system_allows(runner):
+    limit = ["bash", "-c", 'ulimit -v 4000000; exec "$0" "$@"']
+    command = [*limit, str(runner.program), "--model", "linear", "--input", "ones:1x3", "--benchmark", "1"]
+    result = subprocess.run(
+        [*command, "--concurrency", "2000"], capture_output=True, encoding="utf-8", timeout=600, check=False
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "--concurrency 2000: only " in result.stderr
+    assert "hint: use a smaller number" in result.stderr

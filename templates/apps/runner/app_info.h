@@ -18,6 +18,10 @@ struct AppInfo {
   const char* const* op_libraries;  // loaded before the model, in this order; paths as above
   std::size_t op_library_count;
   const char* method;  // --method's default, usually "forward"
+  // What the program does where its user does not say otherwise; nothing, where these are left out.
+  bool grad;                     // --grad: the model computes gradients itself
+  const char* default_dtype;     // --default-dtype, for example "float64"
+  const char* quantized_engine;  // --quantized-engine, for example "qnnpack"
 };
 
 extern const AppInfo app_info;

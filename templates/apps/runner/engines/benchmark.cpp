@@ -5,7 +5,13 @@
 #include <chrono>
 #include <exception>
 #include <functional>
+#include <mutex>
+#include <string>
+#include <system_error>
 #include <thread>
+#include <vector>
+
+#include "program/error.h"
 
 namespace runner {
 
@@ -18,20 +24,30 @@ BenchmarkResult benchmark(Engine* engine, const BenchmarkOptions& options) {
     std::exception_ptr failure;
   };
   std::vector<Worker> workers(static_cast<std::size_t>(options.concurrency));
+  std::mutex making;
+  std::atomic<std::size_t> made{0};
   std::atomic<std::size_t> ready{0};
+  std::atomic<bool> stopped{false};
+  const auto wait_for_all = [&](std::atomic<std::size_t>* arrived) {
+    arrived->fetch_add(1);
+    while (arrived->load() < workers.size() && !stopped.load()) std::this_thread::yield();
+  };
 
   const auto work = [&](Worker& worker) {
-    bool arrived = false;
     try {
-      const std::unique_ptr<Session> session = engine->new_session();
-      worker.milliseconds.reserve(static_cast<std::size_t>(options.calls));
-      for (std::int64_t i = 0; i < options.warmup; ++i) session->call();
-      ready.fetch_add(1);
-      arrived = true;
-      while (ready.load() < workers.size()) std::this_thread::yield();
+      std::unique_ptr<Session> session;
+      {
+        const std::lock_guard<std::mutex> lock(making);
+        session = engine->new_session(workers.size() > 1);
+      }
+      const std::int64_t most = 1 << 20;
+      worker.milliseconds.reserve(static_cast<std::size_t>(std::min(options.calls, most)));
+      wait_for_all(&made);
+      for (std::int64_t i = 0; i < options.warmup && !stopped.load(); ++i) session->call();
+      wait_for_all(&ready);
       worker.start = Clock::now();
       Clock::time_point before = worker.start;
-      for (std::int64_t i = 0; i < options.calls; ++i) {
+      for (std::int64_t i = 0; i < options.calls && !stopped.load(); ++i) {
         session->call();
         const Clock::time_point now = Clock::now();
         worker.milliseconds.push_back(
@@ -41,21 +57,35 @@ BenchmarkResult benchmark(Engine* engine, const BenchmarkOptions& options) {
       worker.end = before;
     } catch (...) {
       worker.failure = std::current_exception();
-      if (!arrived) ready.fetch_add(1);
+      stopped.store(true);
     }
   };
   std::vector<std::thread> threads;
-  for (std::size_t i = 1; i < workers.size(); ++i) {
-    threads.emplace_back(work, std::ref(workers[i]));
+  std::string refused;
+  for (std::size_t i = 1; i < workers.size() && refused.empty(); ++i) {
+    try {
+      threads.emplace_back(work, std::ref(workers[i]));
+    } catch (const std::system_error& error) {
+      refused = error.what();
+      stopped.store(true);
+    }
   }
-  work(workers[0]);
+  if (refused.empty()) work(workers[0]);
   for (std::thread& thread : threads) thread.join();
+  if (!refused.empty()) {
+    throw Error(kRunFailed,
+                "--concurrency " + std::to_string(workers.size()) + ": only " +
+                    std::to_string(threads.size() + 1) + " threads could be started: " + refused,
+                "use a smaller number, or raise the limit on processes (ulimit -u)");
+  }
 
+  for (const Worker& worker : workers) {
+    if (worker.failure) std::rethrow_exception(worker.failure);
+  }
   std::vector<double> all;
   Clock::time_point start = workers[0].start;
   Clock::time_point end = workers[0].end;
   for (const Worker& worker : workers) {
-    if (worker.failure) std::rethrow_exception(worker.failure);
     all.insert(all.end(), worker.milliseconds.begin(), worker.milliseconds.end());
     start = std::min(start, worker.start);
     end = std::max(end, worker.end);

@@ -22,6 +22,7 @@ struct LoadOptions {
   std::string method = "forward";
   bool freeze = false;
   bool optimize = false;
+  bool grad = false;  // gradients can be computed inside of the model
 };
 
 struct TensorTotals {
@@ -55,8 +56,9 @@ class Engine {
   // One call; the outputs on the CPU.
   virtual Value run() = 0;
 
-  // For the calling thread. Outlived by the engine.
-  virtual std::unique_ptr<Session> new_session() = 0;
+  // For the calling thread; with a copy of the model if others call it at the same time, which must
+  // not have begun. Outlived by the engine.
+  virtual std::unique_ptr<Session> new_session(bool copy) = 0;
 
   virtual ModelInfo info() const = 0;
 };

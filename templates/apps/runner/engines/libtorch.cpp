@@ -1,7 +1,12 @@
 #include "engines/libtorch.h"
 
+#include <algorithm>
+#include <cctype>
 #include <cstdio>
 
+#include "program/error.h"
+#include "program/input_spec.h"
+#include "values/dtypes.h"
 #include "values/torch_headers.h"
 
 namespace runner {
@@ -22,6 +27,28 @@ LibtorchInfo libtorch_info() {
 }
 
 void set_threads(int count) { at::set_num_threads(count); }
+
+void set_default_dtype(const std::string& name) {
+  const at::ScalarType type = scalar_type(canonical_dtype(name));
+  if (!c10::isFloatingType(type)) {
+    throw Error(kUsage, "--default-dtype " + name + ": only a floating-point dtype can be it");
+  }
+  c10::set_default_dtype(c10::scalarTypeToTypeMeta(type));
+}
+
+void set_quantized_engine(const std::string& name) {
+  std::string known;
+  for (at::QEngine engine : at::globalContext().supportedQEngines()) {
+    std::string text = c10::toString(engine);
+    std::transform(text.begin(), text.end(), text.begin(),
+                   [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    if (text == "noqengine") text = "none";
+    if (text == name) return at::globalContext().setQEngine(engine);
+    known += (known.empty() ? "" : ", ") + text;
+  }
+  throw Error(kUsage, "--quantized-engine " + name + ": this libtorch does not have it",
+              "it has " + known);
+}
 
 void print_models_to_stderr() {
   torch::jit::setPrintHandler(

@@ -17,6 +17,9 @@ LibtorchInfo libtorch_info();
 std::string libtorch_version();
 void set_threads(int count);
 void set_seed(std::uint64_t seed);  // as torch.manual_seed
-void print_models_to_stderr();      // what models print() instead of to stdout
+// These throw Error (kUsage) for names that this libtorch does not have.
+void set_default_dtype(const std::string& name);     // as torch.set_default_dtype
+void set_quantized_engine(const std::string& name);  // as torch.backends.quantized.engine
+void print_models_to_stderr();                       // what models print() instead of to stdout
 
 }  // namespace runner

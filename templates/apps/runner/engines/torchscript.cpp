@@ -28,6 +28,17 @@ struct InferenceGuard {
 };
 #endif
 
+// Without gradients, unless the model computes them itself.
+class CallMode {
+ public:
+  explicit CallMode(bool grad) {
+    if (!grad) guard_.reset(new InferenceGuard);
+  }
+
+ private:
+  std::unique_ptr<InferenceGuard> guard_;
+};
+
 // libtorch opens files by narrow names, which on Windows cannot be all names.
 class FileReader final : public caffe2::serialize::ReadAdapterInterface {
  public:
@@ -141,10 +152,18 @@ void add_tensors(const c10::ivalue::Object& object, ModelInfo* info) {
   }
 }
 
+bool is_about_another_device(const std::string& message) {
+  for (const char* sign : {"from the 'CUDA' backend", "CUDA driver", "with CUDA", "CUDA_HOME",
+                           "PyTorch is not linked with support for", "NVIDIA"}) {
+    if (message.find(sign) != std::string::npos) return true;
+  }
+  return false;
+}
+
 class TorchScript final : public Engine {
  public:
   TorchScript(const std::string& path, const LoadOptions& options)
-      : device_(parse_device(options.device)), module_(load(path, device_)) {
+      : device_(parse_device(options.device)), grad_(options.grad), module_(load(path, device_)) {
     if (module_.type()->findMethod(options.method) == nullptr) {
       std::string known;
       for (const torch::jit::Function* method : module_.type()->methods()) {
@@ -165,7 +184,7 @@ class TorchScript final : public Engine {
   }
 
   Value run() override {
-    InferenceGuard guard;
+    const CallMode mode(grad_);
     Stack stack;
     try {
       call(arguments_, &stack);
@@ -175,9 +194,20 @@ class TorchScript final : public Engine {
     }
   }
 
-  std::unique_ptr<Session> new_session() override {
+  std::unique_ptr<Session> new_session(bool copy) override {
     at::init_num_threads();
-    return std::unique_ptr<Session>(new Calls(*this));
+    Stack arguments = arguments_;
+    if (copy) {
+      try {
+        arguments[0] = module_.deepcopy()._ivalue();
+      } catch (const std::exception& exception) {
+        throw Error(kRunFailed,
+                    "--concurrency: the model cannot be copied for each thread: " +
+                        essential_line(message_of(exception)),
+                    "leave --concurrency out");
+      }
+    }
+    return std::unique_ptr<Session>(new Calls(*this, std::move(arguments)));
   }
 
   ModelInfo info() const override {
@@ -193,11 +223,12 @@ class TorchScript final : public Engine {
  private:
   class Calls final : public Session {
    public:
-    explicit Calls(const TorchScript& model) : model_(model) {}
+    Calls(const TorchScript& model, Stack arguments)
+        : model_(model), arguments_(std::move(arguments)), mode_(model.grad_) {}
 
     void call() override {
       try {
-        model_.call(model_.arguments_, &stack_);
+        model_.call(arguments_, &stack_);
         synchronize(model_.device_);
       } catch (const std::exception& exception) {
         throw model_.run_error(exception);
@@ -206,7 +237,8 @@ class TorchScript final : public Engine {
 
    private:
     const TorchScript& model_;
-    InferenceGuard guard_;
+    const Stack arguments_;
+    const CallMode mode_;
     Stack stack_;
   };
 
@@ -215,20 +247,31 @@ class TorchScript final : public Engine {
     function_->run(*stack);
   }
 
-  // The failure of a call, with what the method was given.
+  // The failure of a call, with what the method was given, or what to do about it.
   Error run_error(const std::exception& exception) const {
+    if (const auto* error = dynamic_cast<const Error*>(&exception)) return *error;
+    const std::string message = message_of(exception);
+    const std::string what = function_->name() + "() failed: " + essential_line(message);
+    if (!grad_ && (message.find("does not require grad") != std::string::npos ||
+                   message.find("nference tensor") != std::string::npos)) {
+      return Error(kRunFailed, what, "the model computes gradients itself: use --grad");
+    }
+    if (device_.is_cpu() && is_about_another_device(message)) {
+      return Error(kRunFailed, what,
+                   "the model's code names a device: export it again on the CPU, with x.device in "
+                   "the place of the device's name");
+    }
     std::string inputs;
     const auto& names = function_->getSchema().arguments();
     for (std::size_t i = 1; i < arguments_.size(); ++i) {
       inputs += (i > 1 ? ", " : "; called with ") + names[i].name() + " = " +
                 describe_value(arguments_[i]);
     }
-    return Error(kRunFailed,
-                 function_->name() + "() failed: " + essential_line(message_of(exception)),
-                 "schema: " + schema_text(*function_) + inputs);
+    return Error(kRunFailed, what, "schema: " + schema_text(*function_) + inputs);
   }
 
   at::Device device_;
+  bool grad_;
   torch::jit::Module module_;
   torch::jit::Function* function_ = nullptr;
   Stack arguments_;  // the module itself, then the inputs

@@ -162,6 +162,8 @@ int run(const Options& options) {
   const std::string path = model_path(options.model);
   if (options.json) print_models_to_stderr();
   if (options.threads > 0) set_threads(static_cast<int>(options.threads));
+  if (!options.default_dtype.empty()) set_default_dtype(options.default_dtype);
+  if (!options.quantized_engine.empty()) set_quantized_engine(options.quantized_engine);
 
   for (std::size_t i = 0; i < app_info.op_library_count; ++i) {
     load_library(beside_executable(app_info.op_libraries[i]));
@@ -173,6 +175,7 @@ int run(const Options& options) {
   load.method = options.method;
   load.freeze = options.freeze;
   load.optimize = options.optimize;
+  load.grad = options.grad;
   const Archive archive = read_archive(path);
   const std::unique_ptr<Engine> engine = open_engine(path, archive, load);
   if (options.info) {
@@ -190,6 +193,7 @@ int run(const Options& options) {
   json.key("device").string(options.device);
   Comparison comparison;
   if (options.benchmark == 0 || !options.output.empty() || !options.expect.empty()) {
+    if (options.has_seed) set_seed(options.seed);
     const Value output = engine->run();
     if (options.json) {
       json.key("output").value(output, options.first);

@@ -75,6 +75,10 @@ const std::vector<Option>& known_options() {
       {"--first", true, [](Options& o, Text v) { o.first = read_count("--first", v, 0); }},
       {"--info", false, [](Options& o, Text) { o.info = true; }},
       {"--json", false, [](Options& o, Text) { o.json = true; }},
+      {"--grad", false, [](Options& o, Text) { o.grad = true; }},
+      {"--no-grad", false, [](Options& o, Text) { o.grad = false; }},
+      {"--default-dtype", true, [](Options& o, Text v) { o.default_dtype = v; }},
+      {"--quantized-engine", true, [](Options& o, Text v) { o.quantized_engine = v; }},
       {"--freeze", false, [](Options& o, Text) { o.freeze = true; }},
       {"--optimize", false, [](Options& o, Text) { o.optimize = true; }},
       {"--help", false, [](Options& o, Text) { o.help = true; }},
@@ -149,6 +153,11 @@ std::string bundled_models() {
   return text;
 }
 
+// The default of an option that has one in this program.
+std::string given(const char* value) {
+  return value == nullptr ? std::string() : std::string(" (") + value + ")";
+}
+
 }  // namespace
 
 Options parse_options(const std::vector<std::string>& arguments) {
@@ -196,7 +205,20 @@ std::string help_text() {
       "  --device DEVICE    cpu, cuda, cuda:1 ... (cpu)\n"
       "  --threads N        threads inside of operators (libtorch's choice)\n"
       "  --ops FILE         load an operator library before the model; repeatable\n"
-      "  --seed N           as torch.manual_seed(N) before the inputs are made\n"
+      "  --seed N           as torch.manual_seed(N) before the inputs are made, and again just "
+      "before\n"
+      "                     the call\n"
+      "  --grad, --no-grad  whether gradients can be computed inside of the model (" +
+      (app_info.grad ? "--grad" : "--no-grad") +
+      ");\n"
+      "                     without them calls are faster\n"
+      "  --default-dtype D  as torch.set_default_dtype" +
+      given(app_info.default_dtype) +
+      "\n"
+      "  --quantized-engine E\n"
+      "                     as torch.backends.quantized.engine" +
+      given(app_info.quantized_engine) +
+      "\n"
       "  --freeze           as torch.jit.freeze\n"
       "  --optimize         as torch.jit.optimize_for_inference (from libtorch 1.10)\n"
       "  --info             describe the model and libtorch instead of running\n"
@@ -214,12 +236,19 @@ std::string help_text() {
       "  --expect FILE      compare with a .pt or .npy file: structure, dtypes, shapes, and "
       "values\n"
       "                     |output - expected| <= atol + rtol * |expected|; nan equals nan\n"
+      "                     (--output writes a named tuple as a tuple, an object as the dict of "
+      "its\n"
+      "                     attributes, a member of an enum as its value; --expect and --input "
+      "know\n"
+      "                     all of these)\n"
       "  --rtol R --atol A  tolerances; default by dtype, as torch.testing.assert_close:\n"
       "                     float16 1e-3, 1e-5; bfloat16 1.6e-2, 1e-5; float32 1.3e-6, 1e-5;\n"
       "                     float64 1e-7, 1e-7; others exact\n"
       "  --benchmark N      time N calls in each thread and print latencies and throughput\n"
       "  --warmup N         calls of each thread before the timed ones (10)\n"
-      "  --concurrency N    threads that call the one loaded model (1)\n"
+      "  --concurrency N    threads that call the model at the same time (1); each has a copy of "
+      "its\n"
+      "                     own, with its own state\n"
       "\n"
       "SPEC of --input, or NAME=SPEC for the argument NAME:\n"
       "  ones:1x3x224x224   a tensor of ones; so zeros: and arange: (0, 1, 2 ...), and rand: and\n"

@@ -17,6 +17,10 @@ struct Options {
   bool json = false;
   bool freeze = false;
   bool optimize = false;
+  bool grad = app_info.grad;
+  std::string default_dtype = app_info.default_dtype != nullptr ? app_info.default_dtype : "";
+  std::string quantized_engine =
+      app_info.quantized_engine != nullptr ? app_info.quantized_engine : "";
   std::string model;  // empty: the app's first model
   std::vector<std::string> inputs;
   std::vector<std::string> ops;

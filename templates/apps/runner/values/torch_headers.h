@@ -10,6 +10,10 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/ivalue.h>
+#include <ATen/core/jit_type.h>
+#include <c10/core/DefaultDtype.h>
+#include <c10/core/QEngine.h>
+#include <c10/core/ScalarTypeToTypeMeta.h>
 #include <caffe2/serialize/inline_container.h>
 #include <caffe2/serialize/read_adapter_interface.h>
 #include <torch/csrc/jit/api/module.h>
@@ -18,10 +22,20 @@
 #include <torch/csrc/jit/serialization/import.h>
 #include <torch/version.h>
 
+#if __has_include(<ATen/core/enum_type.h>)  // before it a part of jit_type.h
+#include <ATen/core/enum_type.h>
+#endif
+
 #ifdef AT_PER_OPERATOR_HEADERS
+#include <ATen/ops/_make_per_channel_quantized_tensor.h>
+#include <ATen/ops/_make_per_tensor_quantized_tensor.h>
+#include <ATen/ops/_validate_sparse_compressed_tensor_args.h>
+#include <ATen/ops/_validate_sparse_coo_tensor_args.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/sparse_compressed_tensor.h>
+#include <ATen/ops/sparse_coo_tensor.h>
 #else
 #include <ATen/Functions.h>
 #endif

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import warnings
 import zipfile
 
 import pytest
@@ -100,7 +101,10 @@ def test_models_for_the_mobile_interpreter(runner):
 
 
 def test_a_model_for_the_mobile_interpreter_that_has_its_code_runs(runner):
-    torch.jit.load(runner.models / "linear.pt")._save_for_lite_interpreter(str(runner.folder / "m.ptl"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = torch.jit.load(runner.models / "linear.pt")
+    model._save_for_lite_interpreter(str(runner.folder / "m.ptl"))
     assert runner.output("--input", "ones:1x3", model="m.ptl")["values"] == [6, 15]
 
 
@@ -182,6 +186,13 @@ def test_exception_of_the_model(runner):
 def test_exception_while_benchmarking_with_threads(runner):
     arguments = ("--input", "ones:1", "--benchmark", 5, "--concurrency", 3)
     assert "this model never works" in runner.error(*arguments, model="raises", code=1)
+
+
+def test_a_device_in_the_code_of_the_model(runner):
+    error = runner.error("--input", "ones:1", model="oncuda", code=1)
+    assert "forward() failed: " in error
+    assert "hint: the model's code names a device: export it again on the CPU" in error
+    assert len(error) < 500
 
 
 def test_cuda_where_libtorch_has_none(runner):

@@ -94,6 +94,29 @@ def test_json(runner, save):
     assert match == {"match": True, "max_absolute": 0.5, "max_relative": pytest.approx(0.5 / 15.5)}
     differ = runner.json("--input", "ones:1x3", "--expect", "y.npy", code=5)["comparison"]
     assert (differ["match"], differ["place"]) == (False, "output")
+    assert (differ["kind"], differ["tolerable"], differ["different"], differ["compared"]) == ("value", True, 1, 2)
+
+
+KINDS = [
+    (torch.ones(2) * 2, "value", True),
+    (torch.ones(3), "shape", False),
+    (torch.ones(2, dtype=torch.float64), "dtype", False),
+    (torch.ones(2).to_sparse(), "layout", False),
+    ([torch.ones(2)], "structure", False),
+]
+
+
+@pytest.mark.parametrize(("expected", "kind", "tolerable"), KINDS, ids=[kind for _, kind, _ in KINDS])
+def test_tolerances_are_proposed_only_where_they_can_help(runner, save, expected, kind, tolerable):
+    arguments = ("--input", "ones:2", "--expect", save("y.pt", expected))
+    comparison = runner.json(*arguments, model="echo", code=5)["comparison"]
+    assert (comparison["kind"], comparison["tolerable"]) == (kind, tolerable)
+    assert ("hint: --rtol and --atol" in runner.error(*arguments, model="echo", code=5)) is tolerable
+
+
+def test_tolerances_are_not_proposed_for_whole_numbers(runner, save):
+    arguments = ("--input", save("x.pt", torch.tensor([1])), "--expect", save("y.pt", torch.tensor([2])))
+    assert "hint" not in runner.error(*arguments, model="echo", code=5)
 
 
 def test_what_the_runner_wrote(runner):

@@ -241,7 +241,7 @@ def test_bad_specs(runner, spec, problem):
         (["x=ones:1", "x=ones:1", "y=ones:1"], "forward() got two inputs for argument 'x'"),
         (["ones:1", "ones:1", "str:a"], "argument 'scale' must be float, not str"),
         (["ones:1", "2"], "argument 'y' must be Tensor, not int"),
-        (["ones:1", "ones:1", "ones:1"], "argument 'scale' must be float, not float32 [1]"),
+        (["ones:1", "ones:1", "ones:2"], "argument 'scale' must be float, not float32 [2]"),
     ],
 )
 def test_inputs_are_checked_before_the_model_runs(runner, inputs, problem):

@@ -6,8 +6,9 @@
 
 #include "engines/failures.h"
 #include "files/npy.h"
-#include "files/pt.h"
+#include "files/pt_reader.h"
 #include "program/error.h"
+#include "program/print.h"
 #include "values/coerce.h"
 #include "values/dtypes.h"
 #include "values/from_torch.h"
@@ -38,51 +39,47 @@ at::Tensor make_filled(const InputSpec& spec) {
     case InputSpec::Kind::kRandint:
       return at::empty(spec.shape, options).random_(0, spec.integer);
     default: {
-      std::int64_t count = 1;
-      for (std::int64_t size : spec.shape) count *= size;
+      const std::int64_t count = at::empty(spec.shape, options).numel();
       return at::arange(count, at::TensorOptions().dtype(at::kLong)).reshape(spec.shape).to(dtype);
     }
   }
 }
 
-c10::List<IValue> any_list(const std::vector<IValue>& items) {
-  c10::impl::GenericList list(c10::AnyType::get());
-  for (const IValue& item : items) list.push_back(item);
-  return list;
-}
-
-IValue to_torch(const InputSpec& spec) {
+Value to_value(const InputSpec& spec, const std::string& source) {
   using Kind = InputSpec::Kind;
+  Value value;
   switch (spec.kind) {
     case Kind::kNone:
-      return IValue();
+      return value;
     case Kind::kBool:
-      return IValue(spec.integer != 0);
+      value.kind = Value::Kind::kBool;
+      value.integer = spec.integer != 0 ? 1 : 0;
+      return value;
     case Kind::kInt:
-      return IValue(spec.integer);
+      return make_int(spec.integer);
     case Kind::kFloat:
-      return IValue(spec.real);
+      value.kind = Value::Kind::kFloat;
+      value.real = spec.real;
+      return value;
     case Kind::kString:
-      return IValue(spec.text);
+      return make_text(Value::Kind::kString, spec.text);
     case Kind::kNpyFile:
-      return IValue(to_torch(read_npy(spec.text)));
+      return make_tensor(read_npy(spec.text));
     case Kind::kPtFile:
     case Kind::kArgsFile:
-      return read_pt_ivalue(spec.text);
+      return read_pt(spec.text);
     case Kind::kList:
-    case Kind::kTuple: {
-      std::vector<IValue> items;
-      for (const InputSpec& item : spec.items) items.push_back(to_torch(item));
-      if (spec.kind == Kind::kTuple) return IValue(c10::ivalue::Tuple::create(std::move(items)));
-      return IValue(any_list(items));
-    }
+    case Kind::kTuple:
+      value.kind = spec.kind == Kind::kList ? Value::Kind::kList : Value::Kind::kTuple;
+      for (const InputSpec& item : spec.items) value.items.push_back(to_value(item, source));
+      return value;
     default:
       break;
   }
   try {
-    return IValue(make_filled(spec));
+    return make_tensor(from_torch(make_filled(spec)));
   } catch (const c10::Error& error) {
-    throw Error(kUsage, "--input " + spec.source + ": " + essential_line(message_of(error)));
+    throw Error(kUsage, "--input " + source + ": " + essential_line(message_of(error)));
   }
 }
 
@@ -90,19 +87,18 @@ IValue to_torch(const InputSpec& spec) {
   throw Error(kUsage, function.name() + "() " + what, "schema: " + schema_text(function));
 }
 
-IValue fit(const torch::jit::Function& function, const c10::Argument& argument, const IValue& value,
+IValue fit(const torch::jit::Function& function, const c10::Argument& argument, const Value& value,
            const at::Device& device) {
-  IValue fitted;
+  const std::string name = "argument '" + argument.name() + "'";
   try {
-    fitted = coerce(value, argument.type(), device);
-  } catch (const c10::Error& error) {  // a string that is no device
-    reject(function, "argument '" + argument.name() + "': " + essential_line(message_of(error)));
+    return coerce(value, argument.type(), device);
+  } catch (const Misfit& misfit) {
+    if (misfit.place.empty()) reject(function, name + " " + misfit.what);
+    reject(function, name + " must be " + argument.type()->annotation_str() + ", not " +
+                         summary(value) + ": " + misfit.place + " " + misfit.what);
+  } catch (const std::exception& error) {  // libtorch refuses a key, or indices out of range
+    reject(function, name + ": " + essential_line(message_of(error)));
   }
-  if (!is_of_type(fitted, argument.type())) {
-    reject(function, "argument '" + argument.name() + "' must be " +
-                         argument.type()->annotation_str() + ", not " + describe_value(value));
-  }
-  return device.is_cpu() ? fitted : to_device(fitted, device);
 }
 
 }  // namespace
@@ -143,22 +139,21 @@ std::string describe_value(const IValue& value) {
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device) {
   const auto& parameters = function.getSchema().arguments();
-  Stack positional = {IValue()};  // in the place of self
-  std::vector<std::pair<std::string, IValue>> named;
+  std::vector<Value> positional(1);  // in the place of self
+  std::vector<std::pair<std::string, Value>> named;
   for (const InputSpec& input : inputs) {
-    IValue value = to_torch(input);
+    Value value = to_value(input, input.source);
     if (input.kind == InputSpec::Kind::kArgsFile) {
-      if (!value.isTuple()) {
+      if (value.kind != Value::Kind::kTuple) {
         throw Error(kUsage, "--input " + input.source + ": the file must hold a tuple, not " +
-                                describe_value(value));
+                                summary(value));
       }
       if (positional.size() > 1) {
         throw Error(kUsage, "--input " + input.source +
                                 ": supplies all positional arguments, "
                                 "but there are others");
       }
-      const auto tuple = value.toTuple();
-      for (const IValue& item : tuple->elements()) positional.push_back(item);
+      positional.insert(positional.end(), value.items.begin(), value.items.end());
     } else if (input.name.empty()) {
       positional.push_back(std::move(value));
     } else {
@@ -173,7 +168,7 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Inp
   Stack arguments;
   for (std::size_t i = 1; i < parameters.size(); ++i) {
     const c10::Argument& parameter = parameters[i];
-    const auto is_this = [&parameter](const std::pair<std::string, IValue>& candidate) {
+    const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
       return candidate.first == parameter.name();
     };
     const auto given = std::find_if(named.begin(), named.end(), is_this);

@@ -90,6 +90,7 @@ std::string impossible(const Record& record, std::uint64_t file_size) {
 void read_entries(const std::string& directory, std::uint64_t file_size, Archive* archive) {
   std::size_t at = 0;
   std::uint64_t inflated = 0;
+  std::string first_folder;
   while (at + kEntrySize <= directory.size() && directory.compare(at, 4, "PK\x01\x02") == 0) {
     const std::size_t name_size = static_cast<std::size_t>(number(directory, at + 28, 2));
     const std::size_t extra_size = static_cast<std::size_t>(number(directory, at + 30, 2));
@@ -107,7 +108,11 @@ void read_entries(const std::string& directory, std::uint64_t file_size, Archive
       read_zip64(directory.substr(at + name_size, extra_size), &record);
     }
     at += name_size + extra_size + comment_size;
-    if (archive->records.empty()) archive->has_folder = folder != std::string::npos;
+    if (archive->records.empty()) first_folder = name.substr(0, folder + 1);
+    const bool has_all = record.name == "constants.pkl" || record.name == "model.json";
+    if (has_all && folder != std::string::npos && name.substr(0, folder + 1) == first_folder) {
+      archive->has_folder = true;
+    }
     if (record.compressed) inflated += std::min(record.size, kMostInflated + file_size * 20 + 1);
     archive->problem = impossible(record, file_size);
     if (archive->problem.empty() && inflated > kMostInflated + file_size * 20) {
@@ -153,10 +158,10 @@ Archive read_archive(std::FILE* file) {
   const std::uint64_t size = file_size(file);
   const std::string magic = read(file, 0, std::min<std::uint64_t>(size, 8));
   if (magic.compare(0, 2, "PK") != 0) {
-    archive.state = size == 0                          ? Archive::State::kEmpty
-                    : magic[0] == '\x80'               ? Archive::State::kPickle
+    archive.state = size == 0                 ? Archive::State::kEmpty
+                    : magic[0] == '\x80'      ? Archive::State::kPickle
                     : magic.find("PTMF") == 4 ? Archive::State::kMobile
-                                                       : Archive::State::kNotZip;
+                                              : Archive::State::kNotZip;
     return archive;
   }
   const std::string directory = central_directory(file, size);

@@ -23,7 +23,7 @@ struct Archive {
   State state = State::kNotZip;
   std::string problem;  // kImpossible: what its directory claims
   std::vector<Record> records;
-  bool has_folder = false;     // libtorch wants all records in one
+  bool has_folder = false;     // of a model: that of the first record, where libtorch looks for all
   std::string format_version;  // of TorchScript's format, where there is one
 
   const Record* find(const std::string& name) const;

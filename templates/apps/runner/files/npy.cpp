@@ -59,9 +59,8 @@ Element parse_descr(const std::string& path, const std::string& text) {
     fail(path, "big-endian data ('" + descr + "') cannot be read: save array.astype('<" +
                    descr.substr(1) + "')");
   }
-  for (const Descr& known : kDescrs) {
-    if (code == known.code) return known.element;
-  }
+  Element element = Element::kFloat32;
+  if (find_npy_element(code, &element)) return element;
   fail(path, "dtype '" + descr + "' cannot be read (only numbers and bool)");
 }
 
@@ -149,6 +148,15 @@ std::shared_ptr<char> from_fortran(const char* from, const Header& header, std::
 }
 
 }  // namespace
+
+bool find_npy_element(const std::string& code, Element* element) {
+  for (const Descr& known : kDescrs) {
+    if (code != known.code) continue;
+    *element = known.element;
+    return true;
+  }
+  return false;
+}
 
 Tensor read_npy(const std::string& path) {
   File file = open_file(path);

@@ -8,6 +8,16 @@
 namespace runner {
 namespace {
 
+bool is_utf8(const std::string& text) {
+  std::size_t at = 0;
+  while (at < text.size()) {
+    const std::size_t size = utf8_size(text, at);
+    if (size == 0) return false;
+    at += size;
+  }
+  return true;
+}
+
 // Opcodes: the comments in CPython's Lib/pickletools.py. Protocol 2, as torch.save writes.
 class Writer {
  public:
@@ -42,8 +52,17 @@ class Writer {
       case Value::Kind::kString:
         put_string(value.text);
         break;
+      case Value::Kind::kDevice:
+        put_device(value.text);
+        break;
       case Value::Kind::kTensor:
         put_tensor(value.tensor);
+        break;
+      case Value::Kind::kEnum:  // its value: weights_only=True takes no classes
+        put(value.items.at(0));
+        break;
+      case Value::Kind::kObject:
+        put_object(value);
         break;
       case Value::Kind::kList:
         out_.data += "](";
@@ -61,7 +80,9 @@ class Writer {
         out_.data += 'u';
         break;
       case Value::Kind::kOther:
-        throw Error(kRunFailed, "an output of type " + value.text + " cannot be written to a file");
+        throw Error(kRunFailed,
+                    "an output that is a " + value.text + " cannot be written to a file",
+                    "let the model return another type");
     }
   }
 
@@ -90,9 +111,36 @@ class Writer {
   }
 
   void put_string(const std::string& text) {
+    if (!is_utf8(text)) {
+      throw Error(kRunFailed,
+                  "a string of the outputs cannot be written to a file: it is not UTF-8");
+    }
+    put_text(text);
+  }
+
+  void put_text(const std::string& text) {
     out_.data += 'X';
     put_little_endian(text.size(), 4);
     out_.data += text;
+  }
+
+  // torch.device(type[, index])
+  void put_device(const std::string& device) {
+    const std::size_t colon = device.find(':');
+    out_.data += "ctorch\ndevice\n";
+    put_text(device.substr(0, colon));
+    if (colon != std::string::npos) put_int(std::stoll(device.substr(colon + 1)));
+    out_.data += colon == std::string::npos ? "\x85R" : "\x86R";
+  }
+
+  // As the dict of its attributes.
+  void put_object(const Value& object) {
+    out_.data += "}(";
+    for (std::size_t i = 0; i < object.items.size(); ++i) {
+      put_string(i < object.names.size() ? object.names[i] : std::to_string(i));
+      put(object.items[i]);
+    }
+    out_.data += 'u';
   }
 
   // (dims,...) as Python integers
@@ -102,19 +150,25 @@ class Writer {
     out_.data += 't';
   }
 
-  // What torch.save writes: a call of torch._utils._rebuild_tensor_v2(storage, offset, size,
-  // stride, requires_grad, hooks), or of v3 with the dtype for those without a storage class.
   void put_tensor(const std::shared_ptr<const Tensor>& tensor) {
-    const char* storage = storage_class(*tensor);
-    out_.data += storage != nullptr ? "ctorch._utils\n_rebuild_tensor_v2\n("
-                                    : "ctorch._utils\n_rebuild_tensor_v3\n(";
+    if (!tensor->packing) {
+      put_strided(tensor, storage_class(*tensor));
+    } else if (is_sparse(*tensor)) {
+      put_sparse(*tensor);
+    } else {
+      put_quantized(*tensor);
+    }
+  }
+
+  // The persistent id of a storage, its offset, size and strides.
+  void put_storage(const std::shared_ptr<const Tensor>& tensor, const std::string& type,
+                   std::int64_t count) {
     out_.data += '(';
-    put_string("storage");
-    out_.data += std::string("ctorch") + (storage != nullptr ? "" : ".storage") + "\n" +
-                 (storage != nullptr ? storage : "UntypedStorage") + "\n";
-    put_string(std::to_string(out_.tensors.size()));
-    put_string("cpu");
-    put_int(storage != nullptr ? tensor->count() : static_cast<std::int64_t>(tensor->bytes()));
+    put_text("storage");
+    out_.data += "ctorch" + type + "\n";
+    put_text(std::to_string(out_.tensors.size()));
+    put_text("cpu");
+    put_int(count);
     out_.data += "tQ";
     put_int(0);
     put_dims(tensor->shape);
@@ -123,11 +177,65 @@ class Writer {
       strides[d - 1] = strides[d] * (tensor->shape[d] > 1 ? tensor->shape[d] : 1);
     }
     put_dims(strides);
-    put_bool(false);
-    out_.data += "ccollections\nOrderedDict\n)R";
+    out_.tensors.push_back(tensor);
+  }
+
+  void put_no_hooks() {
+    out_.data +=
+        "\x89"
+        "ccollections\nOrderedDict\n)R";
+  }
+
+  // What torch.save writes: a call of torch._utils._rebuild_tensor_v2(storage, offset, size,
+  // stride, requires_grad, hooks), or of v3 with the dtype for those without a storage class.
+  void put_strided(const std::shared_ptr<const Tensor>& tensor, const char* storage) {
+    if (storage != nullptr) {
+      out_.data += "ctorch._utils\n_rebuild_tensor_v2\n(";
+      put_storage(tensor, std::string("\n") + storage, tensor->count());
+    } else {
+      out_.data += "ctorch._utils\n_rebuild_tensor_v3\n(";
+      put_storage(tensor, ".storage\nUntypedStorage", static_cast<std::int64_t>(tensor->bytes()));
+    }
+    put_no_hooks();
     if (storage == nullptr) out_.data += "ctorch\n" + tensor->dtype + "\n";
     out_.data += "tR";
-    out_.tensors.push_back(tensor);
+  }
+
+  void put_part(const Tensor& part) { put_tensor(std::make_shared<const Tensor>(part)); }
+
+  // _rebuild_sparse_tensor(layout, (members..., size[, is_coalesced]))
+  void put_sparse(const Tensor& tensor) {
+    out_.data += "ctorch._utils\n_rebuild_sparse_tensor\nctorch.serialization\n_get_layout\n";
+    put_text("torch." + tensor.packing->form);
+    out_.data += "\x85R(";
+    for (const Tensor& part : tensor.packing->parts) put_part(part);
+    out_.data += "ctorch\nSize\n";
+    put_dims(tensor.shape);
+    out_.data += "\x85R";
+    if (tensor.packing->form == "sparse_coo") put_bool(tensor.packing->coalesced);
+    out_.data += "t\x86R";
+  }
+
+  // _rebuild_qtensor(storage, offset, size, stride, quantizer, requires_grad, hooks)
+  void put_quantized(const Tensor& tensor) {
+    const Packing& packing = *tensor.packing;
+    const std::string storage = tensor.dtype == "qint8"    ? "\nQInt8Storage"
+                                : tensor.dtype == "quint8" ? "\nQUInt8Storage"
+                                                           : "\nQInt32Storage";
+    out_.data += "ctorch._utils\n_rebuild_qtensor\n(";
+    put_storage(std::make_shared<const Tensor>(packing.parts[0]), storage, tensor.count());
+    out_.data += "(ctorch\n" + packing.form + "\n";
+    if (packing.parts.size() == 1) {
+      put_float(packing.scale);
+      put_int(packing.zero_point);
+    } else {
+      put_part(packing.parts[1]);
+      put_part(packing.parts[2]);
+      put_int(packing.axis);
+    }
+    out_.data += 't';
+    put_no_hooks();
+    out_.data += "tR";
   }
 
   // Null for the dtypes that came after torch stopped making such classes.
@@ -161,12 +269,9 @@ class Writer {
         return "ComplexFloatStorage";
       case Element::kComplex128:
         return "ComplexDoubleStorage";
-      case Element::kUInt16:
-      case Element::kUInt32:
-      case Element::kUInt64:
-        break;
+      default:
+        return nullptr;
     }
-    return nullptr;
   }
 
   Pickled out_;

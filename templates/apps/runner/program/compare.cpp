@@ -4,7 +4,9 @@
 #include <complex>
 #include <cstring>
 #include <limits>
+#include <map>
 
+#include "program/error.h"
 #include "program/print.h"
 
 namespace runner {
@@ -21,6 +23,7 @@ struct Limits {
 Limits default_limits(Element element) {
   switch (element) {
     case Element::kFloat16:
+    case Element::kComplex32:
       return {1e-3, 1e-5};
     case Element::kBFloat16:
       return {1.6e-2, 1e-5};
@@ -40,47 +43,84 @@ class Comparer {
   explicit Comparer(const Tolerance& tolerance) : tolerance_(tolerance) {}
 
   void values(const std::string& place, const Value& actual, const Value& expected) {
-    const bool sequences = is_sequence(actual) && is_sequence(expected);
-    if (actual.kind != expected.kind && !sequences) {
-      return differ(place, "is " + summary(actual) + ", expected " + summary(expected));
+    if (actual.kind == Kind::kEnum) return members(place, actual, expected);
+    if (has_attributes(actual) && (has_attributes(expected) || expected.kind == Kind::kDict)) {
+      return dicts(place, as_dict(actual), as_dict(expected));
     }
+    if (is_sequence(actual) && is_sequence(expected)) return items(place, actual, expected);
+    if (is_text(actual) && is_text(expected)) {
+      if (actual.text != expected.text) different(place, "value", actual, expected);
+      return;
+    }
+    if (actual.kind != expected.kind) return different(place, "structure", actual, expected);
     switch (actual.kind) {
-      case Kind::kNone:
-        return;
       case Kind::kBool:
       case Kind::kInt:
         return numbers(place, Limits{0, 0}, actual, expected);
       case Kind::kFloat:
       case Kind::kComplex:
         return numbers(place, default_limits(Element::kFloat64), actual, expected);
-      case Kind::kString:
-      case Kind::kOther:
-        if (actual.text != expected.text) {
-          differ(place, "is " + summary(actual) + ", expected " + summary(expected));
-        }
-        return;
       case Kind::kTensor:
         return tensors(place, *actual.tensor, *expected.tensor);
-      case Kind::kList:
-      case Kind::kTuple:
-        return items(place, actual, expected);
       case Kind::kDict:
         return dicts(place, actual, expected);
+      default:
+        return;  // None
     }
   }
 
   Comparison result;
 
  private:
+  static bool has_attributes(const Value& value) {
+    return value.kind == Kind::kObject && !value.names.empty();
+  }
+
   static bool is_sequence(const Value& value) {
     return value.kind == Kind::kList || value.kind == Kind::kTuple;
   }
 
-  void differ(const std::string& place, const std::string& message) {
+  // Files of older versions of this program have devices as strings.
+  static bool is_text(const Value& value) {
+    return value.kind == Kind::kString || value.kind == Kind::kDevice;
+  }
+
+  static Value as_dict(const Value& object) {
+    if (object.kind == Kind::kDict) return object;
+    Value dict;
+    dict.kind = Kind::kDict;
+    for (std::size_t i = 0; i < object.items.size(); ++i) {
+      dict.items.push_back(make_text(Kind::kString, object.names[i]));
+      dict.items.push_back(object.items[i]);
+    }
+    return dict;
+  }
+
+  void differ(const std::string& place, const std::string& kind, const std::string& message,
+              bool tolerable = false, std::int64_t different = 1, std::int64_t compared = 1) {
     if (!result.match) return;  // the first place is the one to report
     result.match = false;
     result.place = place;
     result.message = message;
+    result.kind = kind;
+    result.tolerable = tolerable;
+    result.different = different;
+    result.compared = compared;
+  }
+
+  void different(const std::string& place, const std::string& kind, const Value& actual,
+                 const Value& expected, bool tolerable = false) {
+    differ(place, kind, "is " + summary(actual) + ", expected " + summary(expected), tolerable);
+  }
+
+  // An enum's member is expected as its value, as its name, or as Python pickles it: Color(1).
+  void members(const std::string& place, const Value& actual, const Value& expected) {
+    const bool wrapped = expected.kind == Kind::kObject && expected.items.size() == 1;
+    const Value& wanted = wrapped || expected.kind == Kind::kEnum ? expected.items[0] : expected;
+    if (wanted.kind == Kind::kString && wanted.text == actual.names[0]) return;
+    Comparer inner(tolerance_);
+    inner.values(place, actual.items[0], wanted);
+    if (!inner.result.match) different(place, "value", actual, expected);
   }
 
   Limits limits(Limits defaults) const {
@@ -123,14 +163,19 @@ class Comparer {
     if (exact && actual.integer == expected.integer) return;
     note(found.absolute, std::abs(e));
     if (!found.close || (exact && found.absolute == 0)) {
-      differ(place, "is " + summary(actual) + ", expected " + summary(expected));
+      different(place, "value", actual, expected, !exact);
     }
   }
 
   void tensors(const std::string& place, const Tensor& actual, const Tensor& expected) {
-    if (actual.dtype != expected.dtype || actual.shape != expected.shape) {
-      return differ(place, "is " + describe(actual) + ", expected " + describe(expected));
+    const char* kind = actual.dtype != expected.dtype   ? "dtype"
+                       : actual.shape != expected.shape ? "shape"
+                       : form(actual) != form(expected) ? "layout"
+                                                        : nullptr;
+    if (kind != nullptr) {
+      return differ(place, kind, "is " + describe(actual) + ", expected " + describe(expected));
     }
+    if (is_sparse(actual)) return sparse_tensors(place, *actual.packing, *expected.packing);
     const std::int64_t count = actual.count();
     if (count == 0 || std::memcmp(actual.data.get(), expected.data.get(), actual.bytes()) == 0) {
       return;
@@ -160,11 +205,22 @@ class Comparer {
       }
     }
     if (different == 0) return;
-    differ(place, std::to_string(different) + " of " + std::to_string(count) +
-                      (count == 1 ? " value differs" : " values differ") + ", largest difference " +
-                      number_text(worst_absolute) + " at " + index_text(actual, worst) + " (" +
-                      element_text(actual, worst) + ", expected " + element_text(expected, worst) +
-                      ")");
+    differ(place, "value",
+           std::to_string(different) + " of " + std::to_string(count) +
+               (count == 1 ? " value differs" : " values differ") + ", largest difference " +
+               number_text(worst_absolute) + " at " + index_text(actual, worst) + " (" +
+               element_text(actual, worst) + ", expected " + element_text(expected, worst) + ")",
+           !exact, different, count);
+  }
+
+  static std::string form(const Tensor& tensor) {
+    return tensor.packing ? tensor.packing->form : std::string();
+  }
+
+  void sparse_tensors(const std::string& place, const Packing& actual, const Packing& expected) {
+    for (std::size_t i = 0; i < actual.parts.size(); ++i) {
+      tensors(place + "." + part_name(actual.form, i), actual.parts[i], expected.parts[i]);
+    }
   }
 
   static Difference real_difference(double a, double e, Limits limit) {
@@ -185,33 +241,36 @@ class Comparer {
 
   void items(const std::string& place, const Value& actual, const Value& expected) {
     if (actual.items.size() != expected.items.size()) {
-      return differ(place, "is " + summary(actual) + ", expected " + summary(expected));
+      return different(place, "structure", actual, expected);
     }
     for (std::size_t i = 0; i < actual.items.size(); ++i) {
       values(place + "[" + std::to_string(i) + "]", actual.items[i], expected.items[i]);
     }
   }
 
-  static const Value* lookup(const Value& dict, const Value& key) {
+  static std::map<std::string, const Value*> by_key(const Value& dict) {
+    std::map<std::string, const Value*> result;
     for (std::size_t i = 0; i < dict.items.size(); i += 2) {
-      if (key_text(dict.items[i]) == key_text(key)) return &dict.items[i + 1];
+      result[key_text(dict.items[i])] = &dict.items[i + 1];
     }
-    return nullptr;
+    return result;
   }
 
   void dicts(const std::string& place, const Value& actual, const Value& expected) {
+    const auto found = by_key(actual);
     for (std::size_t i = 0; i < expected.items.size(); i += 2) {
-      const std::string inner = place + "[" + key_text(expected.items[i]) + "]";
-      const Value* value = lookup(actual, expected.items[i]);
-      if (value == nullptr) {
-        differ(inner, "is missing");
+      const std::string key = key_text(expected.items[i]);
+      const auto value = found.find(key);
+      if (value == found.end()) {
+        differ(place + "[" + key + "]", "structure", "is missing");
       } else {
-        values(inner, *value, expected.items[i + 1]);
+        values(place + "[" + key + "]", *value->second, expected.items[i + 1]);
       }
     }
-    for (std::size_t i = 0; i < actual.items.size(); i += 2) {
-      if (lookup(expected, actual.items[i]) == nullptr) {
-        differ(place + "[" + key_text(actual.items[i]) + "]", "is not in the expected outputs");
+    const auto wanted = by_key(expected);
+    for (const auto& entry : found) {
+      if (wanted.count(entry.first) == 0) {
+        differ(place + "[" + entry.first + "]", "structure", "is not in the expected outputs");
       }
     }
   }
@@ -219,9 +278,20 @@ class Comparer {
   Tolerance tolerance_;
 };
 
+void reject_incomparable(const std::string& place, const Value& value) {
+  if (value.kind == Kind::kOther) {
+    throw Error(kRunFailed, place + " is a " + value.text + ", which cannot be compared",
+                "let the model return another type");
+  }
+  for (std::size_t i = 0; i < value.items.size(); ++i) {
+    reject_incomparable(place + "[" + std::to_string(i) + "]", value.items[i]);
+  }
+}
+
 }  // namespace
 
 Comparison compare(const Value& actual, const Value& expected, const Tolerance& tolerance) {
+  reject_incomparable("output", actual);
   Comparer comparer(tolerance);
   comparer.values("output", actual, expected);
   return comparer.result;

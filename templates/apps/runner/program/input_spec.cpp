@@ -31,7 +31,8 @@ const char* const kAliases[][2] = {
 
 [[noreturn]] void reject(const std::string& source, const std::string& what,
                          const std::string& hint = std::string()) {
-  throw Error(kUsage, "--input " + source + ": " + what, hint);
+  const std::string shown = source.size() > 200 ? source.substr(0, 200) + "..." : source;
+  throw Error(kUsage, "--input " + shown + ": " + what, hint);
 }
 
 bool starts_with(const std::string& text, const std::string& prefix) {
@@ -81,7 +82,10 @@ std::vector<std::string> split(const std::string& text, const std::string& separ
   return parts;
 }
 
-InputSpec parse_spec(const std::string& source, const std::string& text);
+// Lists in lists; more are a mistake.
+const int kMostBrackets = 100;
+
+InputSpec parse_spec(const std::string& source, const std::string& text, int depth);
 
 std::vector<std::int64_t> parse_shape(const std::string& source, const std::string& text) {
   std::vector<std::int64_t> shape;
@@ -116,13 +120,17 @@ std::string parse_number_and_fill(const std::string& source, const std::string& 
 }
 
 void parse_items(const std::string& source, const std::string& text, const std::string& prefix,
-                 const std::string& separators, InputSpec* spec) {
+                 const std::string& separators, int depth, InputSpec* spec) {
+  if (depth >= kMostBrackets) {
+    reject(source, "is nested more than " + std::to_string(kMostBrackets) + " deep");
+  }
   for (const std::string& part : split(text, separators)) {
-    spec->items.push_back(parse_spec(source, prefix + part));
+    spec->items.push_back(parse_spec(source, prefix + part, depth + 1));
   }
 }
 
-bool parse_prefixed(const std::string& source, const std::string& text, InputSpec* spec) {
+bool parse_prefixed(const std::string& source, const std::string& text, int depth,
+                    InputSpec* spec) {
   const std::size_t colon = text.find(':');
   if (colon == std::string::npos) return false;
   const std::string prefix = text.substr(0, colon);
@@ -169,17 +177,16 @@ bool parse_prefixed(const std::string& source, const std::string& text, InputSpe
     if (!read_bool(rest, &spec->integer)) reject(source, "'" + rest + "' is not true or false");
   } else if (prefix == "ints" || prefix == "floats" || prefix == "bools" || prefix == "strs") {
     spec->kind = InputKind::kList;
-    parse_items(source, rest, prefix.substr(0, prefix.size() - 1) + ":", ",", spec);
+    parse_items(source, rest, prefix.substr(0, prefix.size() - 1) + ":", ",", depth, spec);
   } else {
     return false;
   }
   return true;
 }
 
-InputSpec parse_spec(const std::string& source, const std::string& text) {
+InputSpec parse_spec(const std::string& source, const std::string& text, int depth) {
   InputSpec spec;
-  spec.source = source;
-  if (parse_prefixed(source, text, &spec)) return spec;
+  if (parse_prefixed(source, text, depth, &spec)) return spec;
   if (ends_with(text, ".npy")) {
     spec.kind = InputKind::kNpyFile;
     spec.text = text;
@@ -188,10 +195,10 @@ InputSpec parse_spec(const std::string& source, const std::string& text) {
     spec.text = text;
   } else if (starts_with(text, "[") && ends_with(text, "]")) {
     spec.kind = InputKind::kList;
-    parse_items(source, text.substr(1, text.size() - 2), "", ";", &spec);
+    parse_items(source, text.substr(1, text.size() - 2), "", ";", depth, &spec);
   } else if (starts_with(text, "(") && ends_with(text, ")")) {
     spec.kind = InputKind::kTuple;
-    parse_items(source, text.substr(1, text.size() - 2), "", ";", &spec);
+    parse_items(source, text.substr(1, text.size() - 2), "", ";", depth, &spec);
   } else if (text == "none" || text == "None") {
     spec.kind = InputKind::kNone;
   } else if (read_integer(text, &spec.integer)) {  // before bool: 1 is a number
@@ -230,7 +237,8 @@ InputSpec parse_input(const std::string& source) {
   }
   const bool named = end > 0 && end < source.size() && source[end] == '=' &&
                      !std::isdigit(static_cast<unsigned char>(source[0]));
-  InputSpec spec = parse_spec(source, named ? source.substr(end + 1) : source);
+  InputSpec spec = parse_spec(source, named ? source.substr(end + 1) : source, 0);
+  spec.source = source;
   if (named) {
     spec.name = source.substr(0, end);
     if (spec.kind == InputKind::kArgsFile)

@@ -29,7 +29,7 @@ struct InputSpec {
   };
 
   std::string name;    // of the argument; empty for a positional one
-  std::string source;  // as written, for messages
+  std::string source;  // as written, for messages; not of items
   Kind kind = Kind::kNone;
   std::vector<std::int64_t> shape;
   std::string dtype;  // torch's name ("float32"); empty for the default

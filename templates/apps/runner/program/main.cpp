@@ -11,13 +11,16 @@
 #include "engines/libtorch.h"
 #include "files/archive.h"
 #include "files/npy.h"
-#include "files/pt.h"
+#include "files/pt_reader.h"
+#include "files/pt_writer.h"
 #include "program/compare.h"
 #include "program/error.h"
 #include "program/input_spec.h"
+#include "program/json.h"
 #include "program/options.h"
 #include "program/platform.h"
 #include "program/print.h"
+#include "values/unpacked.h"
 
 namespace runner {
 namespace {
@@ -143,6 +146,9 @@ Comparison report_comparison(const Options& options, const Value& output, const 
     json->key("max_relative").number(comparison.max_relative);
     if (!comparison.match) {
       json->key("place").string(comparison.place).key("message").string(comparison.message);
+      json->key("kind").string(comparison.kind).key("tolerable").boolean(comparison.tolerable);
+      json->key("different").integer(comparison.different);
+      json->key("compared").integer(comparison.compared);
     }
     json->end_object();
   } else if (comparison.match) {
@@ -153,7 +159,7 @@ Comparison report_comparison(const Options& options, const Value& output, const 
 }
 
 Value read_expected(const std::string& path) {
-  return has_suffix(path, ".npy") ? make_tensor(read_npy(path)) : read_pt(path);
+  return has_suffix(path, ".npy") ? make_tensor(read_npy(path)) : unpacked(read_pt(path));
 }
 
 int run(const Options& options) {
@@ -212,7 +218,8 @@ int run(const Options& options) {
   }
   if (options.json) print(json.end_object().text() + "\n");
   if (!comparison.match) {
-    throw Error(kOutputsDiffer, "outputs differ: " + comparison.place + " " + comparison.message);
+    throw Error(kOutputsDiffer, "outputs differ: " + comparison.place + " " + comparison.message,
+                comparison.tolerable ? "--rtol and --atol widen what is taken as equal" : "");
   }
   return kOk;
 }

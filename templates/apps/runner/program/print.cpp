@@ -20,50 +20,6 @@ std::string formatted(double value, int digits) {
   return buffer;
 }
 
-// The shortest text that reads back as the same number.
-std::string exact_text(double value, bool single) {
-  const int most = single ? 9 : 17;
-  for (int digits = single ? 6 : 15; digits < most; ++digits) {
-    const std::string text = formatted(value, digits);
-    const double back = single ? static_cast<double>(std::strtof(text.c_str(), nullptr))
-                               : std::strtod(text.c_str(), nullptr);
-    if (back == value) return text;
-  }
-  return formatted(value, most);
-}
-
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (char c : text) {
-    switch (c) {
-      case '"':
-        result += "\\\"";
-        break;
-      case '\\':
-        result += "\\\\";
-        break;
-      case '\n':
-        result += "\\n";
-        break;
-      case '\t':
-        result += "\\t";
-        break;
-      case '\r':
-        result += "\\r";
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          char buffer[8];
-          std::snprintf(buffer, sizeof(buffer), "\\u%04x", static_cast<unsigned>(c));
-          result += buffer;
-        } else {
-          result += c;
-        }
-    }
-  }
-  return result + "\"";
-}
-
 std::string complex_text(double real, double imaginary) {
   const std::string sign = imaginary < 0 ? "" : "+";
   return number_text(real) + sign + number_text(imaginary) + "j";
@@ -93,6 +49,15 @@ std::string plain_text(const Value& value) {
 void append_text(const std::string& place, const Value& value, std::int64_t first,
                  std::string* out) {
   *out += place + ": " + summary(value) + "\n";
+  if (value.kind == Kind::kEnum) return;
+  if (value.kind == Kind::kTensor && is_sparse(*value.tensor)) {
+    const Packing& packing = *value.tensor->packing;
+    for (std::size_t i = 0; i < packing.parts.size(); ++i) {
+      append_text(place + "." + part_name(packing.form, i), make_tensor(packing.parts[i]), first,
+                  out);
+    }
+    return;
+  }
   if (value.kind == Kind::kTensor) {
     const Tensor& tensor = *value.tensor;
     const std::int64_t count = shown(tensor, first);
@@ -128,6 +93,67 @@ void append_text(const std::string& place, const Value& value, std::int64_t firs
 }
 
 }  // namespace
+
+std::string part_name(const std::string& form, std::size_t index) {
+  const bool by_rows = form == "sparse_csr" || form == "sparse_bsr";
+  if (form == "sparse_coo") return index == 0 ? "indices" : "values";
+  if (index == 2) return "values";
+  return index == 0 ? (by_rows ? "crow_indices" : "ccol_indices")
+                    : (by_rows ? "col_indices" : "row_indices");
+}
+
+std::string exact_text(double value, bool single) {
+  const int most = single ? 9 : 17;
+  for (int digits = single ? 6 : 15; digits < most; ++digits) {
+    const std::string text = formatted(value, digits);
+    const double back = single ? static_cast<double>(std::strtof(text.c_str(), nullptr))
+                               : std::strtod(text.c_str(), nullptr);
+    if (back == value) return text;
+  }
+  return formatted(value, most);
+}
+
+// Bytes that are no UTF-8 become lone surrogates, as Python's surrogateescape has them.
+std::string quoted(const std::string& text) {
+  std::string result = "\"";
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t size = utf8_size(text, at);
+    if (size != 1) {
+      char buffer[8];
+      std::snprintf(buffer, sizeof(buffer), "\\udc%02x", static_cast<unsigned char>(text[at]));
+      result += size == 0 ? buffer : text.substr(at, size);
+      at += size == 0 ? 1 : size;
+      continue;
+    }
+    const char c = text[at++];
+    switch (c) {
+      case '"':
+        result += "\\\"";
+        break;
+      case '\\':
+        result += "\\\\";
+        break;
+      case '\n':
+        result += "\\n";
+        break;
+      case '\t':
+        result += "\\t";
+        break;
+      case '\r':
+        result += "\\r";
+        break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          char buffer[8];
+          std::snprintf(buffer, sizeof(buffer), "\\u%04x", static_cast<unsigned>(c));
+          result += buffer;
+        } else {
+          result += c;
+        }
+    }
+  }
+  return result + "\"";
+}
 
 std::string number_text(double value) {
   return std::isfinite(value) ? formatted(value, 6) : non_finite(value);
@@ -172,7 +198,12 @@ std::string summary(const Value& value) {
     case Kind::kComplex:
       return kind + " " + complex_text(value.real, value.imaginary);
     case Kind::kString:
+    case Kind::kDevice:
       return kind + " " + quoted(value.text);
+    case Kind::kEnum:
+      return kind + " " + value.text + "." + value.names[0] + " (" + summary(value.items[0]) + ")";
+    case Kind::kObject:
+      return kind + " of class " + value.text;
     case Kind::kTensor:
       return describe(*value.tensor);
     case Kind::kList:
@@ -190,158 +221,6 @@ std::string as_text(const Value& value, std::int64_t first) {
   std::string text;
   append_text("output", value, first, &text);
   return text;
-}
-
-void Json::separate() {
-  if (comma_) text_ += ", ";
-  comma_ = true;
-}
-
-Json& Json::begin_object() {
-  separate();
-  text_ += '{';
-  comma_ = false;
-  return *this;
-}
-
-Json& Json::end_object() {
-  text_ += '}';
-  comma_ = true;
-  return *this;
-}
-
-Json& Json::begin_array() {
-  separate();
-  text_ += '[';
-  comma_ = false;
-  return *this;
-}
-
-Json& Json::end_array() {
-  text_ += ']';
-  comma_ = true;
-  return *this;
-}
-
-Json& Json::key(const std::string& name) {
-  separate();
-  text_ += quoted(name) + ": ";
-  comma_ = false;
-  return *this;
-}
-
-Json& Json::string(const std::string& text) {
-  separate();
-  text_ += quoted(text);
-  return *this;
-}
-
-Json& Json::integer(std::int64_t value) {
-  separate();
-  text_ += std::to_string(value);
-  return *this;
-}
-
-Json& Json::number(double value) {
-  if (!std::isfinite(value)) return string(non_finite(value));
-  separate();
-  text_ += exact_text(value, false);
-  return *this;
-}
-
-Json& Json::number(float value) {
-  if (!std::isfinite(value)) return string(non_finite(value));
-  separate();
-  text_ += exact_text(value, true);
-  return *this;
-}
-
-Json& Json::boolean(bool value) {
-  separate();
-  text_ += value ? "true" : "false";
-  return *this;
-}
-
-Json& Json::null() {
-  separate();
-  text_ += "null";
-  return *this;
-}
-
-void Json::element(const Tensor& tensor, std::int64_t index) {
-  const bool wide = tensor.element == Element::kFloat64 || tensor.element == Element::kComplex128;
-  const auto put = [this, wide](double part) {
-    if (wide) {
-      number(part);
-    } else {
-      number(static_cast<float>(part));
-    }
-  };
-  if (is_complex(tensor.element)) {
-    begin_array();
-    put(tensor.real(index));
-    put(tensor.imaginary(index));
-    end_array();
-  } else if (is_floating(tensor.element)) {
-    put(tensor.real(index));
-  } else {
-    separate();
-    text_ += element_text(tensor, index);
-  }
-}
-
-Json& Json::value(const Value& value, std::int64_t first) {
-  switch (value.kind) {
-    case Kind::kNone:
-      return null();
-    case Kind::kBool:
-      return boolean(value.integer != 0);
-    case Kind::kInt:
-      return integer(value.integer);
-    case Kind::kFloat:
-      return number(value.real);
-    case Kind::kString:
-      return string(value.text);
-    default:
-      break;
-  }
-  begin_object().key("type").string(kind_name(value.kind));
-  switch (value.kind) {
-    case Kind::kComplex:
-      key("real").number(value.real).key("imag").number(value.imaginary);
-      break;
-    case Kind::kTensor: {
-      const Tensor& tensor = *value.tensor;
-      key("dtype").string(tensor.dtype).key("shape").begin_array();
-      for (std::int64_t size : tensor.shape) integer(size);
-      end_array().key("values").begin_array();
-      for (std::int64_t i = 0; i < shown(tensor, first); ++i) element(tensor, i);
-      end_array();
-      break;
-    }
-    case Kind::kList:
-    case Kind::kTuple:
-      if (!value.names.empty()) {
-        key("names").begin_array();
-        for (const std::string& name : value.names) string(name);
-        end_array();
-      }
-      key("items").begin_array();
-      for (const Value& item : value.items) this->value(item, first);
-      end_array();
-      break;
-    case Kind::kDict:
-      key("items").begin_array();
-      for (std::size_t i = 0; i < value.items.size(); i += 2) {
-        begin_object().key("key").value(value.items[i], first);
-        key("value").value(value.items[i + 1], first).end_object();
-      }
-      end_array();
-      break;
-    default:
-      key("name").string(value.text);
-  }
-  return end_object();
 }
 
 }  // namespace runner

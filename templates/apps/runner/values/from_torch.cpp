@@ -1,66 +1,113 @@
 #include "values/from_torch.h"
 
-#include <algorithm>
-#include <iterator>
+#include <utility>
 
+#include "program/error.h"
 #include "values/dtypes.h"
 
 namespace runner {
 namespace {
 
-const Element kElements[] = {
-    Element::kBool,    Element::kUInt8,     Element::kInt8,       Element::kUInt16,
-    Element::kInt16,   Element::kUInt32,    Element::kInt32,      Element::kUInt64,
-    Element::kInt64,   Element::kFloat16,   Element::kBFloat16,   Element::kFloat32,
-    Element::kFloat64, Element::kComplex64, Element::kComplex128,
-};
+using c10::IValue;
+using Kind = Value::Kind;
 
-}  // namespace
-
-Tensor from_torch(at::Tensor tensor) {
-  Tensor result;
-  result.dtype = dtype_name(tensor.scalar_type());
-  if (tensor.is_quantized()) {
-    tensor = tensor.dequantize();
-  } else if (tensor.layout() != c10::kStrided) {
-    tensor = tensor.to_dense();
+// The members of a sparse tensor in the order of Packing::parts; empty for another layout.
+std::vector<at::Tensor> sparse_parts(const at::Tensor& tensor) {
+  if (tensor.layout() == c10::kSparse) return {tensor._indices(), tensor._values()};
+#if TORCH_AT_LEAST(1, 13)
+  if (tensor.layout() == c10::kSparseCsr || tensor.layout() == c10::kSparseBsr) {
+    return {tensor.crow_indices(), tensor.col_indices(), tensor.values()};
   }
-  tensor = tensor.detach().cpu();
-#if TORCH_AT_LEAST(1, 11)
-  tensor = tensor.resolve_conj().resolve_neg();
-#elif TORCH_AT_LEAST(1, 10)
-  tensor = tensor.resolve_conj();
+  if (tensor.layout() == c10::kSparseCsc || tensor.layout() == c10::kSparseBsc) {
+    return {tensor.ccol_indices(), tensor.row_indices(), tensor.values()};
+  }
 #endif
-  std::string stored = dtype_name(tensor.scalar_type());
-  const auto is_stored = [&stored](Element element) { return stored == element_name(element); };
-  const Element* element = std::find_if(std::begin(kElements), std::end(kElements), is_stored);
-  if (element == std::end(kElements)) {  // a dtype that is shown as a wider one
-    tensor = tensor.to(tensor.is_complex() ? at::kComplexFloat : at::kFloat);
-    stored = dtype_name(tensor.scalar_type());
-    element = std::find_if(std::begin(kElements), std::end(kElements), is_stored);
+  return {};
+}
+
+const char* layout_name(const at::Tensor& tensor) {
+  if (tensor.layout() == c10::kSparse) return "sparse_coo";
+#if TORCH_AT_LEAST(1, 13)
+  if (tensor.layout() == c10::kSparseCsr) return "sparse_csr";
+  if (tensor.layout() == c10::kSparseCsc) return "sparse_csc";
+  if (tensor.layout() == c10::kSparseBsr) return "sparse_bsr";
+  if (tensor.layout() == c10::kSparseBsc) return "sparse_bsc";
+#endif
+  return "strided";
+}
+
+std::shared_ptr<const Packing> quantized_packing(const at::Tensor& tensor) {
+  auto packing = std::make_shared<Packing>();
+  packing->parts.push_back(from_torch(tensor.int_repr()));
+  if (tensor.qscheme() == at::kPerTensorAffine) {
+    packing->form = "per_tensor_affine";
+    packing->scale = tensor.q_scale();
+    packing->zero_point = tensor.q_zero_point();
+  } else {
+    packing->form = tensor.qscheme() == at::kPerChannelAffine ? "per_channel_affine"
+                                                              : "per_channel_affine_float_qparams";
+    packing->parts.push_back(from_torch(tensor.q_per_channel_scales()));
+    packing->parts.push_back(from_torch(tensor.q_per_channel_zero_points()));
+    packing->axis = tensor.q_per_channel_axis();
   }
-  tensor = tensor.contiguous();
-  result.element = *element;
-  result.shape = tensor.sizes().vec();
-  const auto owner = std::make_shared<at::Tensor>(tensor);
-  result.data = std::shared_ptr<const void>(owner, owner->data_ptr());
+  return packing;
+}
+
+// Why a tensor cannot be carried, or an empty text.
+std::string unknown_tensor(const at::Tensor& tensor) {
+#if TORCH_AT_LEAST(1, 13)
+  if (tensor.is_nested()) return "nested tensor";
+#endif
+  if (tensor.is_meta()) return "tensor without data (on the device meta)";
+  Element element = Element::kFloat32;
+  const std::string dtype = dtype_name(tensor.scalar_type());
+  const bool quantized = dtype == "qint8" || dtype == "quint8" || dtype == "qint32";
+  if (quantized || find_element(dtype, &element)) return "";
+  return "tensor of dtype " + dtype;
+}
+
+// As Python shows it: without the root of TorchScript's names.
+std::string class_name(const std::string& qualified) {
+  const std::string root = "__torch__.";
+  return qualified.compare(0, root.size(), root) == 0 ? qualified.substr(root.size()) : qualified;
+}
+
+Value convert(const IValue& value, int depth);
+
+Value convert_object(const c10::ivalue::Object& object, int depth) {
+  const auto type = object.type();
+  const std::string name = object.name();
+  Value result;
+  result.kind = Kind::kObject;
+  result.text = class_name(name);
+  if (type->is_module() || name.compare(0, 24, "__torch__.torch.classes.") == 0) {
+    return make_text(Kind::kOther, name);
+  }
+  for (std::size_t i = 0; i < type->numAttributes(); ++i) {
+    result.names.push_back(type->getAttributeName(i));
+    result.items.push_back(convert(object.getSlot(i), depth + 1));
+  }
   return result;
 }
 
-Value from_torch(const c10::IValue& value) {
-  using Kind = Value::Kind;
+Value convert(const IValue& value, int depth) {
+  if (depth > kMostNesting) {
+    throw Error(kRunFailed, "the outputs are nested more than " + std::to_string(kMostNesting) +
+                                " deep, or hold themselves");
+  }
   Value result;
   if (value.isTensor()) {
     const at::Tensor& tensor = value.toTensor();
-    return tensor.defined() ? make_tensor(from_torch(tensor)) : Value();
+    if (!tensor.defined()) return result;
+    const std::string unknown = unknown_tensor(tensor);
+    return unknown.empty() ? make_tensor(from_torch(tensor)) : make_text(Kind::kOther, unknown);
   } else if (value.isNone()) {
-    result.kind = Kind::kNone;
+    return result;
   } else if (value.isBool()) {
     result.kind = Kind::kBool;
     result.integer = value.toBool() ? 1 : 0;
   } else if (value.isInt()) {
-    result.kind = Kind::kInt;
-    result.integer = value.toInt();
+    return make_int(value.toInt());
   } else if (value.isDouble()) {
     result.kind = Kind::kFloat;
     result.real = value.toDouble();
@@ -69,15 +116,13 @@ Value from_torch(const c10::IValue& value) {
     result.real = value.toComplexDouble().real();
     result.imaginary = value.toComplexDouble().imag();
   } else if (value.isString()) {
-    result.kind = Kind::kString;
-    result.text = value.toStringRef();
+    return make_text(Kind::kString, value.toStringRef());
   } else if (value.isDevice()) {
-    result.kind = Kind::kString;
-    result.text = value.toDevice().str();
+    return make_text(Kind::kDevice, value.toDevice().str());
   } else if (value.isTuple()) {
     result.kind = Kind::kTuple;
     const auto tuple = value.toTuple();
-    for (const c10::IValue& item : tuple->elements()) result.items.push_back(from_torch(item));
+    for (const IValue& item : tuple->elements()) result.items.push_back(convert(item, depth + 1));
     const auto type = tuple->type();
     if (type->schema()) {
       for (const auto& field : type->schema()->arguments()) result.names.push_back(field.name());
@@ -85,21 +130,71 @@ Value from_torch(const c10::IValue& value) {
   } else if (value.isList()) {
     result.kind = Kind::kList;
     const auto list = value.toList();
-    for (std::size_t i = 0; i < list.size(); ++i) result.items.push_back(from_torch(list.get(i)));
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      result.items.push_back(convert(list.get(i), depth + 1));
+    }
   } else if (value.isGenericDict()) {
     result.kind = Kind::kDict;
     for (const auto& entry : value.toGenericDict()) {
-      result.items.push_back(from_torch(entry.key()));
-      result.items.push_back(from_torch(entry.value()));
+      result.items.push_back(convert(entry.key(), depth + 1));
+      result.items.push_back(convert(entry.value(), depth + 1));
     }
   } else if (value.isFuture()) {
     value.toFuture()->wait();
-    return from_torch(value.toFuture()->value());
+    return convert(value.toFuture()->value(), depth + 1);
+  } else if (value.isEnum()) {
+    const auto member = value.toEnumHolder();
+    result.kind = Kind::kEnum;
+    result.text = class_name(member->qualifiedClassName());
+    result.names = {member->name()};
+    result.items = {convert(member->value(), depth + 1)};
+  } else if (value.isObject()) {
+    return convert_object(value.toObjectRef(), depth);
   } else {
-    result.kind = Kind::kOther;
-    result.text = value.type()->annotation_str();
+    return make_text(Kind::kOther, value.type()->annotation_str());
   }
   return result;
 }
+
+}  // namespace
+
+Tensor from_torch(at::Tensor tensor) {
+  Tensor result;
+  result.dtype = dtype_name(tensor.scalar_type());
+  tensor = tensor.detach().cpu();
+  result.shape = tensor.sizes().vec();
+  const std::string layout = layout_name(tensor);
+  if (layout != "strided") {
+    if (layout == "sparse_coo") tensor = tensor.coalesce();
+    auto packing = std::make_shared<Packing>();
+    packing->form = layout;
+    packing->coalesced = layout == "sparse_coo";
+    for (const at::Tensor& part : sparse_parts(tensor)) packing->parts.push_back(from_torch(part));
+    result.element = packing->parts.back().element;
+    result.packing = packing;
+    return result;
+  }
+  if (tensor.is_quantized()) {
+    result.packing = quantized_packing(tensor);
+    tensor = tensor.dequantize();
+  } else if (tensor.layout() != c10::kStrided) {
+    tensor = tensor.to_dense();
+  }
+#if TORCH_AT_LEAST(1, 11)
+  tensor = tensor.resolve_conj().resolve_neg();
+#elif TORCH_AT_LEAST(1, 10)
+  tensor = tensor.resolve_conj();
+#endif
+  tensor = tensor.contiguous();
+  const std::string stored = dtype_name(tensor.scalar_type());
+  if (!find_element(stored, &result.element)) {
+    throw Error(kRunFailed, "tensors of dtype " + stored + " are not known");
+  }
+  const auto owner = std::make_shared<at::Tensor>(tensor);
+  result.data = std::shared_ptr<const void>(owner, owner->data_ptr());
+  return result;
+}
+
+Value from_torch(const IValue& value) { return convert(value, 0); }
 
 }  // namespace runner

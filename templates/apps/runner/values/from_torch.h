@@ -6,7 +6,7 @@
 
 namespace runner {
 
-// On the CPU, and dense.
+// On the CPU. Sparse and quantized tensors are packed, the latter with their numbers beside.
 Tensor from_torch(at::Tensor tensor);
 
 // Waits for what is not there yet. What has no kind of its own becomes kOther.

@@ -6,10 +6,7 @@
 
 namespace runner {
 
-// Shares the memory.
+// Shares the memory of what is not packed.
 at::Tensor to_torch(const Tensor& tensor);
-
-// A copy with every tensor on the device.
-c10::IValue to_device(const c10::IValue& value, const at::Device& device);
 
 }  // namespace runner

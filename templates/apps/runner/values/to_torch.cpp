@@ -1,5 +1,6 @@
 #include "values/to_torch.h"
 
+#include "engines/libtorch.h"
 #include "program/error.h"
 #include "values/dtypes.h"
 
@@ -27,7 +28,8 @@ at::Tensor sparse_to_torch(const Tensor& tensor) {
   return at::sparse_compressed_tensor(indices, plain, values, tensor.shape,
                                       values.options().layout(layout));
 #else
-  throw Error(kUsage, "libtorch " TORCH_VERSION " cannot make a " + packing.form + " tensor here");
+  throw Error(kUsage,
+              "libtorch " + libtorch_version() + " cannot make a " + packing.form + " tensor here");
 #endif
 }
 

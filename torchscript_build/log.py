@@ -1,16 +1,19 @@
-"""What a build prints: for a log first, one line per step with its time; steps are also kept for a report."""
+"""What a build prints: a line that moves on a terminal, plain lines in a log; steps are also kept for a report."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
+import shutil
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Optional, TextIO
+from typing import Optional, TextIO, Union
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,66 @@ edges: list[Edge] = []
 
 _told: set[str] = set()
 """What ``warn_once`` has said."""
+QUIET, NORMAL, VERBOSE = range(3)
+"""How much is told: warnings, errors and programs' own output only; steps; also commands and all paths."""
+level: int = NORMAL
+_running: list[tuple[str, float]] = []
+"""The steps that run now, the outermost first, and when each began."""
+_live: Optional[Live] = None
+
+
+def configure(verbosity: int, variables: Mapping[str, str]) -> None:
+    """Decide how much is told, and whether a terminal gets a line that moves.
+
+    :param verbosity: setuptools': 0 after ``-q``, 1, or more after ``-v``.
+    :param variables: ``TORCHSCRIPT_BUILD_VERBOSE`` (1, or 0 for quiet) wins; with ``CI``, ``NO_COLOR`` or
+        ``TERM=dumb`` lines are plain.
+    """
+    global level, _live
+    said = {"0": QUIET, "1": VERBOSE}.get(variables.get("TORCHSCRIPT_BUILD_VERBOSE", ""))
+    level = said if said is not None else max(QUIET, min(verbosity, VERBOSE))
+    plain = any(variables.get(name) for name in ("CI", "NO_COLOR")) or variables.get("TERM") == "dumb"
+    _live = Live(sys.stdout) if level == NORMAL and not plain and sys.stdout.isatty() else None
+
+
+class Live:
+    """The last line of a terminal, which tells what runs now and for how long; a thread draws it again and again."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+        self._lock = threading.RLock()
+        self._text = ""
+        self._began = 0.0
+        self._thread: Optional[threading.Thread] = None
+
+    def show(self, text: str, began: float) -> None:
+        """Let the line say this, with the time since then; an empty text takes it away."""
+        with self._lock:
+            self._text, self._began = text, began
+            self._draw()
+            if text and self._thread is None:
+                self._thread = threading.Thread(target=self._tick, daemon=True)
+                self._thread.start()
+
+    def write(self, text: str) -> None:
+        """Print whole lines above it."""
+        with self._lock:
+            _print("\r\x1b[K" + text, self.stream)
+            self._draw()
+
+    def _draw(self) -> None:
+        line = f"{self._text} … {time.monotonic() - self._began:.0f} s" if self._text else ""
+        width = shutil.get_terminal_size().columns - 1
+        _print("\r\x1b[K" + line[:width], self.stream)
+
+    def _tick(self) -> None:
+        while True:
+            time.sleep(0.2)
+            with self._lock:
+                if not self._text:
+                    self._thread = None
+                    return
+                self._draw()
 
 
 def write(text: str, stream: Optional[TextIO]) -> None:
@@ -55,6 +118,13 @@ def write(text: str, stream: Optional[TextIO]) -> None:
 
     What the stream's encoding lacks is escaped. A stream that is closed, or whose reader has gone, gets nothing.
     """
+    if _live is not None and stream is _live.stream:
+        _live.write(text)
+    else:
+        _print(text, stream)
+
+
+def _print(text: str, stream: Optional[TextIO]) -> None:
     if stream is None:  # Python was started without it
         return
     try:
@@ -73,12 +143,40 @@ def write(text: str, stream: Optional[TextIO]) -> None:
 
 def say(line: str) -> None:
     """One line of status, at once."""
-    write(line + "\n", sys.stdout)
+    if level > QUIET:
+        write(line + "\n", sys.stdout)
+
+
+def shown(path: Union[str, os.PathLike[str]]) -> str:
+    """A path as it is told: relative to the current folder where it lies below, whole with ``-v``."""
+    text = os.fspath(path)
+    below = os.path.relpath(text) if level < VERBOSE and os.path.isabs(text) else text
+    return text if below.startswith(os.pardir) else below
 
 
 def say_command(command: Sequence[object]) -> None:
-    """A child that is about to run, as one could type it."""
-    say("+ " + " ".join(shlex.quote(str(word)) for word in command))
+    """With ``-v``: a child that is about to run, as one could type it."""
+    if level >= VERBOSE:
+        say("+ " + " ".join(shlex.quote(str(word)) for word in command))
+
+
+_EDGE = re.compile(r"\[(\d+/\d+)\] (?:\w+ )*?(?:object |\S*/)?([^\s/]+?)(?:\.o)?\s*$")
+"""A line of Ninja's, when an edge has ended: how many of them have, and the file's name."""
+
+
+def tool_line(line: str) -> None:
+    """A line of a build tool's: progress moves the last line of a terminal, everything else is printed."""
+    edge = _EDGE.match(line)
+    if _live is not None and _running and edge:
+        name, began = _running[-1]
+        _live.show(f"{name} [{edge[1]}] {edge[2]}", began)
+    elif level > QUIET and not (_live is not None and _is_routine(line)):
+        write(line, sys.stdout)
+
+
+def _is_routine(line: str) -> bool:
+    """Does CMake or Ninja say what it always says?"""
+    return not line.strip() or (line.startswith(("-- ", "ninja: ")) and "advice" not in line and "rror" not in line)
 
 
 def warn(line: str) -> None:
@@ -99,19 +197,32 @@ def progress(line: str) -> None:
     write(line + "\n", sys.stderr)
 
 
+def doing() -> str:
+    """What runs now, in the user's words; empty between steps."""
+    return _running[-1][0] if _running else ""
+
+
 @contextmanager
 def step(name: str, *, quiet: bool = False) -> Iterator[None]:
-    """Print a step's name and seconds when it has succeeded, and keep it in any case.
+    """Tell of a step while it runs and, with its seconds, when it has succeeded; and keep it in any case.
 
-    :param quiet: only keep it; for what is seldom worth a line.
+    :param quiet: it has no line of its own in a log; for what is seldom worth one.
     """
     start = time.monotonic()
     succeeded = False
+    _running.append((name, start))
+    if _live is not None:
+        _live.show(name, start)
+    elif not quiet:
+        say(f"-- {name} …")
     try:
         yield
         succeeded = True
     finally:
+        _running.pop()
         seconds = time.monotonic() - start
         steps.append(Step(name, start, seconds, succeeded, quiet))
+        if _live is not None:
+            _live.show(*(_running[-1] if _running else ("", 0.0)))
     if not quiet:
         say(f"-- {name}: {seconds:.1f} s")

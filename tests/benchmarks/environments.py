@@ -53,6 +53,7 @@ class VirtualEnvironment:
             LANG="C.UTF-8",
             CCACHE_DISABLE="1",
             TORCHSCRIPT_BUILD_LAUNCHER="none",
+            TORCHSCRIPT_BUILD_VERBOSE="1",  # the commands are read
             SCCACHE_RECACHE="1",
         )
         return {**clean, **more}

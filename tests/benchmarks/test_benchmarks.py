@@ -292,7 +292,16 @@ def test_children_inherit_nothing_that_steers_a_build(monkeypatch: pytest.Monkey
     monkeypatch.setenv("PATH", "/usr/bin")
     environment = environments.VirtualEnvironment(tmp_path)
     variables = environment.variables(MORE="x")
-    fixed = {"PATH", "VIRTUAL_ENV", "LANG", "CCACHE_DISABLE", "SCCACHE_RECACHE", "TORCHSCRIPT_BUILD_LAUNCHER", "MORE"}
+    fixed = {
+        "PATH",
+        "VIRTUAL_ENV",
+        "LANG",
+        "CCACHE_DISABLE",
+        "SCCACHE_RECACHE",
+        "TORCHSCRIPT_BUILD_LAUNCHER",
+        "TORCHSCRIPT_BUILD_VERBOSE",
+        "MORE",
+    }
     assert set(variables) <= {*environments.KEPT, *fixed}
     assert variables["PATH"] == f"{tmp_path}/bin:/usr/bin"
     assert environments.index_variables(environment)["PIP_PROXY"] == "1"

@@ -67,7 +67,7 @@ def test_an_app_of_ones_own_sources(project: Path, machine: Environment, fake_to
     installed = result.installed(plan.apps[0])
     assert installed == plan.stage_dir / "apps/demo/bin/answer"
     info = read_elf(installed)
-    assert (info.rpath, info.runpath) == ((), ("$ORIGIN/../../torch/lib",))
+    assert (info.rpath, info.runpath) == (("$ORIGIN/../../torch/lib",), ())
     assert "libtorch_cpu.so" in info.needed
     site = install_beside(fake_torch, plan, tmp_path / "site")
     assert output_of(site / "demo/bin/answer") == "answer 42\n"
@@ -271,7 +271,7 @@ def test_a_build_folder_of_another_libtorch_is_thrown_away(
     steps(capfd)
     result = build(project, machine.with_variables(TORCHSCRIPT_BUILD_LIBTORCH=str(other)))
     assert "belonged to another libtorch, compiler or folder: starting afresh" in steps(capfd)
-    assert read_elf(result.built("answer")).runpath == (str(other / "lib"),)
+    assert read_elf(result.built("answer")).rpath == (str(other / "lib"),)
 
 
 def test_a_copied_project_is_built_for_its_new_place(

@@ -29,7 +29,12 @@ def build_environment() -> dict[str, str]:
     """
     variables = {name: value for name, value in os.environ.items() if not name.startswith(_BUILD_SETTINGS)}
     cache = os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"]
-    return {**variables, "TORCHSCRIPT_BUILD_CACHE_DIR": cache, "TORCHSCRIPT_BUILD_LAUNCHER": "none"}
+    return {
+        **variables,
+        "TORCHSCRIPT_BUILD_CACHE_DIR": cache,
+        "TORCHSCRIPT_BUILD_LAUNCHER": "none",
+        "TORCHSCRIPT_BUILD_VERBOSE": "1",
+    }
 
 
 def run(
@@ -67,18 +72,19 @@ def make_environment(folder: Path) -> Path:
 def link_torch(environment: Path) -> None:
     """Make this interpreter's torch, NumPy and pytest, and what they require, packages of an environment: links."""
     site = environment / SITE_PACKAGES
-    wanted, seen = ["torch", "numpy", "pytest"], set()
+    wanted, seen = [("torch", ""), ("numpy", ""), ("pytest", "")], set()
     while wanted:
-        name = wanted.pop()
-        if name in seen:
+        name, extra = wanted.pop()
+        if (name, extra) in seen:
             continue
-        seen.add(name)
+        seen.add((name, extra))
         distribution = metadata.distribution(name)
         for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
             if not (site / top).exists():  # two distributions may share a folder, as those of CUDA do
                 (site / top).symlink_to(distribution.locate_file(top))
         requirements = [Requirement(text) for text in distribution.requires or ()]
-        wanted += [r.name for r in requirements if r.marker is None or r.marker.evaluate({"extra": ""})]
+        needed = [r for r in requirements if r.marker is None or r.marker.evaluate({"extra": extra})]
+        wanted += [(r.name, extra) for r in needed for extra in ("", *r.extras)]  # CUDA's toolkit is one of extras only
 
 
 def link_site_packages(environment: Path) -> None:

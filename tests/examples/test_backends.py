@@ -40,7 +40,6 @@ def run(command: Sequence[str | Path], cwd: Path, **variables: str) -> str:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
-        check=False,
     )
     assert done.returncode == 0, done.stdout
     return done.stdout
@@ -50,9 +49,11 @@ def run(command: Sequence[str | Path], cwd: Path, **variables: str) -> str:
 def links(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the wheel of this project."""
     folder = tmp_path_factory.mktemp("links")
-    source = tmp_path_factory.mktemp("source") / "checkout"
-    ignored = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "tests", "examples")
-    shutil.copytree(REPOSITORY, source, ignore=ignored)
+    source = tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy(REPOSITORY / name, source)
+    for name in ("torchscript_build", "templates"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     run([sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", folder, source], source)
     return folder
 

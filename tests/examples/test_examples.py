@@ -298,7 +298,7 @@ def test_installed_program_finds_torch_beside_its_package(name: str, environment
     example = EXAMPLES[name]
     program = read_elf(environment(name) / SITE_PACKAGES / example.package / "bin" / example.program)
     libraries = {"$ORIGIN/../lib"} if example.beside_libraries else set()
-    assert set(program.runpath) - {"$ORIGIN"} == {"$ORIGIN/../../torch/lib", *libraries}
+    assert {*program.rpath, *program.runpath} - {"$ORIGIN"} == {"$ORIGIN/../../torch/lib", *libraries}
     assert not [n for n in program.needed if "python" in n]
 
 
@@ -390,7 +390,7 @@ def test_auditwheel_keeps_torch_out_of_a_wheel(wheel: Make, build: Build, tmp_pa
     pip("install", *NO_ISOLATION, repaired, cwd=tmp_path, python=python)
     package = tmp_path / "environment" / SITE_PACKAGES / "warp_ops"
     assert read_elf(package / "lib/libwarp.so").runpath == ("$ORIGIN/../../torch/lib",)
-    assert read_elf(package / "bin/straighten").runpath == ("$ORIGIN/../../torch/lib", "$ORIGIN/../lib")
+    assert read_elf(package / "bin/straighten").rpath == ("$ORIGIN/../../torch/lib", "$ORIGIN/../lib")
     run_tests(python, build("custom_op")[0])
 
 

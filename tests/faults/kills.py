@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -54,10 +55,12 @@ class Killer:
         if self.random.random() < 0.3:  # a tree that has been built before
             build(self.world, command, log)
             (folder / "answer.cpp").write_text((folder / "answer.cpp").read_text() + "\n")
-        failure = None
+        failure, phase = None, None
         for _ in range(self.random.choice((1, 1, 2))):
-            phase, problem = self._kill(command, usual, appeared, log)
-            failure = failure or problem
+            hit, problem = self._kill(command, usual, appeared, log)
+            failure, phase = failure or problem, hit or phase
+        if phase is None:  # they had all ended before
+            return
         code, seconds = build(self.world, command, log)
         if code:
             failure = failure or f"{command}, rerun: exit code {code}: {log.read_text(errors='replace')[-600:]}"
@@ -68,15 +71,22 @@ class Killer:
             failure = failure or (f"{command}: left {leftovers(folder)}" if leftovers(folder) else None)
         self.figures[phase].add(failure, seconds)
 
-    def _kill(self, command: str, usual: float, appeared: list[str], log: Path) -> tuple[str, str | None]:
-        """Kill one build; the phase that it was in, and what was wrong with how it ended."""
+    def _kill(self, command: str, usual: float, appeared: list[str], log: Path) -> tuple[str | None, str | None]:
+        """Kill one build; the phase that it was in, and what was wrong with how it ended.
+
+        ``None`` where it had ended before, which it must have done well.
+        """
         child = start(self.world, command, log)
         self._wait_for_the_moment(child, usual, appeared, log)
+        if child.poll() is not None:
+            text = log.read_text(errors="replace")[-600:]
+            return None, f"{command}: exit code {child.returncode}: {text}" if child.returncode else None
         phase = phase_of(log.read_text(errors="replace"))
         number = self.random.choices(SIGNALS, (60, 20, 10, 10))[0]
         began = time.monotonic()
         if number == signal.SIGKILL and self.random.random() < 0.4:
-            os.killpg(child.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
         else:
             child.send_signal(number)
         self.kinds[signal.Signals(number).name] += 1

@@ -58,7 +58,7 @@ def odd_zip(chance: random.Random, good: Sequence[str] = ()) -> bytes:
             content = bytes(chance.choice((0, 5, 100_000))) or b"3\n"
             archive.writestr(info, content)
     data = bytearray(stream.getvalue())
-    for at in _places(data, b"PK\x01\x02"):
+    for at in _places(bytes(data), b"PK\x01\x02"):
         if chance.random() < 0.2:  # declared sizes, in the directory
             data[at + 20 : at + 28] = struct.pack("<II", *(chance.choice(NUMBERS) & 0xFFFFFFFF for _ in "ab"))
     return bytes(data)

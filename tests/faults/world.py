@@ -113,6 +113,7 @@ def make_world(folder: Path) -> World:
         TORCHSCRIPT_BUILD_LIBTORCH=str(root),
         TORCHSCRIPT_BUILD_CACHE_DIR=str(folder / "cache"),
         HOME=str(folder / "home"),
+        PYTHONPATH=str(folder / "site-packages"),  # else the children import the real torch, if there is one
         MAX_JOBS="1",
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",

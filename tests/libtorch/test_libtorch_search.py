@@ -24,8 +24,7 @@ from torchscript_build.libtorch import Requirement, find_libtorch, search_libtor
 from torchscript_build.libtorch.places import STEPS, is_isolated
 from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.libtorch.variants import variant_tag
-from torchscript_build.system import Environment
-from torchscript_build.system.environment import locate_starter
+from torchscript_build.system import Environment, locate_starter
 
 NAMED = ["TORCHSCRIPT_BUILD_LIBTORCH", "Torch_DIR", "LIBTORCH", "TORCH_INSTALL_PREFIX"]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from support import linux_torch, stub, write
 
+from torchscript_build import log
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.models.running import is_runner, run_app
 from torchscript_build.settings.specs import TorchScriptApp
@@ -64,7 +65,10 @@ def test_what_an_app_is_run_with(
     assert [line[1:-1] for line in lines if line.startswith("[")] == expected
 
 
-def test_the_command_is_printed_as_one_could_type_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_is_printed_as_one_could_type_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "level", log.VERBOSE)
     run(TorchScriptApp(name="a", arguments=("two words",)), echo(tmp_path), {})
     assert capsys.readouterr().out.splitlines()[0] == f"+ {tmp_path}/app 'two words'"
 

@@ -236,7 +236,7 @@ def test_a_bundle_runs_where_nothing_else_is(
     files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
     assert {"bin/answer", "lib/libc10.so", "lib/libtorch_cpu.so", "bom.json", "bundle.json"} <= files
     assert {"licenses/torch/LICENSE", "licenses/demo/LICENSE"} <= files
-    assert elf.read_elf(out / "bin/answer").runpath == ("$ORIGIN/../lib",)
+    assert elf.read_elf(out / "bin/answer").rpath == ("$ORIGIN/../lib",)
     told = json.loads((out / "bundle.json").read_text("utf-8"))
     assert set(told["files"]) == files - {"bundle.json"}
     assert str(tmp_path) not in "".join(
@@ -271,7 +271,7 @@ def test_a_bundle_without_torchs_licence_is_refused(project: Path, run_setup: An
 def test_a_prefix_says_what_must_be_beside_it(project: Path, tmp_path: Path, run_setup: Any) -> None:
     done = run_setup(project, "build_ts_app", "--prefix", str(tmp_path / "prefix"))
     assert done.returncode == 0, done.stderr
-    assert elf.read_elf(tmp_path / "prefix/bin/answer").runpath[0] == "$ORIGIN/../lib"
+    assert elf.read_elf(tmp_path / "prefix/bin/answer").rpath[0] == "$ORIGIN/../lib"
     assert f"on another machine, its libraries must lie in {tmp_path / 'prefix/lib'}" in done.stdout
 
 

@@ -6,6 +6,8 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import sysconfig
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,8 @@ def test_the_ejected_project_is_whole_and_does_the_same(
         content = (tmp_path / "out" / name).read_bytes()
         assert str(tmp_path).encode() not in content or name.endswith(".a"), name
         assert str(fake_torch).encode() not in content, name
+        assert sysconfig.get_path("include").encode() not in content, name
+        assert sys.prefix.encode() not in content, name
 
     built = run_setup(project, "build_ts_app", "--run")
     assert built.returncode == 0, built.stderr
@@ -98,8 +102,7 @@ def test_the_ejected_project_is_whole_and_does_the_same(
         "././", "./"
     )
     run(["cmake", "--install", "build", "--prefix", tmp_path / "installed"], moved, variables)
-    runpath = read_elf(tmp_path / "installed/bin/answer").runpath
-    assert list(runpath) == ["$ORIGIN/../lib", str(torch / "lib")]
+    assert list(read_elf(tmp_path / "installed/bin/answer").rpath) == ["$ORIGIN/../lib", str(torch / "lib")]
 
 
 def test_what_cannot_be_ejected_is_told_at_once(machine: Any) -> None:

@@ -36,7 +36,8 @@ install = false
 
 
 def runpath(file: Path) -> tuple[str, ...]:
-    return read_elf(file).runpath
+    info = read_elf(file)
+    return (*info.rpath, *info.runpath)
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ print([module.twice(torch.ones(1)).item() for module in (demo._ops, demo._cmake)
 def test_modules_by_pybind_take_and_give_tensors(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", SETTINGS, files=FILES)
     hook = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
-    done = run_python("-c", hook, cwd=project, variables=clean_variables(MAX_JOBS="1"), timeout=800)
+    done = run_python("-c", hook, cwd=project, variables=clean_variables(MAX_JOBS="1"))
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
     assert "_ops: lean torch headers for 1 sources, 1 of them with Python" in done.stdout
     (wheel,) = (project / "dist").glob("demo-1.5-cp3*-cp3*-*.whl")

@@ -37,7 +37,6 @@ def refused(runner: Any, *arguments: str, code: int = 2) -> str:
         capture_output=True,
         encoding="utf-8",
         errors="replace",
-        timeout=600,
         check=False,
     )
     assert result.returncode == code, (result.returncode, result.stderr[:300])
@@ -54,7 +53,6 @@ def test_many_items(runner: Any) -> None:
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (MOST, MOST)),
             capture_output=True,
             encoding="utf-8",
-            timeout=600,
             check=True,
         ).stdout
     )

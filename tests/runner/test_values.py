@@ -21,7 +21,7 @@ DTYPES = tuple(name for name in PLAIN + FLOATS + EIGHT_BITS if hasattr(torch, na
 
 
 def bits(tensor: torch.Tensor) -> list[int]:
-    return tensor.contiguous().flatten().view(torch.uint8).tolist()
+    return tensor.resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).tolist()
 
 
 def pattern(dtype: str, *shape: int) -> torch.Tensor:
@@ -93,9 +93,9 @@ def layouts() -> dict[str, torch.Tensor]:
         "transposed": x.t(),
         "channels_last": torch.randn(1, 3, 2, 2).to(memory_format=torch.channels_last),
         "expanded": torch.randn(3, 1).expand(3, 4),
-        "conjugated": z.conj(),
-        "negated": z.conj().imag,
-        "both": torch.view_as_complex(torch.view_as_real(z.conj().resolve_conj())),
+        "conjugated": z.clone().conj(),
+        "negated": z.clone().conj().imag,
+        "both": torch.view_as_complex(torch.view_as_real(z.clone()).neg()),
         "parameter": torch.nn.Parameter(x),
         "leaf": torch.ones(2, requires_grad=True),
         "coo": torch.sparse_coo_tensor([[0, 0, 1], [1, 1, 2]], [1.0, 2.0, 3.0], (2, 3), is_coalesced=False),
@@ -263,7 +263,7 @@ REFUSED = [
         torch.nested.nested_tensor([torch.ones(1)]),
         "in.pt cannot be read: it holds what torch._utils._rebuild",
     ),
-    ("color", 7, "must be a member of Enum<__torch__.models.Color> (RED, BLUE), not int 7"),
+    ("color", 7, "must be a member of __torch__.models.Color (RED, BLUE), not int 7"),
     ("box", {"size": 1}, "argument 'x' must have the attribute corner of __torch__.models.Box"),
     ("forward", [torch.ones(1)], "argument 'x' must be Tensor, not list of 1"),
 ]

@@ -30,19 +30,17 @@ TREE = "trap '' INT; (trap '' TERM; sleep 97 & echo $! > grandchild; wait) & ech
 
 def numbers(folder: Path) -> list[int]:
     """The processes of TREE, once they run."""
-    until = time.monotonic() + 20
     files = [folder / "child", folder / "grandchild"]
     while not all(f.is_file() and f.read_text().strip() for f in files):
-        assert time.monotonic() < until
         time.sleep(0.02)
     return [int(f.read_text()) for f in files]
 
 
 def gone(number: int) -> bool:
-    until = time.monotonic() + 5
-    while processes.read_start(number) is not None and time.monotonic() < until:
+    """Waits for it; for how long is said by the time limit of tests alone."""
+    while processes.read_start(number) is not None:
         time.sleep(0.02)
-    return processes.read_start(number) is None
+    return True
 
 
 @contextmanager
@@ -66,7 +64,7 @@ def test_a_signal_ends_the_children_and_then_us_by_that_signal(tmp_path: Path, n
     with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
         child.send_signal(number)
-        output, _ = child.communicate(timeout=60)
+        output, _ = child.communicate()
     assert child.returncode == -number
     assert "Traceback" not in output
     assert "never said" not in output
@@ -77,7 +75,7 @@ def test_ctrl_c_ends_them_too(tmp_path: Path) -> None:
     with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
         child.send_signal(signal.SIGINT)
-        output, _ = child.communicate(timeout=60)
+        output, _ = child.communicate()
     assert "interrupted while running /bin/sh" in output
     assert [gone(n) for n in members] == [True, True]
 
@@ -91,11 +89,10 @@ def test_a_build_tool_that_ends_by_itself_is_given_the_time(tmp_path: Path) -> N
         "sleep 60 & wait",
     )
     with script_started(tmp_path, RUN, str(program)) as child:
-        until = time.monotonic() + 20
-        while not (tmp_path / "grandchild").is_file() and time.monotonic() < until:
+        while not (tmp_path / "grandchild").is_file():
             time.sleep(0.02)
         child.terminate()
-        child.communicate(timeout=60)
+        child.communicate()
     assert (tmp_path / "result").read_text() == "cleaned\n"
 
 

@@ -79,7 +79,7 @@ def configure(
     log.say_command(command)
     # CMAKE_GENERATOR is decided in the toolchain; left in the environment it could contradict an old tree.
     clean = {k: v for k, v in variables.items() if k not in ("CMAKE_GENERATOR", "CMAKE_EXPORT_COMPILE_COMMANDS")}
-    done = system.run(command, variables=clean)
+    done = system.run(command, variables=clean, show=log.tool_line)
     if done.returncode != 0:
         words = _indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
@@ -141,7 +141,7 @@ def build(
     keep_commands(tree)
     log.say_command(command)
     with _edges_kept(tree):
-        done = system.run(command, variables={**launcher_settings, **variables})
+        done = system.run(command, variables={**launcher_settings, **variables}, show=log.tool_line)
     damage = _DAMAGE.search(done.output) if done.returncode != 0 else None
     if damage:
         system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it

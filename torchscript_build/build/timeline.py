@@ -9,6 +9,8 @@ from torchscript_build.log import Edge, Step
 
 STEPS_LANE = 0
 EXPENSIVE_COUNT = 5
+WORTH_TELLING = 0.05
+"""Seconds; less would be told as 0.0."""
 
 
 def assign_lanes(spans: Sequence[tuple[float, float]]) -> list[int]:
@@ -61,7 +63,7 @@ def most_expensive(
 
 def describe_expensive(steps: Sequence[Step], edges: Sequence[Edge], seconds: float) -> list[str]:
     """Lines for the end of a build that took so many seconds."""
-    found = most_expensive(steps, edges)
+    found = [(name, took) for name, took in most_expensive(steps, edges) if took >= WORTH_TELLING]
     heading = f"-- the most expensive steps of {seconds:.1f} s:"
     return [heading, *(f"--   {name}: {s:.1f} s" for name, s in found)] if found else []
 

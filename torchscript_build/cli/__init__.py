@@ -20,6 +20,7 @@ from torchscript_build.cli import (
     eject,
     fetch,
     flags,
+    inspect,
     matrix,
     new,
     twins,
@@ -52,7 +53,8 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 COMMANDS = (
-    *(doctor, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix, new, eject, audit, conda, completion),
+    *(doctor, inspect, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix),
+    *(new, eject, audit, conda, completion),
 )
 """In the order of the help text, after ``find``."""
 

@@ -1,4 +1,4 @@
-"""``build``, ``run``, ``verify``, ``wheel``: setuptools' commands by another door, for projects without a setup.py."""
+"""``build``, ``run``, ``rebuild``, …: setuptools' commands by another door, for projects without a setup.py."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ COMMANDS = {
     "build": ("build_ts_app",),
     "run": ("build_ts_app", "--run"),
     "verify": ("build_ts_app", "--verify"),
+    "rebuild": ("build_ts_app", "--inplace"),
     "wheel": ("bdist_wheel",),
 }
 """What each says to setuptools; the words after it follow."""
@@ -21,6 +22,7 @@ def add_parser(commands: Any) -> None:
         ("build", "build the project in this folder: as python setup.py build_ts_app, with the same options"),
         ("run", "build it, and run its apps"),
         ("verify", "build it, and compare its apps with Python"),
+        ("rebuild", "build what an editable install has put into the source tree again"),
         ("wheel", "build its wheel into dist, or the folder after --wheel-dir; options as for build"),
     ):
         commands.add_parser(name, help=what)

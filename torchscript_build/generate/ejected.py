@@ -16,7 +16,7 @@ from torchscript_build.generate.templates import FileSet, read_static, render
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
 from torchscript_build.plan.prefix import in_prefix, model_path
 
-HERE, TORCH = "@ts-here@", "@ts-torch@"
+HERE, TORCH, PYTHON = "@ts-here@", "@ts-torch@", "@ts-python@"
 """Stand for folders that only CMake will know, until the text is there."""
 
 T = TypeVar("T")
@@ -36,6 +36,7 @@ def render_ejected(plan: BuildPlan) -> FileSet:
     plan = dataclasses.replace(
         plan,
         runner_library=None,
+        python=dataclasses.replace(plan.python, include=PYTHON),
         ops=tuple(_renamed(o, names) for o in plan.ops),
         apps=tuple(_renamed(a, names) for a in plan.apps),
     )
@@ -66,6 +67,11 @@ def _problems(plan: BuildPlan) -> list[str]:
             )
     modules = [o.name for o in plan.ops if o.python_module]
     problems += [f"{name!r}: a Python module has no place in a plain CMake project" for name in modules]
+    problems += [
+        f"{app.name!r}: external-ops: a plain CMake project does not carry libraries from elsewhere"
+        for app in plan.apps
+        if app.external_ops
+    ]
     if not plan.targets:
         problems.append("there is no app and no operator library; existing CMake projects are what eject makes")
     return problems
@@ -97,7 +103,10 @@ def _renamed(target: T, names: dict[str, str]) -> T:
 
 
 def _resolved(text: bytes) -> bytes:
-    return text.replace(HERE.encode(), b"${CMAKE_CURRENT_SOURCE_DIR}").replace(TORCH.encode(), b"${TORCH_LIBRARY_DIR}")
+    variables = {HERE: b"CMAKE_CURRENT_SOURCE_DIR", TORCH: b"TORCH_LIBRARY_DIR", PYTHON: b"Python3_INCLUDE_DIRS"}
+    for place, variable in variables.items():
+        text = text.replace(place.encode(), b"${" + variable + b"}")
+    return text
 
 
 def _portable(presets: bytes) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Optional
 
 from torchscript_build.generate.templates import render_module
@@ -42,6 +43,21 @@ def render_loaders(
         cuda = cuda_major(plan.libtorch) if any(o.name in accelerated for o in members) else None
         texts[loader_target(package)] = _render(package, members, plan.libtorch, operators, schemas, cuda)
     return texts
+
+
+def with_rebuild(loader: bytes, plan: BuildPlan, sources: Sequence[str]) -> bytes:
+    """A loader for the source tree that builds the libraries again where a source is newer (``editable-rebuild``).
+
+    :param sources: relative to the project.
+    """
+    values = {
+        "PROJECT": plan.source_dir,
+        "SOURCES": ("pyproject.toml", *sources),
+        "OPTIONS": ("--inplace", "--libtorch", str(plan.libtorch.root), "--build-type", plan.build_type),
+        "REBUILT": str(Path(plan.build_dir, "rebuilt")),
+    }
+    start = b"\n_check_torch()\n"
+    return loader.replace(start, b"\n" + render_module("rebuild.py", values) + start, 1)
 
 
 def cuda_major(libtorch: LibTorch) -> Optional[str]:

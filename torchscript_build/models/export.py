@@ -131,6 +131,7 @@ def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict
     return {
         "factory": model.factory,
         "method": model.method,
+        "grad": model.grad if model.method == "trace" else None,
         "example_inputs": list(model.example_inputs) if model.method == "trace" else [],
         "python_path": list(model.python_path),
         "seed": model.seed,

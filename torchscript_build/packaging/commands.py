@@ -50,6 +50,8 @@ def _recorded(command: _Build) -> Iterator[None]:
     """Write the files of ``--report`` and ``--trace``, also after a failure; tell where the time of a long run went."""
     from torchscript_build import log, system
 
+    if not command.is_part:
+        log.configure(command.distribution.verbose, system.Environment.current().variables)
     began, earlier = time.monotonic(), (len(log.steps), len(log.edges))
     try:
         yield
@@ -68,6 +70,8 @@ def _recorded(command: _Build) -> Iterator[None]:
 
         for line in describe_expensive(log.steps[earlier[0] :], log.edges[earlier[1] :], seconds):
             log.say(line)
+    if not (command.is_part or command.dry_run):
+        log.say(f"-- done in {seconds:.1f} s")
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]
@@ -173,7 +177,10 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base))
         return Session(
             self.read_spec(),
-            with_sanitizers(Environment.current(), self.read_spec().options.sanitize),
+            with_sanitizers(
+                Environment.current().with_variables(TORCHSCRIPT_BUILD_RUNNING="1"),  # see templates/python/rebuild.py
+                self.read_spec().options.sanitize,
+            ),
             project=self.distribution.get_name(),
             version=self.distribution.get_version(),
             root=root,
@@ -193,15 +200,17 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
             for place in destination.places:
                 take_away_others(place, owners(self.read_spec(), in_prefix=place is destination.prefix))
 
-    def _link_for_editors(self) -> None:
-        """With ``ide = true``, and where results go into the source tree: the link that editors look for."""
-        if not (self.read_spec().options.ide and (self.inplace or self.editable_mode)):
+    def _finish_source_tree(self) -> None:
+        """After a build into the source tree: tell what git does not ignore; with ``ide``, link what editors read."""
+        if not (self.inplace or self.editable_mode):
             return
         from torchscript_build import log
         from torchscript_build.build.compile_commands import link_commands
+        from torchscript_build.packaging.say import say_unignored
 
         session = self._session()
-        trouble = link_commands(session.root, session.build_base)
+        say_unignored(session.root, [self._in_source_tree(target) for target in self.staged], session.environment)
+        trouble = link_commands(session.root, session.build_base) if session.spec.options.ide else None
         if trouble:
             log.warn(trouble)
 
@@ -294,7 +303,7 @@ class build_ts_ops(_Build):
                 say_plan(session.plan)
                 return
             self.staged = build_ops(session)
-            self._link_for_editors()
+            self._finish_source_tree()
             if self.prefix:
                 return
             packages = sorted({o.package for o in spec.packaged_ops if o.package})
@@ -368,7 +377,7 @@ class build_ts_app(_Build):
                 self.run_command("build_ts_ops")
             if spec.apps or spec.cmake:
                 self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
-                self._link_for_editors()
+                self._finish_source_tree()
             if self.bundle:
                 self._make_bundle()
 

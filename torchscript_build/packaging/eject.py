@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from pathlib import Path
 
 from torchscript_build import log, system
@@ -11,11 +10,11 @@ from torchscript_build.build.pipeline import build_lock
 from torchscript_build.errors import ScaffoldError
 from torchscript_build.generate.ejected import render_ejected
 from torchscript_build.models.export import prepare_models
+from torchscript_build.models.forecast import read_archives
+from torchscript_build.models.references import wishes_of
 from torchscript_build.packaging.make_ops import build_ops
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.source_files import source_files
-
-LIBRARY = re.compile(r"\.(a|so(\.\d+)*|dylib|lib|dll)\Z")
 
 
 def eject(session: Session, folder: Path) -> list[Path]:
@@ -28,20 +27,17 @@ def eject(session: Session, folder: Path) -> list[Path]:
     if folder.exists() and any(folder.iterdir()):
         raise ScaffoldError(f"{folder} is not empty, and nothing is overwritten", cures=["name another folder"])
     plan = session.plan
-    files = render_ejected(plan)
     used = {m.name for app in plan.apps for m in app.models}
     if session.spec.ops and any(m.factory for m in plan.models if m.name in used):
         build_ops(session)  # factories may import the package
     with build_lock(plan):
-        prepare_models(plan, session.environment, names=used, libraries={})
+        made = prepare_models(plan, session.environment, names=used, libraries={})
+        plan = plan.with_wishes(wishes_of(plan, made, read_archives(plan, sorted(used))))
+    files = render_ejected(plan)
     copies = {
         f"source/{name}": session.root / name
         for name in source_files(dataclasses.replace(session.spec, cmake=(), models=()), session.root)
     }
-    for folder_of_libraries in sorted({d for t in plan.targets for d in t.link_dirs}):
-        for path in sorted(Path(folder_of_libraries).iterdir()):
-            if LIBRARY.search(path.name) and path.is_file():
-                copies[f"source/{path.relative_to(session.root).as_posix()}"] = path
     copies.update({f"models/{m.name}.pt": Path(m.file) for m in plan.models if m.name in used})
     for name, content in files.items():
         system.write_if_changed(folder / name, content)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.build.pipeline import build_lock
 from torchscript_build.build.whole_headers import build_with_lean_headers
 from torchscript_build.errors import VerificationError
-from torchscript_build.generate.loader import render_loaders
+from torchscript_build.generate.loader import render_loaders, with_rebuild
 from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
 from torchscript_build.packaging.say import say_advice, say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
+from torchscript_build.packaging.source_files import source_files
 from torchscript_build.packaging.staged import OPS, stage
 from torchscript_build.packaging.staging import install_into_prefix, ops_files
 
@@ -53,6 +55,9 @@ def build_ops(session: Session) -> list[str]:
         if session.destination.wheel:
             staged += stage(ops_files(plan, loaders, result.installed), session.destination.wheel, OPS)
         if session.destination.source:
+            if spec.options.editable_rebuild:
+                sources = source_files(dataclasses.replace(spec, apps=(), cmake=(), models=()), session.root)
+                loaders = {target: with_rebuild(text, plan, sources) for target, text in loaders.items()}
             staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source, OPS)
     say_built(built)
     return [target for target, _ in staged]

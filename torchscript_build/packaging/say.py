@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torchscript_build import log
+from torchscript_build import log, system
 from torchscript_build.generate.loader import MODULE, loader_packages
 from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.plan.build_plan import BuildPlan
@@ -17,7 +18,7 @@ from torchscript_build.system import Environment
 
 def say_plan(plan: BuildPlan) -> None:
     """Print the plan as JSON."""
-    log.say(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+    log.write(json.dumps(plan.to_json(), indent=2, ensure_ascii=False) + "\n", sys.stdout)
 
 
 def say_header(plan: BuildPlan) -> None:
@@ -25,14 +26,14 @@ def say_header(plan: BuildPlan) -> None:
     libtorch, tools = plan.libtorch, plan.toolchain
     abi = "" if libtorch.cxx11_abi is None else f", {'new' if libtorch.cxx11_abi else 'old'} C++ ABI"
     cuda = f" {libtorch.cuda_version}" if libtorch.cuda_version else ""
-    where = f"{libtorch.root}, by {libtorch.found_by}"
+    where = f"{log.shown(libtorch.root)}, by {libtorch.found_by}"
     log.say(f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi}) in {where}")
     compiler = " ".join([*tools.cxx.command[:1], tools.cxx.id, tools.cxx.version])
     generator = tools.generator.name or "CMake's default generator"
     launcher = tools.launcher
     through = f" through {launcher.kind or launcher.path} ({launcher.found_by})" if launcher else ""
     log.say(f"-- CMake {tools.cmake.version}, {generator}, {compiler}{through}, {plan.build_type}")
-    log.say(f"-- build folder {plan.build_dir}")
+    log.say(f"-- build folder {log.shown(plan.build_dir)}")
 
 
 def warn_of_another_torch(plan: BuildPlan, environment: Environment) -> None:
@@ -64,7 +65,21 @@ def say_advice(plan: BuildPlan) -> None:
 def say_built(built: Mapping[str, Path]) -> None:
     """Where the results are."""
     for name, path in built.items():
-        log.say(f"-- built {name}: {path}")
+        log.say(f"-- built {name}: {log.shown(path)}")
+
+
+def say_unignored(root: Path, files: Sequence[Path], environment: Environment) -> None:
+    """Tell which files in the source tree git would take for the project's own; nothing outside of a git checkout."""
+    git = environment.which("git") if (root / ".git").exists() else None
+    if git is None or not files:
+        return
+    names = sorted(f.relative_to(root).as_posix() for f in files if root in f.parents)
+    done = system.probe([git, "check-ignore", "--no-index", *names], variables=environment.variables, cwd=root)
+    if done is None or done.returncode not in (0, 1):
+        return
+    left = [name for name in names if name not in done.output.splitlines()]
+    if left:
+        log.say(f"-- made in the source tree, and not in .gitignore: {', '.join(left)}")
 
 
 def say_unloaded(spec: ProjectSpec, package_folders: Mapping[str, Path]) -> None:

@@ -28,10 +28,13 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
         The same project makes the same bytes in another folder, at another time and with another umask.
         """
 
+        _packing: Optional[ExitStack] = None
+
         def run(self) -> None:
             system.remove_tree(Path(self.bdist_dir))  # a killed build leaves files there, which would be packed
             with ExitStack() as self._packing:
                 super().run()
+            self._packing = None
 
         def get_tag(self) -> tuple[str, str, str]:
             plain: tuple[str, str, str] = super().get_tag()
@@ -64,10 +67,9 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
             """The last step before everything is packed; an editable wheel comes by without its files."""
             super().write_wheelfile(wheelfile_base, *args, **kwargs)
             root = Path(self.bdist_dir)
-            system.normalize_modes(root)
-            packing: Any = getattr(self, "_packing", None)
-            if packing is not None:  # what the project compiles has the real time
-                packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
+            if self._packing is not None:  # what the project compiles has the real time
+                system.normalize_modes(root)
+                self._packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
             if root in Path(wheelfile_base).parents and is_packaged(self.distribution):
                 try:
                     _check(self, root)

@@ -25,7 +25,7 @@ from torchscript_build.settings.coerce import (
     suggestion,
 )
 from torchscript_build.settings.near_misses import HINT, TABLE, find_near_misses
-from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
+from torchscript_build.settings.rules import ANY, Doubts, check_sanitizers, check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
     BundleOptions,
@@ -55,7 +55,6 @@ MOST_JOBS = 10_000
 MOST_DIGITS = 200
 """Of a requirement; no release has a number of more than a few digits."""
 PINS = ("series", "exact", "none")
-SANITIZERS = ("address", "leak", "thread", "undefined")
 LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
 """Beside paths."""
 
@@ -301,7 +300,7 @@ def _options(
                 f"{sources[name]}: {name.replace('_', '-')} must be one of {', '.join(allowed)}, not {value!r}{extra}"
             )
     _check_requirement(values, sources, problems)
-    _check_sanitizers(values.get("sanitize", ()), sources.get("sanitize", ""), problems)
+    check_sanitizers(values.get("sanitize", ()), sources.get("sanitize", ""), problems)
     launcher = values.get("launcher")
     if isinstance(launcher, str) and launcher not in LAUNCHERS and not _is_launcher_path(launcher):
         problems.append(
@@ -334,15 +333,6 @@ def _check_requirement(values: Mapping[str, Any], sources: Mapping[str, str], pr
         problems.append(
             f'{sources["cuda"]}: cuda must be true, false or a series like "12" or "12.4", not {shortened(cuda)}'
         )
-
-
-def _check_sanitizers(names: Sequence[str], where: str, problems: list[str]) -> None:
-    for name in names:
-        if name not in SANITIZERS:
-            hint = suggestion(name, SANITIZERS)
-            problems.append(f"{where}: sanitize: there is no {name!r}{hint}; there are {', '.join(SANITIZERS)}")
-    if "thread" in names and {"address", "leak"} & set(names):
-        problems.append(f"{where}: sanitize: thread goes neither with address nor with leak")
 
 
 def _is_launcher_path(text: str) -> bool:

@@ -15,6 +15,7 @@ TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 METHODS = ("script", "trace")
+SANITIZERS = ("address", "leak", "thread", "undefined")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
@@ -335,3 +336,13 @@ def is_package_file(file: str) -> bool:
 def is_library_file(name: str) -> bool:
     """Is an entry of ``link-libraries`` a file, and not a name for the linker or CMake?"""
     return not name.startswith("-") and ("/" in name or re.search(r"\.(a|so(\.\d+)*|dylib|lib)\Z", name) is not None)
+
+
+def check_sanitizers(names: Sequence[str], where: str, problems: list[str]) -> None:
+    """The compiler's sanitizers: their names, and which go together."""
+    for name in names:
+        if name not in SANITIZERS:
+            hint = suggestion(name, SANITIZERS)
+            problems.append(f"{where}: sanitize: there is no {name!r}{hint}; there are {', '.join(SANITIZERS)}")
+    if "thread" in names and {"address", "leak"} & set(names):
+        problems.append(f"{where}: sanitize: thread goes neither with address nor with leak")

@@ -231,6 +231,9 @@ class BuildOptions:
     sanitize: tuple[str, ...] = ()
     """Compile and link with the compiler's sanitizers: `address`, `leak`, `thread`, `undefined`. For debugging: Python
     loads such a library only with their runtime preloaded, as the build does and tells."""
+    editable_rebuild: bool = False
+    """With `--inplace` and in editable installs: importing the package builds its operator libraries again where a
+    source is newer. Without the tools for it, it warns."""
     ide: bool = False
     """Link `compile_commands.json` into the project's folder with `--inplace` and in editable installs. Every build
     keeps that file in the build folder, where clangd finds it by itself if that is `build`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from torchscript_build.system.children import Completed, Probes, StrPath, end, probe, run
-from torchscript_build.system.environment import Environment, PythonTarget, default_variable
+from torchscript_build.system.environment import Environment, PythonTarget, default_variable, locate_starter
 from torchscript_build.system.files import (
     copy_if_changed,
     date_now,
@@ -34,6 +34,7 @@ __all__ = [
     "ending_by_signals",
     "find_cache",
     "locate_cache",
+    "locate_starter",
     "locked",
     "locked_if_possible",
     "make_private",

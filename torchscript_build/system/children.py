@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
@@ -42,10 +42,11 @@ def run(
     variables: Mapping[str, str],
     cwd: Optional[StrPath] = None,
     echo: bool = True,
+    show: Optional[Callable[[str], None]] = None,
 ) -> Completed:
     """Run a child with live output, which is also kept.
 
-    The child's lines are printed as they come (``echo``), so a log shows progress and an error handler can still
+    The child's lines are shown as they come (``echo``), so a log shows progress and an error handler can still
     read them. A negative return code is the signal that killed the child.
 
     :raises OSError: the program cannot be started.
@@ -72,13 +73,15 @@ def run(
             note_child(child.pid)
             for line in child.stdout:
                 lines.append(line)
-                if echo:
+                if echo and show is not None:
+                    show(line)
+                elif echo:
                     log.write(line, sys.stdout)
             child.wait()
         except BaseException as error:
             end(child)
             if isinstance(error, KeyboardInterrupt):
-                raise InterruptedByUserError(f"running {words[0]}") from None
+                raise InterruptedByUserError(log.doing() or f"running {words[0]}") from None
             raise
     return Completed(tuple(words), child.returncode, "".join(lines))
 

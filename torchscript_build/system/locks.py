@@ -35,7 +35,7 @@ def locked(path: Path, what: str = "") -> Iterator[None]:
     :raises OSError: the file cannot be made.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+b") as file:
+    with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0) as file:
         try:
             _acquire(file, what or str(path))
         except OSError as error:
@@ -122,10 +122,10 @@ def _host() -> str:
 
 def _write(file: IO[bytes], text: str) -> None:
     with contextlib.suppress(OSError):  # a full disk
+        content = text.encode("utf-8", "replace")
         file.seek(0)
-        file.truncate()
-        file.write(text.encode("utf-8", "replace"))
-        file.flush()
+        file.write(content)
+        file.truncate(len(content))  # last: who waits and reads meanwhile finds the first line
 
 
 def _read(file: IO[bytes]) -> str:

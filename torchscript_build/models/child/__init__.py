@@ -1,1 +1,1 @@
-"""Runs in a process with torch and imports nothing of torchscript-build: makes models and reference outputs."""
+"""Runs in a process with torch, and imports nothing of torchscript-build: makes models and reference outputs."""

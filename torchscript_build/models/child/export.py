@@ -1,7 +1,7 @@
 """Makes a model file from what the factory gives."""
 
 import types
-from typing import Any
+from typing import Any, Optional
 
 from . import inputs, process
 
@@ -17,8 +17,8 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     elif kind == "trace":
         with progress("making the example inputs", "its example inputs cannot be made"):
             args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
-        with progress("tracing", f"torch.jit.trace cannot trace what {factory} gave"), torch.no_grad():
-            kind, exported = trace(torch, original, args)
+        with progress("tracing", f"torch.jit.trace cannot trace what {factory} gave"):
+            kind, exported = trace(torch, original, args, job["grad"])
     else:
         with progress("scripting", f"torch.jit.script cannot compile what {factory} gave"), torch.no_grad():
             exported = torch.jit.script(original)
@@ -60,14 +60,23 @@ def is_script_function(torch: Any, made: Any) -> bool:
     return kind is not None and isinstance(made, kind)
 
 
-def trace(torch: Any, original: Any, args: "tuple[Any, ...]") -> "tuple[str, Any]":
-    """A traced module or function; where it gives a dict, the tracer wants to be told that it is meant."""
-    try:
-        return "trace", torch.jit.trace(original, args)
-    except RuntimeError as error:
-        if "strict=False" not in str(error):
-            raise
-    return "trace with strict=False", torch.jit.trace(original, args, strict=False)
+def trace(torch: Any, original: Any, args: "tuple[Any, ...]", grad: Optional[bool]) -> "tuple[str, Any]":
+    """A traced module or function; where it gives a dict, the tracer wants to be told that it is meant.
+
+    :param grad: with gradients or without; ``None``: with them where it does not work without.
+    """
+    kind, strict, grad_now = "trace", True, bool(grad)
+    while True:
+        try:
+            with torch.set_grad_enabled(grad_now):
+                return kind, torch.jit.trace(original, args, strict=strict)
+        except RuntimeError as error:
+            if strict and "strict=False" in str(error):
+                kind, strict = "trace with strict=False", False
+            elif grad is None and not grad_now and "does not require grad" in str(error):
+                grad_now = True
+            else:
+                raise
 
 
 def code_of(exported: Any) -> str:

@@ -9,7 +9,7 @@ def read_state(torch: Any) -> "dict[str, Any]":
     for name, read in READERS.items():
         try:
             state[name] = read(torch)
-        except (AttributeError, RuntimeError):  # an older torch; an engine that it was built without
+        except (AttributeError, RuntimeError, TypeError):  # an older torch; an engine that it was built without
             continue
     return state
 
@@ -28,7 +28,7 @@ READERS: "dict[str, Callable[[Any], Any]]" = {
     "grad mode": lambda torch: bool(torch.is_grad_enabled()),
     "default device": lambda torch: str(torch.get_default_device()),
     "float32 matmul precision": lambda torch: str(torch.get_float32_matmul_precision()),
-    "autocast on the CPU": lambda torch: bool(torch.is_autocast_cpu_enabled()),
+    "autocast on the CPU": lambda torch: bool(torch.is_autocast_enabled("cpu")),
     "oneDNN": lambda torch: bool(torch._C._get_mkldnn_enabled()),
 }
 

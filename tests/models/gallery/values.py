@@ -33,7 +33,8 @@ class dicts_by_trace(Entry):
 class nested(Entry):
     class Net(nn.Module):
         def forward(self, x: Tensor) -> Dict[str, List[Tuple[Tensor, int]]]:  # noqa: UP006
-            return {"a": [(x, 1), (x + 1, 2)], "b": []}
+            none: List[Tuple[Tensor, int]] = []  # noqa: UP006
+            return {"a": [(x, 1), (x + 1, 2)], "b": none}
 
     @classmethod
     def sets(cls):

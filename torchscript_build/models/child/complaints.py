@@ -128,7 +128,9 @@ def collect_warnings(torch: Any, root: str) -> Said:
             where = _users_line(torch, root) or f"{filename}:{lineno}"
             if (where, text) not in seen and not _is_printing():
                 seen.add((where, text))
-                print(f"{where}: TracerWarning: {text}", file=sys.stderr, flush=True)
+                place, _, line = where.partition(": ")
+                shown = f"{place}: TracerWarning: {text.strip()}" + (f"\n    {line}" if line else "")
+                print(shown, file=sys.stderr, flush=True)
         else:
             show(message, category, filename, lineno, *rest, **more)
 
@@ -151,7 +153,7 @@ def _is_printing() -> bool:
 
 
 def _users_line(torch: Any, root: str) -> Optional[str]:
-    """The innermost line of the running code that is the user's own, and what stands there."""
+    """The innermost line of the running code that is the user's own: ``demo/model.py:12: if x.sum() > 0:``."""
     import linecache
 
     frame: Any = sys._getframe(1)

@@ -15,7 +15,6 @@ from typing import Optional
 from .figures import Figure
 from .world import SECONDS, World, fresh_project
 
-
 NOBODY = ("setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups")
 
 

@@ -95,6 +95,12 @@ class Live:
             self._stream.write("\r\x1b[K" + text)
             self._draw()
 
+    def clear(self) -> None:
+        """Take it away until it is drawn the next time."""
+        with self._lock:
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
+
     def _draw(self) -> None:
         line = f"{self._text} … {time.monotonic() - self._began:.0f} s" if self._text else ""
         width = shutil.get_terminal_size().columns - 1
@@ -161,7 +167,7 @@ def _is_routine(line: str) -> bool:
 def warn(line: str) -> None:
     """One line on standard error."""
     if _live is not None:
-        _live.write("")
+        _live.clear()
     sys.stdout.flush()
     print(f"warning: {line}", file=sys.stderr, flush=True)
 

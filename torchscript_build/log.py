@@ -155,13 +155,16 @@ def tool_line(line: str) -> None:
     if _live is not None and _running and edge:
         name, began = _running[-1]
         _live.show(f"{name} [{edge[1]}] {edge[2]}", began)
-    elif level > QUIET and not (_live is not None and _is_routine(line)):
+    elif level >= VERBOSE or (level > QUIET and not _is_routine(line)):
         write(line)
 
 
 def _is_routine(line: str) -> bool:
-    """Does CMake or Ninja say what it always says?"""
-    return not line.strip() or (line.startswith(("-- ", "ninja: ")) and "advice" not in line and "rror" not in line)
+    """Does a build tool say what only ``-v`` wants, or on a terminal what it always says?"""
+    if line.startswith("ninja: Entering directory"):
+        return True
+    usual = not line.strip() or line.startswith(("-- ", "ninja: no work"))
+    return _live is not None and usual and "advice" not in line
 
 
 def warn(line: str) -> None:

@@ -74,7 +74,8 @@ def wheel(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     shutil.copytree(FOLDER / request.param, folder / "project")
     command = [sys.executable, "-m", "pip", "wheel", "-v", "--no-deps", "--find-links", links, "-w", folder, "."]
     text = run(command, folder / "project")
-    assert len(re.findall(r"Found Torch: 2\.13\.0 \(.*, new C\+\+ ABI\) in /", text)) >= 1
+    if request.param != "meson_python":  # it asks for flags
+        assert re.search(r"Found Torch: 2\.13\.0 \(.*, new C\+\+ ABI\) in /", text)
     (file,) = folder.glob("*.whl")
     return request.param, file
 

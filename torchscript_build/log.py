@@ -201,7 +201,10 @@ def warn_once(line: str) -> None:
 
 def progress(line: str) -> None:
     """One line on standard error for somebody who waits; standard output stays what was asked for."""
-    write("", sys.stdout)
+    if _live is not None:
+        _live.clear()
+    else:
+        write("", sys.stdout)
     write(line + "\n", sys.stderr)
 
 

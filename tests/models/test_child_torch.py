@@ -117,8 +117,8 @@ def exported(plan: BuildPlan, machine: Environment) -> dict[str, Made]:
 def references(plan: BuildPlan, machine: Environment, method: str = "forward") -> dict[str, References]:
     names = [m.name for m in plan.models]
     wanted = {name: Wanted((method,), 1e-5, 1e-5) for name in names}
-    archives = read_archives(plan, names)
-    return dict(prepare_references(plan, machine, wanted, exported(plan, machine), archives))
+    made = exported(plan, machine)
+    return dict(prepare_references(plan, machine, wanted, made, read_archives(plan, names)))
 
 
 def test_a_trace_that_baked_a_branch_in_is_caught_and_told_with_the_line(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +60,36 @@ def settings(entries: list[Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+FILES = """\
+[[tool.torchscript-build.model]]
+name = "format_{0}"
+file = "format_{0}.pt"
+example-inputs = ["ones:2x4"]
+
+[[tool.torchscript-build.app]]
+name = "app_{0}"
+models = ["format_{0}"]
+verify = true
+"""
+OTHER_FORMATS = (1, 2, 6, 7)
+"""What no torch of these years writes for a model; archives of torch 1.3 to 1.11 have them."""
+
+
+def save_as(version: int, file: Path) -> None:
+    """A model in a file format that this torch reads and does not write: only the record of the version differs."""
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(torch.nn.Linear(4, 2)).save(str(file.with_suffix(".new")))
+    with zipfile.ZipFile(file.with_suffix(".new")) as new, zipfile.ZipFile(file, "w") as old:
+        for name in new.namelist():
+            if not name.endswith("/version"):
+                old.writestr(name, new.read(name))
+        root = new.namelist()[0].partition("/")[0]
+        old.writestr(f"{root}/.data/version" if version >= 6 else f"{root}/version", f"{version}\n")
+
+
 def entries() -> list[Any]:
     from gallery import behaviour, networks, values  # noqa: F401 - each adds its own
     from gallery.base import ENTRIES
@@ -74,7 +106,10 @@ def build(project: Path, variables: Mapping[str, str]) -> Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    project = write_project(tmp_path_factory.mktemp("gallery") / "project", settings(entries()))
+    tables = settings(entries()) + "".join(FILES.format(version) for version in OTHER_FORMATS)
+    project = write_project(tmp_path_factory.mktemp("gallery") / "project", tables)
+    for version in OTHER_FORMATS:
+        save_as(version, project / f"format_{version}.pt")
     shutil.copytree(HERE / "gallery", project / "gallery", ignore=shutil.ignore_patterns("__pycache__"))
     return build(project, clean_variables())
 
@@ -93,6 +128,9 @@ def test_every_file_format_is_there(built: Built) -> None:
     formats = {e.__name__: read_archive(built.file(f"models/{e.__name__}.pt")).format_version for e in entries()}
     assert formats == {e.__name__: e.format for e in entries()}
     assert set(formats.values()) == {3, 4, 5, 8, 9, 10}
+    for version in OTHER_FORMATS:
+        assert read_archive(built.project / f"format_{version}.pt").format_version == version
+        assert float(built.rows[f"format_{version}", "forward", "example"][1]) == 0
 
 
 def test_what_a_factory_did_to_its_process_is_told(built: Built) -> None:

@@ -84,3 +84,59 @@ def test_models_of_real_packages(tmp_path: Path) -> None:
         ("equivariant", "check 1"),
     ]
     assert all(float(largest) < 1e-4 for *_, largest in rows)
+
+
+DETECTOR = """\
+import torch
+
+class Detector(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = torch.nn.Conv2d(3, 5, 3)
+
+    def forward(self, x):
+        y = self.net(x).flatten(2)[0].t()
+        boxes = torch.cat([y[:, :2], y[:, :2] + y[:, 2:4].abs()], 1)
+        keep = torch.ops.torchvision.nms(boxes, y[:, 4], 0.5)
+        return boxes[keep], keep
+
+def detector():
+    return Detector()
+
+def sets():
+    yield (torch.rand(1, 3, 8, 8),)
+    yield (torch.rand(1, 3, 12, 9),)
+"""
+DETECTING = """\
+[[tool.torchscript-build.model]]
+name = "detector"
+factory = "demo.model:detector"
+check-inputs = "demo.model:sets"
+
+[[tool.torchscript-build.app]]
+name = "detect"
+models = ["detector"]
+external-ops = { torchvision = "torchvision:_C.so" }
+verify = true
+"""
+
+
+def test_a_detector_with_the_operators_of_an_installed_package(tmp_path: Path) -> None:
+    import torch
+
+    packages = tmp_path / "packages"
+    run_child(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(packages), "torchvision==0.28.0"],
+        check=True,
+    )
+    project = write_project(tmp_path / "project", DETECTING, files={"demo/model.py": DETECTOR})
+    done = run_python("setup.py", "build_ts_app", cwd=project, variables=clean_variables(PYTHONPATH=str(packages)))
+    if torch.version.cuda is None:  # what the index has is for torch with CUDA
+        assert done.returncode == 1
+        assert "_C.so cannot be loaded into Python's torch: OSError: Could not load this library" in done.stderr
+        assert "cannot open shared object file" in done.stderr.splitlines()[-1]
+        return
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "_C.so of torchvision: linked with libtorch_python.so, of which it uses nothing" in done.stdout
+    rows = re.findall(r"^   detector +forward +check \d +0 +([\d.e-]+)$", done.stdout, re.MULTILINE)
+    assert len(rows) == 2

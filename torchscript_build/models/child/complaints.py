@@ -43,11 +43,17 @@ class Stage:
 
 def sentence(failure: Failed, torch: Any, root: str) -> str:
     """What failed and why, in one sentence of one line."""
-    error = failure.error
+    where = locate(failure.error.__traceback__, torch, root)
+    told = f"{failure.words}: {_named(failure.error)}" + (f" ({where})" if where else "")
+    cause = failure.error.__cause__
+    while cause is not None and cause.__cause__ is not None:
+        cause = cause.__cause__
+    return told if cause is None else f"{told}, because of {_named(cause)}"
+
+
+def _named(error: BaseException) -> str:
     message = str(error).strip().splitlines()
-    named = f"{type(error).__name__}: {_essence(message)}" if message else type(error).__name__
-    where = locate(error.__traceback__, torch, root)
-    return f"{failure.words}: {named}" + (f" ({where})" if where else "")
+    return f"{type(error).__name__}: {_essence(message)}" if message else type(error).__name__
 
 
 def _essence(lines: "list[str]") -> str:

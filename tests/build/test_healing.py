@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, read_project, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, read_project, run_child, write, write_project
 
 from torchscript_build.build.cmake import inputs_of_the_future
 from torchscript_build.build.discover import discover_plan
@@ -33,7 +32,7 @@ def build(project: Path, machine: Environment) -> BuildPlan:
     with build_lock(plan):
         result = build_targets(plan, machine, jobs=1, targets=plan.targets)
     for program in (result.built("answer"), result.installed(plan.apps[0])):
-        assert subprocess.run([program], capture_output=True, encoding="utf-8").stdout.startswith("answer 42") or (
+        assert run_child([program], capture_output=True, encoding="utf-8").stdout.startswith("answer 42") or (
             program != result.built("answer")
         )
     return plan

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_python, write_project
+from support import ANSWER_APP, ANSWER_CPP, run_child, run_python, write_project
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,11 +43,11 @@ def test_where_a_build_writes(tmp_path: Path, variables: dict[str, str]) -> None
 @pytest.mark.compile
 def test_a_build_needs_no_network(tmp_path: Path, variables: dict[str, str]) -> None:
     """In a network namespace of its own, without even a loopback."""
-    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode:
+    if run_child(["unshare", "--net", "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody make a network namespace")
     project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
     code = "import setuptools, sys; sys.argv = ['setup.py', 'build_ts_app', '--run']; setuptools.setup()"
-    done = subprocess.run(
+    done = run_child(
         ["unshare", "--net", sys.executable, "-c", code],
         cwd=project,
         env=variables,

@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import json
 import os
-import subprocess
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, copy_torch, run_python, stub, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, copy_torch, run_child, run_python, stub, write, write_project
 
 from torchscript_build import system
 from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, make_place, stage, take_away_others
@@ -95,7 +94,7 @@ def test_a_copied_project_takes_its_record_along(tmp_path: Path, place: Place) -
     put(place, "demo/a")
     (tmp_path / "copy").mkdir()
     for name in ("lib", "build"):
-        subprocess.run(["cp", "-a", tmp_path / name, tmp_path / "copy"], check=True)
+        run_child(["cp", "-a", tmp_path / name, tmp_path / "copy"], check=True)
     put(make_place(tmp_path / "copy/lib", tmp_path / "copy/build"), "demo/b")
     assert staged(place) == ["demo/a"]
     assert [p.name for p in (tmp_path / "copy/lib/demo").iterdir()] == ["b"]
@@ -245,7 +244,7 @@ def test_the_same_bytes_with_libtorch_in_another_isolated_environment(
         wheels.append(wheel.read_bytes())
         with zipfile.ZipFile(wheel) as archive:
             archive.extract("demo/bin/answer", tmp_path)
-        notes = subprocess.run(["readelf", "-n", tmp_path / "demo/bin/answer"], capture_output=True, encoding="utf-8")
+        notes = run_child(["readelf", "-n", tmp_path / "demo/bin/answer"], capture_output=True, encoding="utf-8")
         assert "Build ID: " in notes.stdout
     assert wheels[0] == wheels[1]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import ANSWER_APP, make_plan, read_project, run_python, words, write, write_project
+from support import ANSWER_APP, make_plan, read_project, run_child, run_python, words, write, write_project
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.project import render_project
@@ -129,8 +128,9 @@ def test_no_definition_swallows_the_next(tmp_path: Path) -> None:
     spec = ProjectSpec(ops=(OpLibrary(name="o", sources=("a.cpp",), install=False, definitions=definitions),))
     header = render_project(make_plan(spec))["options/o.h"]
     for standard in ("c++14", "c++17"):
-        done = subprocess.run(
-            ["c++", f"-std={standard}", "-E", "-dM", "-x", "c++", "-"], input=header, capture_output=True, check=True
+        (tmp_path / "o.h").write_bytes(header)
+        done = run_child(
+            ["c++", f"-std={standard}", "-E", "-dM", "-x", "c++", tmp_path / "o.h"], capture_output=True, check=True
         )
         found = {
             line for line in done.stdout.decode().splitlines() if line.startswith("#define ") and line[9:10] == " "

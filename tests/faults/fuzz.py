@@ -148,7 +148,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=10_000, help="for each reader; a fifth of it for the runner")
-    parser.add_argument("--seconds", type=float, default=75, help="at most, for each reader")
+    parser.add_argument("--seconds", type=float, default=600, help="at most, for each reader")
     parser.add_argument("--reader", choices=list(READERS), help="this one alone, its figures as JSON")
     parser.add_argument("--runner", type=Path, action="append", default=[], help="a runner; may be given again")
     parser.add_argument("--model", type=Path, help="a good model for the runners")

@@ -7,6 +7,7 @@ import io
 import random
 import struct
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Sequence
 
@@ -48,7 +49,8 @@ def mutated(data: bytes, chance: random.Random, others: Sequence[bytes] = ()) ->
 def odd_zip(chance: random.Random, good: Sequence[str] = ()) -> bytes:
     """A zip file that is whole, with odd names, kinds, methods and sizes."""
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of names that are there twice
         for _ in range(chance.randrange(12)):
             name = chance.choice((*NAMES, *good))
             info = zipfile.ZipInfo()

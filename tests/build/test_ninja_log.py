@@ -138,3 +138,9 @@ def test_after_running_cmake_ninjas_clock_begins_again() -> None:
 def test_kinds_and_names(output: str, kind: str, name: str) -> None:
     (edge,) = edges_of_run("", log(line(1, 2, output)), began=0)
     assert (edge.kind, edge.name) == (kind, name)
+
+
+@pytest.mark.parametrize("digits", ["9" * 5000, "9" * 400, "-1", "١"])
+def test_numbers_that_no_ninja_writes_are_nothing(digits: str) -> None:
+    for text in (f"# ninja log v{digits}\n1\t2\t3\ta.o\tb\n", f"# ninja log v5\n0\t{digits}\t3\ta.o\tb\n"):
+        edges_of_run("", text, began=0.0)

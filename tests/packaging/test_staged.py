@@ -69,7 +69,16 @@ def test_what_a_killed_build_was_about_to_put_there_is_taken_away_too(place: Pla
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{", '{"../lib": 1}', '{"../lib": {"apps": [1]}}', '{"../lib": {"apps": {"a": 1}}}']
+    "text",
+    [
+        "",
+        "[]",
+        "{",
+        '{"../lib": 1}',
+        '{"../lib": {"apps": [1]}}',
+        '{"../lib": {"apps": {"a": 1}}}',
+        '{"%s": {}}' % ("9" * 5000),
+    ],
 )
 def test_a_damaged_record_harms_nothing(place: Place, text: str) -> None:
     put(place, "demo/a")

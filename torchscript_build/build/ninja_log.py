@@ -10,10 +10,10 @@ from pathlib import PurePosixPath
 
 from torchscript_build.log import Edge
 
-_HEADER = re.compile(r"# ninja log v(\d+)")
+_HEADER = re.compile(r"# ninja log v([0-9]{1,15})")
 _OLDEST = 5
 """Since this version a line is start, end, time of the file, output and the command's hash, between tabs."""
-_LINE = re.compile(r"(\d+)\t(\d+)\t(-?\d+)\t(.+)\t([0-9a-f]+)", re.ASCII)
+_LINE = re.compile(r"([0-9]{1,15})\t([0-9]{1,15})\t(-?[0-9]{1,25})\t(.+)\t([0-9a-f]+)", re.ASCII)
 _MANIFEST = "build.ninja"
 
 _OBJECT = re.compile(r"(?:^|/)CMakeFiles/(?P<target>[^/]+)\.dir/(?P<source>.+)\.(?:o|obj|gch|pch)$")

@@ -109,7 +109,7 @@ def _record(place: Place) -> Iterator[dict[str, Any]]:
         yield {
             key: owners
             for key, owners in known.items()
-            if isinstance(owners, dict) and (key == place.key or (place.records / key).is_dir())
+            if isinstance(owners, dict) and (key == place.key or os.path.isdir(place.records / key))
         }
 
 

@@ -323,7 +323,7 @@ class boxes(Entry):
                 inner = (high - low).clamp(min=0).prod(1)
                 area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
                 order = rest[inner / (area[best] + area[rest] - inner) < 0.5]
-            return torch.tensor(kept)
+            return torch.tensor(kept, dtype=torch.int64)  # TorchScript gives an empty list another dtype
 
     @classmethod
     def sets(cls):

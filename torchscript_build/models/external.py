@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import posixpath
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,11 +33,6 @@ def external_files(apps: Sequence[PlannedApp], environment: Environment) -> Mapp
     }
 
 
-def carried_file(plan: BuildPlan, library: ExternalLibrary) -> Path:
-    """Where the copy lies that travels with apps."""
-    return Path(plan.build_dir, "external", posixpath.basename(library.relative))
-
-
 def place_beside(
     plan: BuildPlan,
     apps: Sequence[PlannedApp],
@@ -52,8 +46,8 @@ def place_beside(
     for app in apps:
         folder = built[app.name].parent
         for library, source in zip(app.external_ops, external[app.name]):
-            _carry(Path(source), carried_file(plan, library), library, plan.libtorch)
-            _link(carried_file(plan, library), folder / library.relative)
+            _carry(Path(source), plan.carried_file(library), library, plan.libtorch)
+            _link(plan.carried_file(library), folder / library.relative)
         for model in app.models:
             if not os.path.isabs(model.relative):
                 _link(Path(plan.model(model.name).file), folder / model.relative)

@@ -103,7 +103,6 @@ class attention(Entry):
 class encoder(Entry):
     """A transformer's encoder, traced with one length and run with others."""
 
-    format = 10
     method = "trace"
 
     @classmethod
@@ -128,7 +127,6 @@ class causal(Entry):
 
 
 class vision_transformer(Entry):
-    format = 10
     method = "trace"
 
     class Net(nn.Module):

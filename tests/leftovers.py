@@ -27,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     if os.name == "posix" and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)  # by default, Python would end without any cleaning up
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in background jobs
 
 
 _terminated = False

@@ -98,6 +98,11 @@ class Live:
             _print("\r\x1b[K" + text, self.stream)
             self._draw()
 
+    def clear(self) -> None:
+        """Take it away until it is drawn the next time."""
+        with self._lock:
+            _print("\r\x1b[K", self.stream)
+
     def _draw(self) -> None:
         line = f"{self._text} … {time.monotonic() - self._began:.0f} s" if self._text else ""
         width = shutil.get_terminal_size().columns - 1
@@ -170,13 +175,16 @@ def tool_line(line: str) -> None:
     if _live is not None and _running and edge:
         name, began = _running[-1]
         _live.show(f"{name} [{edge[1]}] {edge[2]}", began)
-    elif level > QUIET and not (_live is not None and _is_routine(line)):
+    elif level >= VERBOSE or (level > QUIET and not _is_routine(line)):
         write(line, sys.stdout)
 
 
 def _is_routine(line: str) -> bool:
-    """Does CMake or Ninja say what it always says?"""
-    return not line.strip() or (line.startswith(("-- ", "ninja: ")) and "advice" not in line and "rror" not in line)
+    """Does a build tool say what only ``-v`` wants, or on a terminal what it always says?"""
+    if line.startswith("ninja: Entering directory"):
+        return True
+    usual = not line.strip() or line.startswith(("-- ", "ninja: no work"))
+    return _live is not None and usual and "advice" not in line
 
 
 def warn(line: str) -> None:
@@ -193,7 +201,10 @@ def warn_once(line: str) -> None:
 
 def progress(line: str) -> None:
     """One line on standard error for somebody who waits; standard output stays what was asked for."""
-    write("", sys.stdout)
+    if _live is not None:
+        _live.clear()
+    else:
+        write("", sys.stdout)
     write(line + "\n", sys.stderr)
 
 

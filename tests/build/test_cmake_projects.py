@@ -13,6 +13,7 @@ from support import copy_torch, read_project, run_child, write, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
+from torchscript_build.build.runpath import ROOM, write_runpath
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.system import Environment
@@ -91,9 +92,9 @@ def test_a_program_starts_whatever_its_runpath_was(
     assert run(installed, program, tmp_path / "site", fake_torch) == "42\n"
     info = read_elf(installed[program])
     up = "/".join([".."] * (len(program.split("/"))))
-    assert info.rpath == ()
-    assert info.runpath[0] == f"$ORIGIN/{up}/torch/lib"
-    assert all(entry.startswith("$ORIGIN") for entry in info.runpath)
+    assert info.runpath == ()  # DT_RPATH, which comes before LD_LIBRARY_PATH
+    assert info.rpath[0] == f"$ORIGIN/{up}/torch/lib"
+    assert all(entry.startswith("$ORIGIN") for entry in info.rpath)
 
 
 def test_a_plain_set_of_the_install_rpath(tmp_path: Path, machine: Environment, fake_torch: Path) -> None:
@@ -113,7 +114,7 @@ def test_libraries_in_folders_of_their_own_find_each_other(
     )
     installed = build(tmp_path / "project", machine, text)
     assert run(installed, "tools/user", tmp_path / "site", fake_torch) == "42\n"
-    assert "$ORIGIN/../runtime/libs/nat" in read_elf(installed["tools/user"]).runpath
+    assert "$ORIGIN/../runtime/libs/nat" in read_elf(installed["tools/user"]).rpath
 
 
 def test_for_the_source_tree_it_finds_libtorch_where_it_is(
@@ -123,9 +124,9 @@ def test_for_the_source_tree_it_finds_libtorch_where_it_is(
     installed = build(tmp_path / "project", machine, text, inplace=True)
     done = run_child([installed["bin/tool"]], env={}, capture_output=True, encoding="utf-8")
     assert done.stdout == "42\n"
-    assert str(fake_torch / "lib") in read_elf(installed["bin/tool"]).runpath
+    assert str(fake_torch / "lib") in read_elf(installed["bin/tool"]).rpath
     wheel = build(tmp_path / "project", machine, text)
-    assert str(fake_torch / "lib") not in read_elf(wheel["bin/tool"]).runpath
+    assert str(fake_torch / "lib") not in read_elf(wheel["bin/tool"]).rpath
 
 
 def test_a_library_that_nobody_ships_is_refused_where_it_is_needed(tmp_path: Path, machine: Environment) -> None:
@@ -233,7 +234,7 @@ def test_an_edited_header_and_a_new_rule_are_installed(tmp_path: Path, machine: 
     assert sorted(more) == ["bin/tool", "include/api.h", "share/more.txt"]
     assert sorted(build(tmp_path, machine, text, files=files)) == ["bin/tool", "include/api.h"]
     moved = build(tmp_path, machine, text.replace("DESTINATION bin", "DESTINATION ."), files=files)
-    assert read_elf(moved["tool"]).runpath[0] == "$ORIGIN/../torch/lib"
+    assert read_elf(moved["tool"]).rpath[0] == "$ORIGIN/../torch/lib"
 
 
 # --- Python modules ------------------------------------------------------------------------------------------------
@@ -315,3 +316,25 @@ def test_inner_projects_find_the_same_torch(tmp_path: Path, machine: Environment
     files = {"inner/tool.cpp": TOOL_CPP, "inner/CMakeLists.txt": HEAD + APP + "install(TARGETS tool DESTINATION bin)\n"}
     installed = build(tmp_path / "p", machine, outer, files=files)
     assert run(installed, "bin/tool", tmp_path / "site", fake_torch) == "42\n"
+
+
+# --- the change itself ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", [True, False])
+def test_a_runpath_is_written_within_the_files_own_table(tmp_path: Path, program: bool) -> None:
+    source = tmp_path / "x.c"
+    source.write_text("int f(void) { return 3; }\nint main(void) { return f() - 3; }\n")
+    file = tmp_path / "x"
+    kind = [] if program else ["-shared", "-fPIC"]
+    run_child(["cc", source, "-o", file, *kind, f"-Wl,-rpath,{ROOM}"], check=True)
+    size = file.stat().st_size
+    for entries in (("$ORIGIN/../a", "$ORIGIN/b"), ("$ORIGIN",), (), ("$ORIGIN/" + "x" * 300,)):
+        assert write_runpath(file, entries, program=program)
+        info = read_elf(file)
+        assert (info.rpath, info.runpath) == ((entries, ()) if program else ((), entries))
+        assert file.stat().st_size == size
+    assert not write_runpath(file, ("$ORIGIN/" + "x" * 3000,), program=program)
+    if program:
+        assert "libc.so.6" in read_elf(file).needed
+        assert run_child([file]).returncode == 0

@@ -61,6 +61,13 @@ def test_a_good_log_has_no_failure() -> None:
     assert explain_log("-- libtorch 2.13.0+cpu\n[1/2] c++ -c error_handling.cpp\n-- built app: build/app\n") == []
 
 
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("long", ["x", "_ZN", "std::", " word", "a/"])
+def test_a_line_without_end_is_looked_at_in_no_time(long: str) -> None:
+    text = f"undefined symbol: {long * 500_000}\nModuleNotFoundError: No module named 'torch'\n"
+    assert "14 torch hidden by isolation" in [n.failure.name for n in explain_log(text)]
+
+
 def test_a_finding_has_its_line() -> None:
     text = "one\ntwo\nmain.cpp:3:10: fatal error: Python.h: No such file or directory\n    3 | #include <Python.h>\n"
     (found,) = name_failures(text, HINTS[:5])

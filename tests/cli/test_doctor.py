@@ -125,6 +125,11 @@ def test_a_log_from_standard_input(capsys: pytest.CaptureFixture[str], monkeypat
     assert cause.startswith("  cause: the program or module has no RUNPATH to libtorch's folder")
 
 
+def test_a_log_of_powershell(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes("LINK : fatal error LNK1181: cannot open 'mkl_intel_ilp64.lib'\r\n".encode("utf-16"))
+    assert "  9 MKL\n" in doctor(capsys, "--log", str(tmp_path / "log"))[1]
+
+
 def test_our_own_errors_are_named(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     log = write(tmp_path / "log", "running build_ts_app\nerror: nothing to build is declared\n  looked in:\n")
     assert "our own: nothing declared" in doctor(capsys, "--log", str(log))[1]

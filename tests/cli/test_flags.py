@@ -77,6 +77,11 @@ def test_a_comma_in_the_path_does_not_split_the_rpath() -> None:
     assert libs[:5] == ("-L/a,b/torch/lib", "-Xlinker", "-rpath", "-Xlinker", "/a,b/torch/lib")
 
 
+def test_without_the_rpath_for_what_gets_its_own() -> None:
+    flags = compiler_flags(linux_torch("/a,b"))
+    assert flags.libs_without_rpath == ("-L/a,b/torch/lib", *flags.libs[5:])
+
+
 @pytest.mark.compile
 @pytest.mark.parametrize("options", ["", "--cflags --libs"])
 def test_the_compiler_alone_makes_a_program(tmp_path: Path, variables: dict[str, str], options: str) -> None:
@@ -161,7 +166,6 @@ def test_a_program_for_the_real_cpu_wheel(tmp_path: Path) -> None:
 
 @pytest.mark.compile
 @pytest.mark.network
-@pytest.mark.slow
 def test_a_program_for_the_real_cuda_wheel_without_a_toolkit(tmp_path: Path) -> None:
     python = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
     if python is None:

@@ -1,4 +1,4 @@
-"""What is said when a conda build lacks something."""
+"""A conda build against a tiny libtorch: what is said when it lacks something, and the RPATH of what it makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Optional, Union
 
 import pytest
+from support import copy_torch, run_python, write_project
 
+from torchscript_build.elf import read_elf
 from torchscript_build.errors import LibTorchNotFoundError
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.system import Environment
@@ -45,3 +47,19 @@ def test_torch_of_another_variant(
     assert "2.13.0" in finding
     assert "wanted is CUDA" in finding
     assert f"`- {line}`" in caught.value.cures[0]
+
+
+@pytest.mark.compile
+def test_host_prefix_is_in_the_rpath_once(fake_torch: Path, variables: dict[str, str], tmp_path: Path) -> None:
+    app = '[[tool.torchscript-build.app]]\nname = "hello"\nsources = ["main.cpp"]\ninstall = false\n'
+    main = "#include <torch/script.h>\nint main() { return 0; }\n"
+    project = write_project(tmp_path / "project", app, files={"main.cpp": main})
+    prefix = copy_torch(fake_torch, tmp_path / "prefix")
+    del variables["TORCHSCRIPT_BUILD_LIBTORCH"]
+    flags = f"-Wl,--disable-new-dtags -Wl,-rpath,{prefix}/lib -L{prefix}/lib"
+    packager = {"CONDA_BUILD": "1", "PREFIX": str(prefix), "LDFLAGS": flags}
+    command = ["setup.py", "build_ts_app", "--prefix", str(prefix)]
+    done = run_python(*command, cwd=project, variables={**variables, **packager})
+    assert done.returncode == 0, done.stdout + done.stderr
+    info = read_elf(prefix / "bin/hello")
+    assert [*info.rpath, *info.runpath] == ["$ORIGIN/../lib"]

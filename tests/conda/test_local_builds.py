@@ -130,7 +130,7 @@ def test_build_respects_the_packagers_variables(loader: Path, workshop: Any) -> 
     assert "CMAKE_CXX_COMPILER" not in configure  # CXX says it
     assert "$BUILD_PREFIX/bin/x86_64-conda-linux-gnu-c++ GNU" in log
     assert "in $PREFIX, by conda host prefix" in log
-    assert "CMake Warning" not in log
+    assert "CMP0174" not in log
 
 
 def test_nothing_of_the_build_machine_is_installed(
@@ -157,7 +157,7 @@ def test_operators_hold_the_package_only(operators: Path, tmp_path: Path) -> Non
     compiled = {f"{SITE}/series_ops/__pycache__/{n}.cpython-{TAG}.pyc" for n in ("__init__", "_torchscript_ops")}
     assert files in (own, own | compiled)  # the packagers compile what is the package's own
     entries = rpaths(tmp_path / SITE / "series_ops/lib/libseries.so")
-    assert entries == ["$ORIGIN/../../torch/lib", "$ORIGIN/../../../.."]
+    assert sorted(entries) == ["$ORIGIN/../../../..", "$ORIGIN/../../torch/lib"]
     index = package_index(tmp_path)
     assert {"pytorch * cpu*", "pytorch >=2.13.0,<2.14.0a0"} <= set(index["depends"])
     assert index["build"].startswith(f"cpu_py{TAG}_h")

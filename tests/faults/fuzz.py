@@ -40,7 +40,7 @@ class HangError(BaseException):
     """A reader took too long."""
 
 
-def fuzz_reader(name: str, *, seed: int, inputs: int) -> Figure:
+def fuzz_reader(name: str, *, seed: int, inputs: int, seconds: float = 600) -> Figure:
     """Give one reader so many malformed files, in a child, so that nothing that it does can end the whole."""
     command = [
         sys.executable,
@@ -50,6 +50,8 @@ def fuzz_reader(name: str, *, seed: int, inputs: int) -> Figure:
         str(seed),
         "--inputs",
         str(inputs),
+        "--seconds",
+        str(seconds),
         "--reader",
         name,
     ]
@@ -65,14 +67,18 @@ def fuzz_reader(name: str, *, seed: int, inputs: int) -> Figure:
     return figure
 
 
-def _read_many(name: str, *, seed: int, inputs: int) -> dict[str, Any]:
+def _read_many(name: str, *, seed: int, inputs: int, seconds: float) -> dict[str, Any]:
     reader, chance = READERS[name], random.Random(f"{seed} {name}")
     seeds = list(reader.seeds())
     failures: list[str] = []
+    until = time.monotonic() + seconds
     worst, before = 0.0, _megabytes(resource.RUSAGE_SELF)
     signal.signal(signal.SIGALRM, _hang)
     with tempfile.TemporaryDirectory(prefix="fuzz-") as top:
         for number in range(inputs):
+            if time.monotonic() > until:
+                inputs = number
+                break
             if reader.odd and chance.random() < 0.4:
                 data = reader.odd(chance)
             else:
@@ -142,14 +148,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.fuzz", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--inputs", type=int, default=10_000, help="for each reader; a fifth of it for the runner")
+    parser.add_argument("--seconds", type=float, default=600, help="at most, for each reader")
     parser.add_argument("--reader", choices=list(READERS), help="this one alone, its figures as JSON")
     parser.add_argument("--runner", type=Path, action="append", default=[], help="a runner; may be given again")
     parser.add_argument("--model", type=Path, help="a good model for the runners")
     options = parser.parse_args()
     if options.reader:
-        print(json.dumps(_read_many(options.reader, seed=options.seed, inputs=options.inputs)))
+        print(json.dumps(_read_many(options.reader, seed=options.seed, inputs=options.inputs, seconds=options.seconds)))
         return 0
-    figures = [fuzz_reader(name, seed=options.seed, inputs=options.inputs) for name in READERS]
+    figures = [fuzz_reader(name, seed=options.seed, inputs=options.inputs, seconds=options.seconds) for name in READERS]
     for program in options.runner:
         few = max(1, options.inputs // 5)
         figures.append(

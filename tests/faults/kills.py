@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import re
@@ -16,6 +17,8 @@ from .figures import Figure
 from .world import COMMANDS, PHASES, World, build, fresh_project, leftovers, members_of, phase_of, results, start
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+REACHED_BY: Mapping[str, list[str]] = {"package": ["wheel"], "export": ["wheel", "inplace", "prefix", "run"]}
+"""The commands that come to a phase, where not all do."""
 GENTLE = 20.0
 """Seconds within which a build that was asked to end must have ended, with all that it started."""
 
@@ -48,16 +51,19 @@ class Killer:
 
     def round(self) -> None:
         """Kill one build, perhaps twice, and let the next one end."""
-        command = self.random.choice(list(COMMANDS))
+        least = min(self.figures, key=lambda name: (self.figures[name].rounds, self.random.random()))
+        command = self.random.choice(REACHED_BY.get(least, list(COMMANDS)))
         expected, usual, appeared = self.clean(command)
         folder, log = fresh_project(self.world), self.world.folder / "build.log"
         if self.random.random() < 0.3:  # a tree that has been built before
             build(self.world, command, log)
             (folder / "answer.cpp").write_text((folder / "answer.cpp").read_text() + "\n")
-        failure = None
+        failure, phase = None, None
         for _ in range(self.random.choice((1, 1, 2))):
-            phase, problem = self._kill(command, usual, appeared, log)
-            failure = failure or problem
+            hit, problem = self._kill(command, usual, appeared, log, least)
+            failure, phase = failure or problem, hit or phase
+        if phase is None:  # they had all ended before
+            return
         code, seconds = build(self.world, command, log)
         if code:
             failure = failure or f"{command}, rerun: exit code {code}: {log.read_text(errors='replace')[-600:]}"
@@ -68,15 +74,24 @@ class Killer:
             failure = failure or (f"{command}: left {leftovers(folder)}" if leftovers(folder) else None)
         self.figures[phase].add(failure, seconds)
 
-    def _kill(self, command: str, usual: float, appeared: list[str], log: Path) -> tuple[str, str | None]:
-        """Kill one build; the phase that it was in, and what was wrong with how it ended."""
+    def _kill(
+        self, command: str, usual: float, appeared: list[str], log: Path, least: str
+    ) -> tuple[str | None, str | None]:
+        """Kill one build; the phase that it was in, and what was wrong with how it ended.
+
+        ``None`` where it had ended before, which it must have done well.
+        """
         child = start(self.world, command, log)
-        self._wait_for_the_moment(child, usual, appeared, log)
+        self._wait_for_the_moment(child, usual, appeared, log, least)
+        if child.poll() is not None:
+            text = log.read_text(errors="replace")[-600:]
+            return None, f"{command}: exit code {child.returncode}: {text}" if child.returncode else None
         phase = phase_of(log.read_text(errors="replace"))
         number = self.random.choices(SIGNALS, (60, 20, 10, 10))[0]
         began = time.monotonic()
         if number == signal.SIGKILL and self.random.random() < 0.4:
-            os.killpg(child.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, number)
         else:
             child.send_signal(number)
         self.kinds[signal.Signals(number).name] += 1
@@ -97,7 +112,7 @@ class Killer:
         return phase, problem
 
     def _wait_for_the_moment(
-        self, child: subprocess.Popen[bytes], usual: float, appeared: list[str], log: Path
+        self, child: subprocess.Popen[bytes], usual: float, appeared: list[str], log: Path, least: str
     ) -> None:
         """At random, when a file appears, or shortly after the phase began that has been hit least."""
         way = self.random.random()
@@ -111,9 +126,8 @@ class Killer:
             while not file.exists() and child.poll() is None and time.monotonic() < until:
                 time.sleep(0.001)
         else:
-            least = min(self.figures, key=lambda name: (self.figures[name].rounds, self.random.random()))
             while child.poll() is None and time.monotonic() < until:
                 if re.search(PHASES[least], log.read_text(errors="replace"), re.MULTILINE):
                     break
                 time.sleep(0.002)
-            time.sleep(self.random.uniform(0, 0.1))
+            time.sleep(self.random.choice((0, 0.01, 0.05)))

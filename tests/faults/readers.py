@@ -112,7 +112,7 @@ def _read_elf(file: Path) -> None:
         found = elf.read_elf(file)
         elf.cxx11_abi_of(file)
         elf.header_machine(file)
-        str((found.exported_symbols(), found.undefined_symbols()) if callable(found.exported_symbols) else found)
+        len(found.exported_symbols | found.undefined_symbols)
 
 
 def _compiler_entry(file: Path) -> None:

@@ -193,7 +193,6 @@ print(_bare.total(), _limited.total(), _bound.twice(torch.ones(2)).tolist(), tor
 @pytest.mark.compile
 @pytest.mark.torch
 @pytest.mark.network
-@pytest.mark.slow
 @pytest.mark.parametrize("built_with", ["cuda", "cpu"])
 def test_cpu_code_passes_between_the_cpu_and_the_cuda_wheel(tmp_path: Path, cuda_python: Path, built_with: str) -> None:
     """Built for one, it is linked, loaded and called beside both; CUDA's kernels are there where torch has them."""

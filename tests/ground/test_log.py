@@ -14,7 +14,7 @@ from support import run_child, started
 
 from torchscript_build import log, system
 
-TOOL = "[1/2] Building CXX object CMakeFiles/app.dir/main.cpp.o\\n-- Configuring done\\n"
+TOOL = "ninja: Entering directory x\\n[1/2] Building CXX object CMakeFiles/app.dir/main.cpp.o\\n-- Configuring done\\n"
 SCRIPT = f"""\
 import os, sys
 from torchscript_build import log, system
@@ -25,6 +25,7 @@ with log.step("find everything", quiet=True):
 with log.step("build"):
     log.say_command(["c++", "-c", "main.cpp"])
     system.run(echo, variables=os.environ, show=log.tool_line)
+    log.warn("mind the gap")
 with log.step("run app"):
     system.run([sys.executable, "-c", "print('[1/1] -- mine')"], variables=os.environ)
 log.say("-- built app: " + log.shown(os.path.join(os.getcwd(), "build", "app")))
@@ -100,6 +101,7 @@ def test_a_terminal_has_a_line_that_moves(tmp_path: Path) -> None:
     lines = [re.sub(r"\d+\.\d s$", "0.0 s", line) for line in left_over(sent)]
     assert lines == [
         "main.cpp:1: warning: hm",
+        "warning: mind the gap",
         "-- build: 0.0 s",
         "[1/1] -- mine",
         "-- run app: 0.0 s",

@@ -55,6 +55,13 @@ def tensor(
     return Call(f"torch._utils.{function}", Storage(kind, key, count, device), 0, shape, strides, False, {})
 
 
+class Ordered(dict[str, Any]):
+    """Pickled as the OrderedDict of a module's state, with its attribute ``_metadata``."""
+
+    def __reduce__(self) -> Any:
+        return named("collections.OrderedDict"), (), {"_metadata": {"": {"version": 1}}}, None, iter(self.items())
+
+
 def instance(qualified: str, **attributes: Any) -> Any:
     made = named(qualified)()
     made.__dict__.update(attributes)

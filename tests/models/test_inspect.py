@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from handmade import archive, exported_records, instance, net_records, pickled, tensor
+from handmade import Ordered, archive, exported_records, instance, net_records, pickled, tensor
 from support import run_child
 
 from torchscript_build.__main__ import main
@@ -180,11 +180,12 @@ def test_a_package_of_aotinductor(tmp_path: Path) -> None:
 
 
 def test_a_state_dict_is_told_kindly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    state = {"fc.weight": tensor("0", 4, 8), "fc.bias": tensor("1", 4), "epoch": 3}
+    state = Ordered({"fc.weight": tensor("0", 4, 8), "fc.bias": tensor("1", 4), "epoch": 3})
     path = archive(tmp_path / "state.pth", {"data.pkl": pickled(state), "version": "3", "data/0": b""})
+    assert set(read_contents(path).tensors) == {"fc.weight", "fc.bias"}
     code, out = run(capsys, path)
     assert code == 0
-    assert "a state dict: tensors by name, and no program. In Python, make the module, load_state_dict()" in out
+    assert "tensors without a program, as a state dict is. In Python, make the module, load_state_dict()" in out
     assert "weight" in out
     assert "lowest libtorch that reads it: none: it is no program" in out
 
@@ -444,7 +445,8 @@ torch.export.save(torch.export.export(plain, (torch.ones(2, 8),)), "plain.pt2", 
 
 @pytest.mark.torch
 def test_what_torch_itself_writes(tmp_path: Path) -> None:
-    run_child([sys.executable, "-c", MAKE], cwd=tmp_path, check=True)
+    (tmp_path / "make.py").write_text(MAKE)  # torch.jit.script reads the source
+    run_child([sys.executable, "make.py"], cwd=tmp_path, check=True)
     net = read_contents(tmp_path / "net.pt")
     assert net.methods[0].startswith("forward(x: Tensor, n: int=2) -> Tensor")
     assert any(method.startswith("half(") for method in net.methods)

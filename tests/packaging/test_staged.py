@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_child, run_python, stub, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, copy_torch, run_child, run_python, stub, write, write_project
 
 from torchscript_build import system
 from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, make_place, stage, take_away_others
@@ -229,6 +229,24 @@ def test_the_same_bytes_in_another_folder_at_another_time_with_another_umask(
         modes = {i.filename: i.external_attr >> 16 & 0o777 for i in archive.infolist()}
     assert modes.pop("demo/bin/answer") == 0o755
     assert {mode for name, mode in modes.items() if not name.endswith("RECORD")} == {0o644}
+
+
+@pytest.mark.compile
+def test_the_same_bytes_with_libtorch_in_another_isolated_environment(
+    tmp_path: Path, variables: dict[str, str], fake_torch: Path
+) -> None:
+    """pip makes a new one for each build, of which only a few letters differ."""
+    wheels = []
+    for name in ("pip-build-env-k3x0qz1a", "pip-build-env-w9_bb2c7"):
+        torch = copy_torch(fake_torch, tmp_path / name / "torch")
+        project = write_project(tmp_path / f"for-{name}", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+        wheel = build_wheel(project, {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": str(torch)})
+        wheels.append(wheel.read_bytes())
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extract("demo/bin/answer", tmp_path)
+        notes = run_child(["readelf", "-n", tmp_path / "demo/bin/answer"], capture_output=True, encoding="utf-8")
+        assert "Build ID: " in notes.stdout
+    assert wheels[0] == wheels[1]
 
 
 @pytest.mark.compile

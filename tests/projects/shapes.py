@@ -152,7 +152,7 @@ SHAPES: Mapping[str, Shape] = {
         project='dynamic = ["version"]\n',
         setup="import os, subprocess\nfrom setuptools import setup\n\n"
         "if os.path.isdir('.git'):\n"
-        "    version = '1.' + subprocess.check_output(['git', 'rev-list', '--count', 'HEAD'], text=True).strip()\n"
+        "    version = '1.' + subprocess.getoutput('git rev-list --count HEAD')\n"
         "else:\n"
         "    version = next(line.split()[1] for line in open('PKG-INFO') if line.startswith('Version: '))\n"
         "setup(version=version)\n",

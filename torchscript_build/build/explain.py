@@ -9,11 +9,14 @@ from torchscript_build.build.hints import HINTS
 from torchscript_build.build.pains import PAINS
 from torchscript_build.errors import BuildError, ConfigureError, TorchScriptBuildError
 
+LONGEST = 1000
+"""Characters of a line that are looked at, half at each end; between them are command lines and symbols."""
+
 
 def explain_log(text: str) -> list[Named]:
     """What is known of the failures in a log of any build or program."""
     found: dict[int, Named] = {}
-    for named in name_failures(re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text), (*PAINS, *HINTS)):
+    for named in name_failures(_bounded(text), (*PAINS, *HINTS)):
         found.setdefault(named.line, named)  # the more special one stands first
     return list(found.values())
 
@@ -26,7 +29,15 @@ def explain(error: TorchScriptBuildError, backend: str = "") -> None:
     if not isinstance(error, (BuildError, ConfigureError)):
         return
     text = error.output if isinstance(error, BuildError) and error.output else error.problem
-    known = [n.failure for n in name_failures(text, (*HINTS, *PAINS), backend=backend) if not n.failure.harmless]
+    named = name_failures(_bounded(text), (*HINTS, *PAINS), backend=backend)
+    known = [n.failure for n in named if not n.failure.harmless]
     if known:
         error.problem += f"\n  why: {known[0].cause}"
         error.cures = (*error.cures, known[0].cure)
+
+
+def _bounded(text: str) -> str:
+    """Without colours, and with no line so long that searching it takes more than a moment."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    half = LONGEST // 2
+    return "\n".join(x if len(x) <= LONGEST else x[:half] + x[-half:] for x in plain.split("\n"))

@@ -193,8 +193,9 @@ def _repair(
             to_libtorch=[*relative, *here] if inplace else relative,
             dropped=[d for d in dropped if d not in map(str, relocated_folders(environment))],
         )
-        if (info.rpath, info.runpath) != ((), wanted):
-            set_runpath(fresh / name, wanted, environment)
+        program = info.interpreter is not None
+        if (info.rpath, info.runpath) != ((wanted, ()) if program else ((), wanted)):
+            set_runpath(fresh / name, wanted, environment, program=program)
 
 
 def _entry(target: str, folder: str) -> str:

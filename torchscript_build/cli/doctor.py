@@ -34,7 +34,8 @@ def add_parser(commands: Any) -> None:
 def _doctor(options: argparse.Namespace) -> int:
     if options.log is not None:
         raw = sys.stdin.buffer.read() if options.log == "-" else Path(options.log).read_bytes()
-        named = explain_log(raw.decode("utf-8", errors="replace"))
+        encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"  # PowerShell's redirection
+        named = explain_log(raw.decode(encoding, errors="replace"))
         print(_json_log(named) if options.json else format_log(named))
         return 0 if named else 1
     checks = check_up(Environment.current())

@@ -35,6 +35,7 @@ def add_parser(commands: Any) -> None:
     what = parser.add_argument_group("what to print")
     what.add_argument("--cflags", action="store_true", help="options for the compiler")
     what.add_argument("--libs", action="store_true", help="options for the linker")
+    what.add_argument("--no-rpath", action="store_true", help="leave out the RPATH to where libtorch is now")
     what.add_argument("--json", action="store_true", help="all of it as JSON, and the facts behind it")
     what.add_argument("--cmake", action="store_true", help="the option for CMake")
     what.add_argument("--pkg-config", metavar="DIR", help="write torch.pc into a folder, and print the folder")
@@ -74,8 +75,9 @@ def _flags(options: argparse.Namespace) -> None:
         _write(render_bazel(flags, libtorch.root, package=package), options.bazel)
         print(f'include("//{package}:libtorch.MODULE.bazel")')
     else:
+        libs = flags.libs_without_rpath if options.no_rpath else flags.libs
         both = not (options.cflags or options.libs)
-        words = [*(flags.cflags if options.cflags or both else ()), *(flags.libs if options.libs or both else ())]
+        words = [*(flags.cflags if options.cflags or both else ()), *(libs if options.libs or both else ())]
         print(shell_words(words))
 
 

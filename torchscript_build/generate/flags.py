@@ -36,6 +36,12 @@ class Flags:
     cflags: tuple[str, ...]
     libs: tuple[str, ...]
 
+    @property
+    def libs_without_rpath(self) -> tuple[str, ...]:
+        """For what is installed elsewhere, and gets an RPATH of its own."""
+        own = [word for folder in self.library_dirs for word in _rpath(folder)]
+        return tuple(word for word in self.libs if word not in own)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return dataclasses.asdict(self)

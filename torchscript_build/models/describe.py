@@ -14,7 +14,7 @@ KINDS = {
     "mobile": "a TorchScript program for the mobile interpreter, which libtorch loads, too",
     "pt2": "a program of torch.export",
     "AOTInductor": "a package that AOTInductor compiled (its code is machine code)",
-    "state dict": "a state dict: tensors by name, and no program. In Python, make the module, load_state_dict(), "
+    "state dict": "tensors without a program, as a state dict is. In Python, make the module, load_state_dict(), "
     "and save torch.jit.script(module)",
     "pickle": "a Python object that torch.save pickled: only Python with its classes can load it. "
     "Save torch.jit.script(module) instead",

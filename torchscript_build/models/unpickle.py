@@ -189,8 +189,15 @@ def _make_tensor(arguments: tuple[Any, ...], *, quantized: bool) -> Any:
     return TensorInfo(storage.dtype, shape, storage.device, storage.key, storage.item_size, quantized)
 
 
+class _Mapping(dict[Any, Any]):
+    """An OrderedDict; that of a state dict has an attribute ``_metadata``, which nobody asks for."""
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
 def _mapping(*arguments: Any) -> Any:
-    return dict(arguments[0]) if arguments and isinstance(arguments[0], (list, dict)) else {}
+    return _Mapping(arguments[0] if arguments and isinstance(arguments[0], (list, dict)) else ())
 
 
 _KNOWN: Mapping[str, Callable[..., Any]] = {

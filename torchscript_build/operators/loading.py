@@ -128,13 +128,18 @@ def check_imports(plan: BuildPlan, project: str, modules: Mapping[str, Path], en
     sure = [f"{n}: {words}" for n, words in failed.items() if _LOADER.search(words)]
     if sure:
         raise VerificationError(
-            f"{project}: Python cannot import what it installs:\n" + "\n".join(f"  - {words}" for words in sure)
+            f"{project}: Python cannot import what it installs:\n" + "\n".join(f"  - {words}" for words in sure),
+            cures=[_PYTHON_PART] if any(re.search(r"\b_Z\w*(type_caster|THP)|\bTHP", words) for words in sure) else [],
         )
     for name, words in failed.items():
         log.warn(f"{project}: {name} could not be imported for a check: {words}")
     system.write_json(record_file, {"stamps": stamps})
 
 
+_PYTHON_PART = (
+    "link libtorch_python, which pybind needs to pass tensors and TORCH_LIBRARIES does not hold: "
+    "target_link_libraries(… ${TORCH_PYTHON_LIBRARY})"
+)
 _LOADER = re.compile(r"undefined symbol|cannot open shared object|dynamic module does not define|wrong ELF class")
 
 

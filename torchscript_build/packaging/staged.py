@@ -50,7 +50,10 @@ class Place:
     @property
     def key(self) -> str:
         """What the place is called in the record: a project that is copied takes its own along, not those of others."""
-        return str(self.root.absolute()) if self.is_shared else os.path.relpath(self.root, self.records)
+        if not self.is_shared:
+            with contextlib.suppress(ValueError):  # another drive
+                return os.path.relpath(self.root, self.records)
+        return str(self.root.absolute())
 
 
 def project_owner(name: str) -> str:

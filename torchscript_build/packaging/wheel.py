@@ -5,11 +5,14 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build import system
 from torchscript_build.errors import SettingsError, TorchScriptBuildError
 from torchscript_build.packaging.distribution import is_packaged, project_root, read_spec, translated
+
+if TYPE_CHECKING:
+    from torchscript_build.settings.specs import ProjectSpec
 
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 EPOCH = "315532800"
@@ -25,10 +28,13 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
         The same project makes the same bytes in another folder, at another time and with another umask.
         """
 
+        _packing: Optional[ExitStack] = None
+
         def run(self) -> None:
             system.remove_tree(Path(self.bdist_dir))  # a killed build leaves files there, which would be packed
             with ExitStack() as self._packing:
                 super().run()
+            self._packing = None
 
         def get_tag(self) -> tuple[str, str, str]:
             plain: tuple[str, str, str] = super().get_tag()
@@ -61,10 +67,9 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
             """The last step before everything is packed; an editable wheel comes by without its files."""
             super().write_wheelfile(wheelfile_base, *args, **kwargs)
             root = Path(self.bdist_dir)
-            system.normalize_modes(root)
-            packing: Any = getattr(self, "_packing", None)
-            if packing is not None:  # what the project compiles has the real time
-                packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
+            if self._packing is not None:  # what the project compiles has the real time
+                system.normalize_modes(root)
+                self._packing.enter_context(system.default_variable(EPOCH_VARIABLE, EPOCH))
             if root in Path(wheelfile_base).parents and is_packaged(self.distribution):
                 try:
                     _check(self, root)
@@ -108,7 +113,7 @@ def _check(command: Any, root: Path) -> None:
     from torchscript_build.system import Environment
 
     environment = Environment.current()
-    spec = command.get_finalized_command("build_ts_app").read_spec()
+    spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
     libtorch = find_project_libtorch(spec, environment)
     staged = [
         target
@@ -127,7 +132,7 @@ def torch_requirement(command: Any) -> Optional[str]:
     from torchscript_build.build.discover import find_project_libtorch
     from torchscript_build.system import Environment
 
-    spec = command.get_finalized_command("build_ts_app").read_spec()
+    spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
     return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
 
 

@@ -1,18 +1,21 @@
 #include "values/to_torch.h"
 
+#include "engines/libtorch.h"
 #include "program/error.h"
 #include "values/dtypes.h"
 
 namespace runner {
 namespace {
 
+// Not every release checks the indices of a sparse tensor when it makes one.
 at::Tensor sparse_to_torch(const Tensor& tensor) {
   const Packing& packing = *tensor.packing;
   const at::Tensor values = to_torch(packing.parts.back());
   const at::Tensor indices = to_torch(packing.parts[0]);
   if (packing.form == "sparse_coo") {
-    at::Tensor result = at::sparse_coo_tensor(indices, values, tensor.shape,
-                                               values.options().layout(c10::kSparse));
+    at::_validate_sparse_coo_tensor_args(indices, values, tensor.shape);
+    at::Tensor result =
+        at::sparse_coo_tensor(indices, values, tensor.shape, values.options().layout(c10::kSparse));
     return packing.coalesced ? result._coalesced_(true) : result;
   }
 #if TORCH_AT_LEAST(1, 13)
@@ -20,10 +23,13 @@ at::Tensor sparse_to_torch(const Tensor& tensor) {
                             : packing.form == "sparse_csc" ? c10::kSparseCsc
                             : packing.form == "sparse_bsr" ? c10::kSparseBsr
                                                            : c10::kSparseBsc;
-  return at::sparse_compressed_tensor(indices, to_torch(packing.parts[1]), values, tensor.shape,
+  const at::Tensor plain = to_torch(packing.parts[1]);
+  at::_validate_sparse_compressed_tensor_args(indices, plain, values, tensor.shape, layout);
+  return at::sparse_compressed_tensor(indices, plain, values, tensor.shape,
                                       values.options().layout(layout));
 #else
-  throw Error(kUsage, "libtorch " TORCH_VERSION " cannot make a " + packing.form + " tensor here");
+  throw Error(kUsage,
+              "libtorch " + libtorch_version() + " cannot make a " + packing.form + " tensor here");
 #endif
 }
 

@@ -132,7 +132,7 @@ def test_a_trace_that_baked_a_branch_in_is_caught_and_told_with_the_line(
     )
     exported(plan, machine)
     out = capsys.readouterr().out
-    assert "factories.py:6: TracerWarning: Converting a tensor to a Python boolean might cause the trace" in out
+    assert "factories.py:7: TracerWarning: Converting a tensor to a Python boolean might cause the trace" in out
     assert "\n    if x.shape[0] > 2:\n" in out
     cases = references(plan, machine)["baked"].cases
     assert [(c.label, c.difference and c.difference["words"]) for c in cases] == [

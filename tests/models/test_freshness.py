@@ -53,7 +53,7 @@ def why(
         export_one(project, environment, spec)
         out = capsys.readouterr().out
         reasons = [line.partition(": ")[2] for line in out.splitlines() if " is made again: " in line]
-        made = "/child/__main__.py" in out
+        made = "-- model net: scripted by" in out
         return reasons if reasons or not made else ["first"]
 
     return make

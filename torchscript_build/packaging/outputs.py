@@ -25,13 +25,19 @@ def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
     models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
     launchers = map(launcher_target, launcher_packages(spec))
-    carried = {
-        f"{_folder(a.package)}/lib/{external_name(namespace, environment.platform)}"
-        for a in spec.packaged_apps
-        if isinstance(a.external_ops, Mapping)
-        for namespace in a.external_ops
-    }
-    return sorted([*programs, *models, *launchers, *carried])
+    return sorted([*programs, *models, *launchers, *external_targets(spec, environment)])
+
+
+def external_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
+    """Package-tree paths of the libraries from elsewhere that travel with apps, which load them beside libtorch."""
+    return sorted(
+        {
+            f"{_folder(a.package)}/lib/{external_name(namespace, environment.platform)}"
+            for a in spec.packaged_apps
+            if isinstance(a.external_ops, Mapping)
+            for namespace in a.external_ops
+        }
+    )
 
 
 def package_of(spec: ProjectSpec, target: str) -> str:

@@ -11,7 +11,6 @@ from typing import Optional
 from torchscript_build import log
 from torchscript_build.generate import launcher
 from torchscript_build.generate.loader import cuda_major
-from torchscript_build.models.external import carried_file
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
 from torchscript_build.plan.prefix import model_path
@@ -34,7 +33,7 @@ def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarge
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
     files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
     return files + [
-        StagedFile(posixpath.normpath(f"{app.output_dir}/{library.relative}"), carried_file(plan, library))
+        StagedFile(posixpath.normpath(f"{app.output_dir}/{library.relative}"), plan.carried_file(library))
         for app in plan.apps
         if app.install
         for library in app.external_ops
@@ -62,7 +61,7 @@ def prefix_files(
         *(StagedFile(target.path, binary(target)) for target in targets),
         *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
         *(
-            StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), carried_file(plan, library))
+            StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), plan.carried_file(library))
             for target in targets
             if isinstance(target, PlannedApp)
             for library in target.external_ops

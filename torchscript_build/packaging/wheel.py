@@ -108,7 +108,7 @@ def _tag(
 
 def _check(command: Any, root: Path) -> None:
     from torchscript_build.build.discover import find_project_libtorch
-    from torchscript_build.packaging.outputs import app_targets, ops_targets
+    from torchscript_build.packaging.outputs import app_targets, external_targets, ops_targets
     from torchscript_build.packaging.wheel_files import check_wheel_files
     from torchscript_build.system import Environment
 
@@ -121,7 +121,7 @@ def _check(command: Any, root: Path) -> None:
         for target in getattr(command.distribution.get_command_obj(name, create=False), "staged", ())
     ]
     declared = [*ops_targets(spec, environment), *app_targets(spec, environment), *staged]
-    own = set(declared)
+    own = set(declared) - set(external_targets(spec, environment))
     base = project_root(command.distribution)
     link_dirs = [base / d for t in (*spec.packaged_ops, *spec.packaged_apps) for d in t.link_dirs]
     check_wheel_files(root, libtorch, declared=dict.fromkeys(declared), own=own, link_dirs=link_dirs)

@@ -270,6 +270,10 @@ class BuildPlan:
                 todo += depends[name]
         return [o.name for o in self.ops if o.name in wanted]
 
+    def carried_file(self, library: ExternalLibrary) -> Path:
+        """Where the copy of a library from elsewhere lies that travels with apps."""
+        return Path(self.build_dir, "external", posixpath.basename(library.relative))
+
     def with_wishes(self, wishes: Mapping[str, Wishes]) -> BuildPlan:
         """The plan with what the first model of each runner wants, by the model's name."""
         apps = tuple(

@@ -103,7 +103,6 @@ class attention(Entry):
 class encoder(Entry):
     """A transformer's encoder, traced with one length and run with others."""
 
-    format = 10
     method = "trace"
 
     @classmethod
@@ -128,7 +127,6 @@ class causal(Entry):
 
 
 class vision_transformer(Entry):
-    format = 10
     method = "trace"
 
     class Net(nn.Module):
@@ -323,7 +321,7 @@ class boxes(Entry):
                 inner = (high - low).clamp(min=0).prod(1)
                 area = (boxes[:, 2:] - boxes[:, :2]).prod(1)
                 order = rest[inner / (area[best] + area[rest] - inner) < 0.5]
-            return torch.tensor(kept)
+            return torch.tensor(kept, dtype=torch.int64)  # TorchScript gives an empty list another dtype
 
     @classmethod
     def sets(cls):

@@ -56,6 +56,16 @@ class named(Entry):
         yield (torch.rand(4),)
 
 
+class named_in(Entry):
+    class Net(nn.Module):
+        def forward(self, given: Prediction) -> Tensor:
+            return given.score * given.label
+
+    @classmethod
+    def sets(cls):
+        yield (Prediction(3, torch.rand(4)),)
+
+
 class optional(Entry):
     class Net(nn.Module):
         def forward(self, x: Tensor, mask: Optional[Tensor] = None, scale: float = 2.0) -> Optional[Tensor]:

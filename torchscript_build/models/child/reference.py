@@ -20,7 +20,12 @@ def make_arguments(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[st
     def add(args: Any, method: Optional[str], label: str) -> None:
         file = f"{job['stem']}.{len(made)}.arguments.pt"
         torch.save(values.plain(torch, args), file)
-        made.append({"arguments": file, "method": method, "label": label})
+        own = f"{job['stem']}.{len(made)}.own.pt"  # named tuples and the like, as the original wants them
+        try:
+            torch.save(args, own)
+        except Exception:  # noqa: BLE001 - pickle raises whatever a class raises
+            own = file
+        made.append({"arguments": file, "own": own, "method": method, "label": label})
 
     if job["example_inputs"]:
         with progress("making the example inputs", "its example inputs cannot be made"):
@@ -72,7 +77,8 @@ def _calls(job: "dict[str, Any]") -> "list[dict[str, Any]]":
     for number, one in enumerate(sets):
         for method in [one["method"]] if one["method"] else job["methods"]:
             files = {name: f"{job['stem']}.{method}.{number}.{name}.pt" for name in ("expected", "again", "eager")}
-            calls.append({"method": method, "label": one["label"], "arguments": one["arguments"], **files})
+            given = {key: one[key] for key in ("label", "arguments", "own")}
+            calls.append({"method": method, **given, **files})
     return calls
 
 
@@ -96,6 +102,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
     for call in references:
         words = f"running {call['method']} of what {job['factory']} gives"
         with progress(words, "the original's outputs cannot be compared"):
+            call = {**call, "arguments": call["own"]}
             grad = bool(call["grad"])
             entry, _ = _call(torch, original, call, job, grad, call["eager"])
             if "error" not in entry and "error" not in call:

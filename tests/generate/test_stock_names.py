@@ -64,7 +64,7 @@ def test_stock_names(tmp_path: Path, variables: dict[str, str], package: str) ->
         f"cmake_minimum_required(VERSION 3.18)\nproject(x CXX)\nfind_package({package} REQUIRED)\n"
         "find_package(Torch REQUIRED)\nfind_package(Caffe2 REQUIRED)\n"
         f"{named}{targets}"
-        'set(file "$<TARGET_FILE:torch>;$<TARGET_FILE_DIR:torch>;$<TARGET_FILE_NAME:torch>")\n'
+        'set(file "$<TARGET_FILE:torch>;$<TARGET_FILE_DIR:torch>")\n'
         'file(GENERATE OUTPUT file.txt CONTENT "${file}")\n'
         'get_target_property(location torch LOCATION)\nmessage("LOCATION=${location}")\n',
     )

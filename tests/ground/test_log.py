@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 from support import run_child, started
 
-from torchscript_build import log, system
+from torchscript_build import log
+from torchscript_build.errors import InterruptedByUserError
 
 TOOL = "ninja: Entering directory x\\n[1/2] Building CXX object CMakeFiles/app.dir/main.cpp.o\\n-- Configuring done\\n"
 SCRIPT = f"""\
 import os, sys
 from torchscript_build import log, system
+from torchscript_build.errors import InterruptedByUserError
 log.configure(int(sys.argv[1]), os.environ)
 echo = [sys.executable, "-c", "print({TOOL!r} 'main.cpp:1: warning: hm', flush=True)"]
 with log.step("find everything", quiet=True):
@@ -157,4 +159,4 @@ def test_an_interrupted_step_is_named_in_the_users_words() -> None:
         assert log.doing() == "configure"
         with log.step("probe", quiet=True):
             assert log.doing() == "probe"
-    assert str(system.InterruptedByUserError("configure")) == "interrupted during: configure"
+    assert str(InterruptedByUserError("configure")) == "interrupted during: configure"

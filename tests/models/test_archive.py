@@ -154,7 +154,7 @@ def test_encrypted_zip_is_an_error_of_ours(good: Path) -> None:
 
 def test_version_that_is_no_number_is_told(tmp_path: Path) -> None:
     file = make_zip(tmp_path / "net.pt", {**ENTRIES, "net/version": "six"})
-    with pytest.raises(ModelError, match="its version is b'six'"):
+    with pytest.raises(ModelError, match="is corrupt: its version is b'six'"):
         read_archive(file)
 
 

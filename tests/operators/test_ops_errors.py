@@ -34,7 +34,7 @@ def error_of(done: subprocess.CompletedProcess[str], *, configured: bool = False
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.stderr.count("error: ") >= 1
-    assert ("\n-- configure" in done.stdout) == configured, done.stdout
+    assert ("-- configure" in done.stdout) == configured, done.stdout
     return done.stderr[done.stderr.index("error: ") :]
 
 

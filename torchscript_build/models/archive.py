@@ -81,7 +81,7 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
             uses_autograd = uses_autograd or found.uses_autograd
     number = archive.read(version)[:20].strip()
     if not number.isdigit():
-        raise ModelError(f"{path} is not a TorchScript archive: its version is {number[:20]!r}", cures=[_EXPORT_AGAIN])
+        raise ModelError(f"{path} is corrupt: its version is {number[:20]!r}", cures=[_EXPORT_AGAIN])
     return ModelArchive(
         path, int(number), tuple(sorted(operators)), tuple(sorted(classes)), tuple(devices), uses_autograd
     )

@@ -12,7 +12,11 @@ from support import run_child
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch]
+pytestmark = [
+    pytest.mark.compile,
+    pytest.mark.torch,
+    pytest.mark.filterwarnings("ignore:Lite Interpreter:DeprecationWarning"),
+]
 
 
 def rewrite(source, target, change):

@@ -11,7 +11,7 @@ import pytest
 import torch
 from support import run_child
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch]
+pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.filterwarnings("ignore:Sparse:UserWarning")]
 
 MOST = 2_000_000_000
 """Bytes of address space: the program itself maps about one gigabyte of libtorch."""

@@ -17,7 +17,7 @@ with warnings.catch_warnings():
 
     NESTED = torch.nested.nested_tensor([torch.ones(1)])
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch]
+pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.filterwarnings("ignore::UserWarning")]
 
 PLAIN = ("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64")
 FLOATS = ("float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128")

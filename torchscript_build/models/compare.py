@@ -83,9 +83,11 @@ def compare_apps(
     missing: Sequence[Missing],
     *,
     again: bool,
+    show: bool,
 ) -> None:
     """Compare apps with Python; one that agreed is run again only when something of it has changed, or on request.
 
+    :param show: let each app print what it says to its first call.
     :raises ParityError: names every call that differs, after the table.
     """
     record_file = Path(plan.build_dir, RECORD)
@@ -105,6 +107,10 @@ def compare_apps(
             raise _parity_error(app, bad, plan, environment, wanted, made)
         agreed = {**agreed, name: stamps}
         system.write_json(record_file, agreed)
+        first = verdicts[0].case
+        if show and first.error is None:
+            with log.step(f"run {name}"):
+                comparison.show(first)
 
 
 def table(app: TorchScriptApp, verdicts: Sequence[Verdict], no_original: Mapping[str, Optional[str]]) -> list[str]:
@@ -140,7 +146,7 @@ class _Comparison:
         exported, problem, is_values = _exported_verdict(case)
         if case.error is not None:
             return Verdict(self.app.name, case, exported, "-", problem, is_values)
-        command = [str(self.program), *self.arguments(case)]
+        command = [str(self.program), *self.arguments(case), "--json"]
         done = run_program(command, self.environment.variables, echo=False)
         if done.returncode == NOT_LOADED:
             names = [m.name for m in self.missing if (m.app, m.model) == (self.app.name, case.model)]
@@ -173,7 +179,12 @@ class _Comparison:
         ):
             if value is not None and value != known:
                 arguments += [option, value]
-        return [*arguments, "--json"]
+        return arguments
+
+    def show(self, case: Case) -> None:
+        """Run the app on one call's inputs, for people to read."""
+        done = run_program([str(self.program), *self.arguments(case)], self.environment.variables)
+        check_run(self.app, done, self.plan.libtorch, self.environment.variables)
 
 
 def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:

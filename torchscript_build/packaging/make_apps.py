@@ -73,6 +73,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
                 made,
                 missing,
                 again=run or verify,
+                show=run,
             )
             install_into_prefix(session.destination, plan, targets, result.installed, APPS)
             if session.destination.wheel:

@@ -5,6 +5,6 @@ set PYTHONDONTWRITEBYTECODE=1
 if errorlevel 1 exit 1
 "%PYTHON%" -m pip install << name >> --no-index --find-links dist --no-deps --no-compile --ignore-installed
 <% else %>
-python setup.py build_ts_app --prefix "%LIBRARY_PREFIX%"
+python setup.py -v build_ts_app --prefix "%LIBRARY_PREFIX%"
 <% endif %>
 if errorlevel 1 exit 1

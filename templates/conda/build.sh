@@ -9,5 +9,5 @@ export CXXFLAGS="${CXXFLAGS:-} -fmacro-prefix-map=$SRC_DIR/="
 "$PYTHON" -m pip wheel . --wheel-dir dist --no-deps --no-build-isolation -vv
 "$PYTHON" -m pip install << name >> --no-index --find-links dist --no-deps --no-compile --ignore-installed
 <% else %>
-python setup.py build_ts_app --prefix "$PREFIX"
+python setup.py -v build_ts_app --prefix "$PREFIX"
 <% endif %>

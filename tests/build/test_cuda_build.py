@@ -80,7 +80,7 @@ def test_cuda_sources_are_compiled_for_the_architectures_that_were_asked_for(
     assert "Warning" not in done.stdout
     (library,) = project.glob("build/torchscript/*/stage/ops/demo/lib/libtwice.so")
     needed = read_elf(library).needed
-    assert {"libtorch_cuda.so", "libc10.so"} & set(needed)
+    assert {"libtorch.so", "libtorch_cuda.so", "libc10.so"} & set(needed)
     assert any(name.startswith("libcudart.so") for name in needed)
     (commands,) = project.glob("build/torchscript/*/tree/build.ninja")
     assert "compute_90" in commands.read_text()

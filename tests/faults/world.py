@@ -118,6 +118,7 @@ def make_world(folder: Path) -> World:
         MAX_JOBS="1",
         PYTHONDONTWRITEBYTECODE="1",
         PYTHONUNBUFFERED="1",
+        TORCHSCRIPT_BUILD_VERBOSE="1",  # the commands tell the phase
     )
     return World(folder, variables)
 

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.compile, pytest.mark.torch]
 SUFFIX = importlib.machinery.EXTENSION_SUFFIXES[0]
 VARIABLES = clean_variables(
     MAX_JOBS="2",
+    TORCHSCRIPT_BUILD_VERBOSE="1",  # the commands are counted
     PYTHONDONTWRITEBYTECODE="1",
     TORCHSCRIPT_BUILD_CACHE_DIR=os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"],
 )

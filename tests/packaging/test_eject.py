@@ -165,6 +165,6 @@ def test_a_real_project_builds_with_torchs_own_package(tmp_path: Path) -> None:
 
 
 def run_app(project: Path, variables: dict[str, str]) -> str:
-    done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables)
+    done = run_python("setup.py", "-v", "build_ts_app", cwd=project, variables=variables)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -278,7 +278,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
 @pytest.mark.torch
 def test_lean_headers_compile_and_what_needs_more_is_compiled_with_the_whole(tmp_path: Path) -> None:
     project = write_project(tmp_path, OPS.format(precompiled="false"), files=SOURCES)
-    done = run_python("setup.py", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
+    done = run_python("setup.py", "-v", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
     assert done.returncode == 0, done.stdout + done.stderr
     assert "lean torch headers for 3 sources, 1 of them with Python" in done.stdout
     assert done.stdout.count("compiling again with the whole") == 1

@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Union
 
 from torchscript_build.settings.near_misses import TABLE
-from torchscript_build.settings.read import ARRAYS, BUILD_TYPES, DEFAULTS, PINS
+from torchscript_build.settings.options import BUILD_TYPES, PINS
+from torchscript_build.settings.read import ARRAYS, DEFAULTS
 from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 

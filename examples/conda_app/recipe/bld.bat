@@ -1,4 +1,4 @@
 @echo on
 set PYTHONDONTWRITEBYTECODE=1
-python setup.py build_ts_app --prefix "%LIBRARY_PREFIX%"
+python setup.py -v build_ts_app --prefix "%LIBRARY_PREFIX%"
 if errorlevel 1 exit 1

@@ -4,4 +4,4 @@ set -euo pipefail
 export PYTHONDONTWRITEBYTECODE=1
 # Error messages name source files: not the folder that they were built in.
 export CXXFLAGS="${CXXFLAGS:-} -fmacro-prefix-map=$SRC_DIR/="
-python setup.py build_ts_app --prefix "$PREFIX"
+python setup.py -v build_ts_app --prefix "$PREFIX"

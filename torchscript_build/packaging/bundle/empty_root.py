@@ -96,6 +96,6 @@ def verify_bundle(
 
 
 def _filled(word: str, values: Mapping[str, str]) -> str:
-    for placeholder, value in values.items():
-        word = word.replace(placeholder, value)
+    for mark, value in values.items():
+        word = word.replace(mark, value)
     return word

@@ -16,16 +16,19 @@ from .world import World, make_world
 
 
 def run(world: World, *, seed: int, minutes: float, kills: int) -> list[Figure]:
-    """Crowds, environments and full disks once; then kills, for as long as there is time."""
+    """Crowds, environments and full disks once; then kills, for as long as there is time.
+
+    :param kills: rounds whose kill hit a build that still ran; a round whose builds had all ended before counts as none.
+    """
     until = time.monotonic() + 60 * minutes
     figures = [on_one_cache(world), in_one_folder(world), run_cases(world), fill_disks(world)]
     killer = Killer(world, seed)
-    for _ in range(kills):
-        if time.monotonic() > until:
-            break
+    rounds = 0
+    while rounds < kills and time.monotonic() < until:
         killer.round()
+        rounds = sum(f.rounds for f in killer.figures.values())
         failed = sum(len(f.failures) for f in killer.figures.values())
-        print(f"\r{sum(f.rounds for f in killer.figures.values())} rounds, {failed} failures", end="", file=sys.stderr)
+        print(f"\r{rounds} rounds, {failed} failures", end="", file=sys.stderr)
     return [*figures, *killer.figures.values(), killer.signals]
 
 

@@ -158,7 +158,7 @@ def test_a_real_project_builds_with_torchs_own_package(tmp_path: Path) -> None:
     run(["cmake", "--build", "build"], tmp_path / "elsewhere", variables)
     ours = tmp_path / "elsewhere/build/out/bin" / theirs.name
     (model,) = (tmp_path / "out/models").glob("*.pt")
-    for arguments in (["--info"], ["--input", "ones:2x3"], ["--version"]):
+    for arguments in (["--info"], ["--input", "ones:2x4"], ["--version"]):
         outputs = [run([program, "--model", model, *arguments], tmp_path, variables) for program in (theirs, ours)]
         assert outputs[0].replace(str(theirs), "PROGRAM") == outputs[1].replace(str(ours), "PROGRAM")
     assert run([ours, "--info"], tmp_path, variables)  # its own model lies where it looks for it

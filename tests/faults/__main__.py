@@ -18,7 +18,7 @@ from .world import World, make_world
 def run(world: World, *, seed: int, minutes: float, kills: int) -> list[Figure]:
     """Crowds, environments and full disks once; then kills, for as long as there is time.
 
-    :param kills: rounds whose kill hit a build that still ran; a round whose builds had all ended before counts as none.
+    :param kills: rounds whose kill hit a build that still ran; others count as none.
     """
     until = time.monotonic() + 60 * minutes
     figures = [on_one_cache(world), in_one_folder(world), run_cases(world), fill_disks(world)]

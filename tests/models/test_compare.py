@@ -39,6 +39,7 @@ class Project:
         made: Made = PLAIN,
         missing: tuple[Missing, ...] = (),
         again: bool = False,
+        show: bool = False,
     ) -> None:
         """Compare one case with an app that is a few lines of shell."""
         program = self.root / "app"
@@ -55,6 +56,7 @@ class Project:
             {"net": made},
             missing,
             again=again,
+            show=show,
         )
 
     def asked(self) -> list[str]:
@@ -117,6 +119,15 @@ def test_what_the_program_does_not_do_by_itself_is_said(here: Project) -> None:
     assert "--method encode" in first
     assert "--grad --default-dtype float64 --quantized-engine qnnpack --json" in first
     assert second == first.replace("--grad --default-dtype float64 --quantized-engine qnnpack ", "")
+
+
+def test_a_run_for_people_prints_the_first_call_after_the_table(
+    here: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here.compare(case(), 'case "$*" in *--json) ;; *) echo seen; exit 0 ;; esac', *report(AGREED), show=True)
+    said = capfd.readouterr().out
+    assert said.index("largest differences") < said.index("seen")
+    assert [words.endswith("--json") for words in here.asked()] == [True, False]
 
 
 def test_the_table(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -34,7 +34,7 @@ PROVIDERS = {
 """Namespaces outside of libtorch → the distribution whose library registers them."""
 
 _DEVICE = re.compile(r'torch\.device\("([^"]+)"\)|\bdevice="([a-z]+(?::\d+)?)"|Device\(type=[\'"](\w+)')
-_FIXED = re.compile(r"torch\.(view|reshape|expand)\(\w+, \[(\d+(?:, \d+)*)\]")
+_FIXED = re.compile(r"torch\.(view|reshape|expand)\((?:[^()\[\],\n]|\([^()\n]*\))+, \[(\d+(?:, \d+)*)\]")
 
 
 def devices_of(contents: Contents) -> dict[str, int]:

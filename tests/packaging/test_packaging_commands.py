@@ -292,6 +292,16 @@ def test_an_app_that_fails_when_it_is_run(project: Path, run_setup: Any) -> None
 
 
 @pytest.mark.compile
+def test_what_a_killed_setuptools_left_is_not_packed(project: Path, run_setup: Any) -> None:
+    write(project / "demo.egg-info/tmpk3s_d8a1", "Metadata-Ver")
+    assert run_setup(project, "bdist_wheel").returncode == 0
+    (file,) = (project / "dist").glob("*.whl")
+    with zipfile.ZipFile(file) as wheel:
+        assert "demo-1.5.dist-info/METADATA" in wheel.namelist()
+        assert not [n for n in wheel.namelist() if "/tmp" in n]
+
+
+@pytest.mark.compile
 def test_a_wheel(project: Path, variables: dict[str, str], fake_torch: Path, tmp_path: Path) -> None:
     with wheel_of(project, variables) as wheel:
         assert os.path.basename(wheel.filename or "") == f"demo-1.5-py3-none-{PLATFORM}.whl"

@@ -18,6 +18,9 @@ EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 EPOCH = "315532800"
 """The date of files in a wheel where nobody names one: 1980-01-01, the first that a zip file can have."""
 
+_TEMPORARY = "tmp" + 8 * "[a-z0-9_]"
+"""What setuptools writes metadata into before it renames it: a killed build leaves one in the project's egg-info."""
+
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
     """A subclass of this environment's bdist_wheel for a project with our settings."""
@@ -52,6 +55,8 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
         def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
             """Both the wheel and PEP 517's metadata come through here; an sdist does not."""
             super().egg2dist(egginfo_path, distinfo_path)
+            for file in Path(distinfo_path).glob(_TEMPORARY):
+                file.unlink()
             if not is_packaged(self.distribution):
                 return
             try:

@@ -34,7 +34,7 @@ def test_ci_runs_both_tiers() -> None:
     assert words[words.index("-m", 3) + 1] == "slow"
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     quick = readme.split("<!-- test-command -->")[1].split("<!-- end -->")[0]
-    assert quick.endswith(" && python -m pytest\n```\n")
+    assert quick.endswith(" && python -m pytest -n 2 --dist loadfile\n```\n")
 
 
 def test_every_room_has_a_folder_of_tests() -> None:

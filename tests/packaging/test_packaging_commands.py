@@ -299,6 +299,11 @@ def test_what_a_killed_setuptools_left_is_not_packed(project: Path, run_setup: A
     with zipfile.ZipFile(file) as wheel:
         assert "demo-1.5.dist-info/METADATA" in wheel.namelist()
         assert not [n for n in wheel.namelist() if "/tmp" in n]
+    assert run_setup(project, "sdist").returncode == 0
+    (file,) = (project / "dist").glob("*.tar.gz")
+    with tarfile.open(file) as sdist:
+        assert "demo-1.5/demo.egg-info/PKG-INFO" in sdist.getnames()
+        assert not [n for n in sdist.getnames() if "/tmp" in n]
 
 
 @pytest.mark.compile

@@ -20,6 +20,9 @@ NEAR_KEYWORDS = ("ts_app", "ts_model", "ts_op", "ts_operators", "ts_libraries", 
 """What is written by mistake in their place. setuptools only warns of keywords that it does not know, so that they are
 registered, too."""
 
+TEMPORARY = "tmp" + 8 * "[a-z0-9_]"
+"""What setuptools writes metadata into before it renames it: a killed build leaves one in the project's egg-info."""
+
 
 def project_root(dist: Any) -> Path:
     """The folder of setup.py."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from pathlib import Path
 from typing import Any
 
 from torchscript_build.errors import SettingsError, TorchScriptBuildError
-from torchscript_build.packaging.distribution import project_root, read_spec, translated
+from torchscript_build.packaging.distribution import TEMPORARY, project_root, read_spec, translated
 
 
 def make_sdist(base: type[Any]) -> type[Any]:
@@ -25,7 +26,8 @@ def make_sdist(base: type[Any]) -> type[Any]:
 
         def make_release_tree(self, base_dir: str, files: list[str]) -> None:
             made = _made_files(self)
-            super().make_release_tree(base_dir, [f for f in files if os.path.normpath(f) not in made])
+            left = set(fnmatch.filter(files, f"*.egg-info{os.sep}{TEMPORARY}"))
+            super().make_release_tree(base_dir, [f for f in files if os.path.normpath(f) not in made and f not in left])
 
     return sdist
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from torchscript_build import system
 from torchscript_build.errors import SettingsError, TorchScriptBuildError
-from torchscript_build.packaging.distribution import is_packaged, project_root, read_spec, translated
+from torchscript_build.packaging.distribution import TEMPORARY, is_packaged, project_root, read_spec, translated
 
 if TYPE_CHECKING:
     from torchscript_build.settings.specs import ProjectSpec
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 EPOCH_VARIABLE = "SOURCE_DATE_EPOCH"
 EPOCH = "315532800"
 """The date of files in a wheel where nobody names one: 1980-01-01, the first that a zip file can have."""
-
-_TEMPORARY = "tmp" + 8 * "[a-z0-9_]"
-"""What setuptools writes metadata into before it renames it: a killed build leaves one in the project's egg-info."""
 
 
 def make_bdist_wheel(base: type[Any]) -> type[Any]:
@@ -55,7 +52,7 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
         def egg2dist(self, egginfo_path: str, distinfo_path: str) -> None:
             """Both the wheel and PEP 517's metadata come through here; an sdist does not."""
             super().egg2dist(egginfo_path, distinfo_path)
-            for file in Path(distinfo_path).glob(_TEMPORARY):
+            for file in Path(distinfo_path).glob(TEMPORARY):
                 file.unlink()
             if not is_packaged(self.distribution):
                 return

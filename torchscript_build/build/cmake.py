@@ -14,6 +14,7 @@ from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.build.compile_commands import keep_commands
+from torchscript_build.build.damage import DamagedTreeError, find_damage, inputs_of_the_future, read_text
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
@@ -21,17 +22,6 @@ from torchscript_build.toolchain.launchers import Launcher
 CLIENT = "client-torchscript-build"
 EXCERPT_LINES = 40
 """How much of a failing compiler's output is repeated in the error."""
-
-
-_DAMAGE = re.compile(
-    r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*)$",
-    re.MULTILINE,
-)
-"""What build tools say of their own files."""
-
-
-class DamagedTreeError(BuildError):
-    """A build tree's own files are damaged; configured anew, it is as good as before."""
 
 
 @dataclass(frozen=True)
@@ -92,21 +82,6 @@ def configure(
         )
 
 
-def inputs_of_the_future(tree: Path, *, now: float) -> list[Path]:
-    """The files that a tree is configured from and that are newer than now, as far as ninja knows them.
-
-    Ninja would configure a hundred times ("manifest still dirty") and then give up.
-    """
-    rule = re.search(r"^build build\.ninja[^\n]*: RERUN_CMAKE \|(.*)$", _read(tree / "build.ninja"), re.MULTILINE)
-    found = []
-    for word in re.findall(r"(?:\$.|[^ $])+", rule.group(1)) if rule else ():
-        path = tree / re.sub(r"\$(.)", r"\1", word)
-        stamp = system.stamp(path)
-        if stamp is not None and stamp[1] > (now + 2) * 1e9:
-            found.append(path)
-    return found
-
-
 def launcher_variables(launcher: Optional[Launcher], languages: Sequence[str]) -> dict[str, str]:
     """CMake's variables that start the compilers of some languages through a launcher."""
     names = [name for name in languages if launcher and name in launcher.languages]
@@ -131,6 +106,7 @@ def build(
 
     :returns: whether anything was done.
     :raises BuildError: with the compiler's message at its end.
+    :raises DamagedTreeError: the tree's own files cannot be read; it is to be configured anew.
     """
     if toolchain.generator.ninja and not toolchain.generator.multi_config:
         command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
@@ -142,10 +118,10 @@ def build(
     log.say_command(command)
     with _edges_kept(tree):
         done = system.run(command, variables={**launcher_settings, **variables}, show=log.tool_line)
-    damage = _DAMAGE.search(done.output) if done.returncode != 0 else None
+    damage = find_damage(done.output) if done.returncode != 0 else None
     if damage:
         system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
-        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage.group()}", output=done.output)
+        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage}", output=done.output)
     if done.returncode != 0:
         words = _indent(build_excerpt(done.output))
         raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=done.output)
@@ -156,22 +132,15 @@ def build(
 def _edges_kept(tree: Path) -> Iterator[None]:
     """Keep what ninja runs in a tree, also if it fails; other build tools have no log of it."""
     file = tree / ".ninja_log"
-    before, began = _read(file), time.monotonic()
+    before, began = read_text(file), time.monotonic()
     try:
         yield
     finally:
-        after = _read(file)
+        after = read_text(file)
         if after != before:
             from torchscript_build.build import ninja_log
 
             log.edges.extend(ninja_log.edges_of_run(before, after, began=began))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
 
 
 def install(
@@ -188,6 +157,7 @@ def install(
 
     :param destdir: a folder that stands for the root of the file system, so that nothing is written elsewhere.
     :raises BuildError: with CMake's own words.
+    :raises DamagedTreeError: the tree's own files cannot be read.
     """
     command = [str(toolchain.cmake.path), "--install", str(tree), "--prefix", str(prefix), "--config", build_type]
     command += ["--component", component] if component else []
@@ -207,7 +177,7 @@ def install(
 def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
     """What the targets of a configured tree make, from CMake's file API.
 
-    :raises ConfigureError: the tree has no reply to our query.
+    :raises DamagedTreeError: the tree has no reply to our query.
     """
     return tuple(
         Artifact(t["name"], t["type"], tree / a["path"])
@@ -219,7 +189,7 @@ def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
 def read_linked_files(tree: Path, build_type: str) -> tuple[tuple[str, Path], ...]:
     """Pairs (target, library file that it links) of a configured tree, without what the tree makes itself.
 
-    :raises ConfigureError: the tree has no reply to our query.
+    :raises DamagedTreeError: the tree has no reply to our query.
     """
     pairs = []
     for target in _read_targets(tree, build_type):
@@ -253,7 +223,9 @@ def _read_targets(tree: Path, build_type: str) -> list[Any]:
         chosen = configurations.get(build_type) or next(iter(configurations.values()))
         return [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
     except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise ConfigureError(f"{tree} has no answer of CMake's file API; remove the folder and build again") from error
+        raise DamagedTreeError(
+            f"the build tree {tree} is damaged: it has no answer of CMake's file API; remove the folder and build again"
+        ) from error
 
 
 def _json(path: Path) -> Any:

@@ -25,10 +25,10 @@ def run(world: World, *, seed: int, minutes: float, kills: int) -> list[Figure]:
     killer = Killer(world, seed)
     rounds = 0
     while rounds < kills and time.monotonic() < until:
-        killer.round()
+        failure = killer.round()
         rounds = sum(f.rounds for f in killer.figures.values())
-        failed = sum(len(f.failures) for f in killer.figures.values())
-        print(f"\r{rounds} rounds, {failed} failures", end="", file=sys.stderr)
+        each = ", ".join(f"{f.rounds} {name}" for name, f in killer.figures.items())
+        print(f"\n{failure}" if failure else f"\r{rounds} rounds: {each}", end="", file=sys.stderr)
     return [*figures, *killer.figures.values(), killer.signals]
 
 

@@ -49,8 +49,8 @@ class Killer:
             self._clean[command] = results(command, folder), seconds, appeared
         return self._clean[command]
 
-    def round(self) -> None:
-        """Kill one build, perhaps twice, and let the next one end."""
+    def round(self) -> str | None:
+        """Kill one build, perhaps twice, and let the next one end; what was wrong."""
         least = min(self.figures, key=lambda name: (self.figures[name].rounds, self.random.random()))
         command = self.random.choice(REACHED_BY.get(least, list(COMMANDS)))
         expected, usual, appeared = self.clean(command)
@@ -63,7 +63,9 @@ class Killer:
             hit, problem = self._kill(command, usual, appeared, log, least)
             failure, phase = failure or problem, hit or phase
         if phase is None:  # they had all ended before
-            return
+            if failure:
+                self.figures[least].add(failure, 0)
+            return failure
         code, seconds = build(self.world, command, log)
         if code:
             failure = failure or f"{command}, rerun: exit code {code}: {log.read_text(errors='replace')[-600:]}"
@@ -73,6 +75,7 @@ class Killer:
             failure = failure or (f"{command}, rerun: {different} are not as in a clean build" if different else None)
             failure = failure or (f"{command}: left {leftovers(folder)}" if leftovers(folder) else None)
         self.figures[phase].add(failure, seconds)
+        return failure
 
     def _kill(
         self, command: str, usual: float, appeared: list[str], log: Path, least: str

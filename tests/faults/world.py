@@ -198,7 +198,7 @@ PHASES: Mapping[str, str] = {
     "find": r"^running ",
     "configure": r"^\+ \S*cmake -S ",
     "build": r"^\+ \S*ninja ",
-    "export": r"^\+ .*child\.py ",
+    "export": r"^\+ .*/models/child/__main__\.py ",
     "install": r"^-- model mod: \d|^-- build",
     "package": r"^(?:installing to|creating) build/bdist|^adding '",
 }

@@ -140,6 +140,8 @@ def fuzz_runner(program: Path, model: Path, *, seed: int, inputs: int, name: str
             except subprocess.TimeoutExpired:
                 failure = f"input {number} {str(arguments)[:300]}: takes more than {LONGEST} s"
             figure.add(failure, time.monotonic() - began, _megabytes(resource.RUSAGE_CHILDREN))
+            if failure:
+                print(f"{name}: {failure}", file=sys.stderr, flush=True)
     return figure
 
 
@@ -151,16 +153,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="at most, for each reader")
     parser.add_argument("--reader", choices=list(READERS), help="this one alone, its figures as JSON")
     parser.add_argument("--runner", type=Path, action="append", default=[], help="a runner; may be given again")
+    parser.add_argument("--runners-alone", action="store_true", help="leave the readers out")
     parser.add_argument("--model", type=Path, help="a good model for the runners")
     options = parser.parse_args()
     if options.reader:
         print(json.dumps(_read_many(options.reader, seed=options.seed, inputs=options.inputs, seconds=options.seconds)))
         return 0
-    figures = [fuzz_reader(name, seed=options.seed, inputs=options.inputs, seconds=options.seconds) for name in READERS]
+    names = [] if options.runners_alone else list(READERS)
+    figures = [fuzz_reader(name, seed=options.seed, inputs=options.inputs, seconds=options.seconds) for name in names]
     for program in options.runner:
-        few = max(1, options.inputs // 5)
+        few, name = max(1, options.inputs // 5), f"runner {program}"
         figures.append(
-            fuzz_runner(program, options.model, seed=options.seed, inputs=few, name=f"runner {program.name}")
+            fuzz_runner(program.resolve(), options.model.resolve(), seed=options.seed, inputs=few, name=name)
         )
     print(render(figures))
     return 1 if any(figure.failures for figure in figures) else 0

@@ -120,11 +120,11 @@ class Killer:
         """At random, when a file appears, or shortly after the phase began that has been hit least."""
         way = self.random.random()
         until = time.monotonic() + 3 * usual + 5
-        if way < 0.25:
+        if way < 0.1:
             until = time.monotonic() + self.random.uniform(0, usual)
             while time.monotonic() < until and child.poll() is None:
                 time.sleep(0.005)
-        elif way < 0.5:
+        elif way < 0.3:
             file = self.world.project / self.random.choice(appeared)
             while not file.exists() and child.poll() is None and time.monotonic() < until:
                 time.sleep(0.001)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import time
@@ -217,19 +216,19 @@ def _linked_file(word: str, folders: Sequence[Path]) -> Optional[Path]:
 def _read_targets(tree: Path, build_type: str) -> list[Any]:
     reply = tree / ".cmake/api/v1/reply"
     try:
-        index = json.loads(max(reply.glob("index-*.json")).read_text(encoding="utf-8"))
+        index = _json(max(reply.glob("index-*.json")))
         model = _json(reply / index["reply"][CLIENT]["query.json"]["responses"][0]["jsonFile"])
         configurations = {c["name"]: c for c in model["configurations"]}
         chosen = configurations.get(build_type) or next(iter(configurations.values()))
         return [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
-    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
         raise DamagedTreeError(
             f"the build tree {tree} is damaged: it has no answer of CMake's file API; remove the folder and build again"
         ) from error
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return system.parse_json(path.read_text(encoding="utf-8"))
 
 
 # --- the words of a failure ----------------------------------------------------------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,7 +209,7 @@ def _report(done: Completed) -> Optional[Mapping[str, Any]]:
     for line in reversed(done.output.splitlines()):
         if line.startswith("{"):
             try:
-                report = json.loads(line)
+                report = system.parse_json(line)
             except ValueError:
                 continue
             found = report.get("comparison") if isinstance(report, dict) else None

@@ -57,7 +57,7 @@ def replace_strings(pickled: bytes, change: "Callable[[str], str]") -> bytes:
     out, done = bytearray(), 0
     for opcode, argument, at in pickletools.genops(pickled):
         if opcode.name == "BINUNICODE" and at is not None:
-            text = change(argument)
+            text = change(str(argument))
             if text != argument:
                 encoded = text.encode("utf-8", "surrogatepass")
                 out += pickled[done : at + 1] + len(encoded).to_bytes(4, "little") + encoded

@@ -14,7 +14,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .figures import Figure
-from .world import COMMANDS, PHASES, World, build, fresh_project, leftovers, members_of, phase_of, results, start
+from .world import (
+    COMMANDS,
+    PHASES,
+    SECONDS,
+    World,
+    build,
+    fresh_project,
+    leftovers,
+    members_of,
+    phase_of,
+    results,
+    start,
+)
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REACHED_BY: Mapping[str, list[str]] = {"package": ["wheel"], "export": ["wheel", "inplace", "prefix", "run"]}
@@ -119,7 +131,7 @@ class Killer:
     ) -> None:
         """At random, when a file appears, or shortly after the phase began that has been hit least."""
         way = self.random.random()
-        until = time.monotonic() + 3 * usual + 5
+        until = time.monotonic() + SECONDS  # a machine may do other things, too
         if way < 0.1:
             until = time.monotonic() + self.random.uniform(0, usual)
             while time.monotonic() < until and child.poll() is None:

@@ -82,7 +82,9 @@ install(TARGETS answer DESTINATION bin)
 CUTS: dict[str, Callable[[Path], object]] = {
     "a cut cache": lambda tree: (tree / "CMakeCache.txt").write_bytes((tree / "CMakeCache.txt").read_bytes()[:3000]),
     "a cache of noise": lambda tree: (tree / "CMakeCache.txt").write_bytes(b"no cache at all\n"),
-    "a cache with noise": lambda tree: (tree / "CMakeCache.txt").open("ab").write(b"no entry\n"),
+    "a cache with noise": lambda tree: (tree / "CMakeCache.txt").write_bytes(
+        (tree / "CMakeCache.txt").read_bytes() + b"no entry\n"
+    ),
     "everything is of the future": lambda tree: [
         os.utime(p, (2e9, 2e9)) for p in tree.parent.rglob("*") if not p.is_symlink()
     ],

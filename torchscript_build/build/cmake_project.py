@@ -63,6 +63,7 @@ def _build(
     files["project_include.cmake"] = _project_include(plan, arguments, environment, package_dir)
     link_headers(plan)
     system.materialize(files, package_dir)
+    system.date_now(package_dir)
     variables = _inner_variables(plan, environment, package_dir, arguments)
     if plan.libtorch.platform == "darwin" and inplace:
         arguments = [_with_rpath(argument, plan) for argument in arguments]

@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -31,6 +32,13 @@ from .world import (
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REACHED_BY: Mapping[str, list[str]] = {"package": ["wheel"], "export": ["wheel", "inplace", "prefix", "run"]}
 """The commands that come to a phase, where not all do."""
+CHANGES: Mapping[str, tuple[str, ...]] = {
+    "build": ("answer.cpp", "ops.cpp", "native/nat.cpp"),
+    "export": ("mymodel.py",),
+    "install": ("answer.cpp", "mymodel.py", "native/CMakeLists.txt"),
+    "package": ("answer.cpp", "mymodel.py", "native/CMakeLists.txt"),
+}
+"""What is changed in a tree that was built before, so that a phase has work to do; nothing of it shows in the end."""
 GENTLE = 20.0
 """Seconds within which a build that was asked to end must have ended, with all that it started."""
 
@@ -58,8 +66,13 @@ class Killer:
             if code:
                 raise RuntimeError((self.world.folder / "clean.log").read_text())
             appeared = [str(p.relative_to(folder)) for p in sorted(set(folder.rglob("*")) - before)]
+            subprocess.run(["cp", "-a", folder, self._built(command)], check=True)
             self._clean[command] = results(command, folder), seconds, appeared
         return self._clean[command]
+
+    def _built(self, command: str) -> Path:
+        """The project as a command has left it; its build folder is good in the project's own place alone."""
+        return self.world.folder / f"built-{command}"
 
     def round(self) -> str | None:
         """Kill one build, perhaps twice, and let the next one end; what was wrong."""
@@ -67,9 +80,11 @@ class Killer:
         command = self.random.choice(REACHED_BY.get(least, list(COMMANDS)))
         expected, usual, appeared = self.clean(command)
         folder, log = fresh_project(self.world), self.world.folder / "build.log"
-        if self.random.random() < 0.3:  # a tree that has been built before
-            build(self.world, command, log)
-            (folder / "answer.cpp").write_text((folder / "answer.cpp").read_text() + "\n")
+        if self.random.random() < (0.7 if least in CHANGES else 0.3):  # a tree that has been built before
+            shutil.rmtree(folder)
+            subprocess.run(["cp", "-a", self._built(command), folder], check=True)
+            changed = folder / self.random.choice(CHANGES.get(least, ("answer.cpp",)))
+            changed.write_text(changed.read_text() + "\n")
         failure, phase = None, None
         for _ in range(self.random.choice((1, 1, 2))):
             hit, problem = self._kill(command, usual, appeared, log, least)

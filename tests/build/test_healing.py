@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, read_project, run_child, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, NATIVE_TABLE, read_project, run_child, write, write_answer, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.damage import inputs_of_the_future, is_configured
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.compile
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    return write_answer(tmp_path / "project")
 
 
 def build(project: Path, machine: Environment) -> BuildPlan:
@@ -96,7 +96,7 @@ OWN = ("no program", "no installed program", "a cut installed program")
 def test_a_damaged_tree_of_a_cmake_project_is_made_anew_at_once(
     project: Path, machine: Environment, damage: str
 ) -> None:
-    write_project(project, '[[tool.torchscript-build.cmake]]\nname = "native"\nsource-dir = "native"\n')
+    write_project(project, NATIVE_TABLE)
     write(project / "native/CMakeLists.txt", NATIVE)
     build_native(project, machine)
     {**DAMAGES, **CUTS}[damage](tree_of_native(project))
@@ -206,7 +206,7 @@ def test_a_tree_that_was_made_without_a_program_is_made_anew_when_it_is_there(
 
 
 def test_so_is_the_tree_of_a_cmake_project(project: Path, machine: Environment, tmp_path: Path) -> None:
-    write_project(project, '[[tool.torchscript-build.cmake]]\nname = "native"\nsource-dir = "native"\n')
+    write_project(project, NATIVE_TABLE)
     write(project / "native/CMakeLists.txt", NATIVE)
     build_native(project, machine.with_variables(PATH=str(bare_path(tmp_path, machine))))
     cache = tree_of_native(project) / "CMakeCache.txt"

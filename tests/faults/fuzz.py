@@ -145,7 +145,7 @@ def fuzz_runner(program: Path, model: Path, *, seed: int, inputs: int, name: str
             failure: Optional[str] = None
             if code == -signal.SIGXCPU:
                 failure = f"{shown}takes more than {LONGEST} s"
-            elif code not in EXIT_CODES or "runtime error" in text or "AddressSanitizer" in text:
+            elif code not in EXIT_CODES or "runtime error: " in text or "ERROR: AddressSanitizer" in text:
                 failure = f"{shown}exit code {code}: {text[:1500]}"
             elif megabytes > MOST_MEGABYTES:
                 failure = f"{shown}takes {megabytes:.0f} MB"

@@ -14,6 +14,8 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from torchscript_build.system import stamp
+
 from .figures import Figure
 from .world import (
     COMMANDS,
@@ -144,7 +146,7 @@ class Killer:
     def _wait_for_the_moment(
         self, child: subprocess.Popen[bytes], usual: float, appeared: list[str], log: Path, least: str
     ) -> None:
-        """At random, when a file appears, or shortly after the phase began that has been hit least."""
+        """At random, when a file appears or changes, or shortly after the phase began that has been hit least."""
         way = self.random.random()
         until = time.monotonic() + SECONDS  # a machine may do other things, too
         if way < 0.1:
@@ -153,7 +155,8 @@ class Killer:
                 time.sleep(0.005)
         elif way < 0.3:
             file = self.world.project / self.random.choice(appeared)
-            while not file.exists() and child.poll() is None and time.monotonic() < until:
+            before = stamp(file)
+            while stamp(file) == before and child.poll() is None and time.monotonic() < until:
                 time.sleep(0.001)
         else:
             while child.poll() is None and time.monotonic() < until:

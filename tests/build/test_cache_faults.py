@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torchscript_build import log
 from torchscript_build.build import compiler_cache, runner_cache
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
+from torchscript_build.system import locked
 
 SPEC = ProjectSpec(apps=(TorchScriptApp(name="app", install=False),))
 
@@ -288,3 +290,13 @@ def test_the_commands_for_a_cache_that_may_not_be_used(tmp_path: Path) -> None:
         assert "can be written by others (mode 777)" in done.stderr
         assert "set TORCHSCRIPT_BUILD_CACHE_DIR to a folder of your own" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_lock_that_fails_otherwise_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    named = re.escape(f"Input/output error: '{tmp_path / '.lock'}'")
+    with pytest.raises(OSError, match=named), locked(tmp_path / ".lock"):
+        pass

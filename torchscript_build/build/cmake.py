@@ -72,6 +72,11 @@ def configure(
     if done.returncode != 0:
         words = _indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+    if not (tree / ".cmake/api/v1/reply").is_dir():
+        words = " ".join(shlex.quote(argument) for argument in arguments)
+        raise ConfigureError(
+            f"CMake ended well and configured nothing: do its arguments ask for something else? {words}"
+        )
     ahead = inputs_of_the_future(tree, now=time.time())
     if ahead:
         named = ", ".join(str(path) for path in ahead[:5])

@@ -95,9 +95,12 @@ class Server:
         assert child.stdin is not None  # for the type checker: pipes were asked for
         assert child.stdout is not None
         try:
-            with contextlib.suppress(BrokenPipeError):
+            try:
                 child.stdin.write(line + "\n")
                 child.stdin.flush()
+            except OSError:  # it has ended
+                with contextlib.suppress(OSError):
+                    child.stdin.close()
             for printed in child.stdout:
                 if printed.endswith(END_OF_ANSWER):
                     log.write(printed[: -len(END_OF_ANSWER)], sys.stdout)

@@ -34,6 +34,7 @@ def prepare_models(
     *,
     names: Collection[str],
     libraries: Mapping[str, list[str]],
+    compared: Collection[str] = (),
     torch: Optional[TorchProcess] = None,
     meanwhile: Callable[[], None] = lambda: None,
 ) -> Mapping[str, Made]:
@@ -41,6 +42,7 @@ def prepare_models(
 
     :param names: the models that are needed.
     :param libraries: model name → the files of operator libraries from elsewhere that its apps load.
+    :param compared: the models whose originals are compared with what is exported, so that torch need not.
     :param torch: the process that makes them; ``None``: one for this call alone.
     :param meanwhile: begins what goes on while models are made; not called where all are as they would be made.
     :raises ModelError: a file is no TorchScript archive, or an export failed.
@@ -62,7 +64,12 @@ def prepare_models(
         _record_file(plan, model.name).unlink(missing_ok=True)
         if record:
             log.say(f"-- model {model.name} is made again: {reason}")
-        request = {**settings, "output": model.file, "libraries": libraries.get(model.name, [])}
+        request = {
+            **settings,
+            "output": model.file,
+            "libraries": libraries.get(model.name, []),
+            "compared": model.name in compared,
+        }
         stale.append((Job("export", model, request), {"settings": settings}))
     if stale:
         meanwhile()

@@ -52,7 +52,13 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
         external = external_files(targets, environment)
         libraries = _by_model(apps, external)
         made = prepare_models(
-            plan, environment, names=models, libraries=libraries, torch=torch, meanwhile=head_start.begin
+            plan,
+            environment,
+            names=models,
+            libraries=libraries,
+            compared={model for found in compared.values() for model in found},
+            torch=torch,
+            meanwhile=head_start.begin,
         )
         with log.step("check the models", quiet=True):
             bundled = sorted({m for a in apps.values() for m in a.models})

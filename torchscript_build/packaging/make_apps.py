@@ -17,7 +17,7 @@ from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
-from torchscript_build.packaging.say import say_built, say_header, warn_of_another_torch
+from torchscript_build.packaging.say import Product, product_of_project, products_of, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, StagedFile, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
@@ -25,10 +25,10 @@ from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import TorchScriptApp
 
 
-def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
+def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> tuple[list[str], list[Product]]:
     """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked.
 
-    :returns: the package-tree paths of what was staged.
+    :returns: the package-tree paths of what was staged, and what is to be told.
     """
     staged: list[tuple[str, Path]] = []
     accelerated: frozenset[str] = frozenset()
@@ -81,7 +81,6 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             if session.destination.source:
                 in_sources = app_files(spec, plan, lambda a: result.built(a.name))
                 staged += stage(in_sources, session.destination.source, APPS)
-            say_built(built)
             accelerated |= result.accelerated
         projects, heavy = _build_projects(session, plan)
         staged += projects
@@ -93,7 +92,9 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             files = {model: Path(plan.model(model).file) for model in app.models}
             with log.step(f"run {name}"):
                 run_app(app, built[name], files, libtorch=plan.libtorch, variables=environment.variables)
-    return [target for target, _ in staged]
+    kept = [p for p in plan.cmake if p.install or not session.packaged_only]
+    products = [*products_of(session, targets, built), *(product_of_project(session, plan, p) for p in kept)]
+    return [target for target, _ in staged], products
 
 
 def _by_model(apps: Mapping[str, TorchScriptApp], external: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:

@@ -81,7 +81,7 @@ def run(
         except BaseException as error:
             end(child)
             if isinstance(error, KeyboardInterrupt):
-                raise InterruptedByUserError(log.doing() or words[0]) from None
+                raise InterruptedByUserError(log.doing() or f"running {words[0]}") from None
             raise
     return Completed(tuple(words), child.returncode, "".join(lines))
 

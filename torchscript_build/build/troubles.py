@@ -47,6 +47,14 @@ TROUBLES: tuple[Failure, ...] = (
         "#31620",
     ),
     Failure(
+        "cuDNN's helper libraries",
+        r"Could not load library libcudnn\w*\.so[.\d]*\. Error: (?P<name>\S+):",
+        "cuDNN loads {name} by name, and the loader does not find it",
+        "install the CUDA that torch was built with as wheels (they come with torch), or name its folder in "
+        "LD_LIBRARY_PATH",
+        "#88869",
+    ),
+    Failure(
         "cuDNN at run time",
         r"lib(?:cudnn|cublas|cufft|curand|cusolver|nccl|nvrtc|cudart|cupti)\w*\.so(?:\.\d+)*: cannot open shared",
         "one of CUDA's libraries, which the torch wheel has beside it in nvidia/*/lib, is not found",
@@ -89,14 +97,6 @@ TROUBLES: tuple[Failure, ...] = (
         "the C++ code takes the result for a {wanted}, and it is a {found}",
         "torchscript-build inspect MODEL shows what the method returns; in C++ output.toTuple()->elements()",
         "aten/src/ATen/core/ivalue_inl.h",
-    ),
-    Failure(
-        "cuDNN's helper libraries",
-        r"Could not load library libcudnn\w*\.so[.\d]*\. Error: (?P<name>\S+):",
-        "cuDNN loads {name} by name, and the loader does not find it",
-        "install the CUDA that torch was built with as wheels (they come with torch), or name its folder in "
-        "LD_LIBRARY_PATH",
-        "#88869",
     ),
     Failure(
         "no wheel command",

@@ -197,6 +197,11 @@ def shown(path: Union[str, os.PathLike[str]]) -> str:
     return text if below.startswith(os.pardir) else below
 
 
+def relative(text: str) -> str:
+    """What tools say, with paths relative to the current folder where they lie below; as it is with ``-v``."""
+    return text if level >= VERBOSE else text.replace(os.getcwd() + os.sep, "")
+
+
 def say_command(command: Sequence[object]) -> None:
     """With ``-v``: a child that is about to run, as one could type it."""
     if level >= VERBOSE:
@@ -218,6 +223,7 @@ class ToolLines:
 
     def __init__(self, ahead: Sequence[str] = ()) -> None:
         self._ahead = list(ahead)
+        self._is_known = bool(ahead)
         self._has_failed = False
         self._show(1, len(self._ahead))
 
@@ -236,14 +242,17 @@ class ToolLines:
         elif _live is not None and _running and started:
             _show_edge(f"{_doing_edge(started[2], started[1])}")
         elif level >= VERBOSE or (level > QUIET and not (_is_routine(said) or (is_live() and self._has_failed))):
-            for part in columns.fold(line.rstrip("\n"), terminal_width()) if is_live() else [line.rstrip("\n")]:
+            line = line.rstrip("\n")
+            for part in columns.fold(relative(line), terminal_width()) if is_live() else [line]:
                 write((part if colours else columns.plain(part)) + "\n", sys.stdout)
 
     def _show(self, number: int, count: int) -> None:
         """What runs now: the first of what is ahead, where that is known."""
-        if count and _running:
-            of = f"{min(number, count)}/{count}"
-            _show_edge(_doing_edge(self._ahead[0], of) if self._ahead else f"{_present(_running[-1][0])} [{of}]")
+        of = f"{min(number, count)}/{count}"
+        if self._ahead and _running:
+            _show_edge(_doing_edge(self._ahead[0], of))
+        elif not self._is_known and count and _running:
+            _show_edge(f"{_present(_running[-1][0])} [{of}]")
 
 
 def tool_line(line: str) -> None:

@@ -210,5 +210,5 @@ def test_a_long_build_tells_what_took_longest(project: Path, variables: dict[str
     assert "-- build: " in before
     assert 4 < len(lines.splitlines()) <= 9
     assert ": 0.0 s" not in lines
-    assert re.search(r"\n-- done in \d+\.\d s: program answer\n {5}build/\S+/answer\n$", done.stdout)
+    assert re.search(r"\n-- done in \d+\.\d s: program first, program second\n( {5}build/.+\n){2}$", done.stdout)
     assert "--   build: " not in lines

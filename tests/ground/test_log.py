@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import run_child, started
+from support import run_child
+from terminal import in_terminal, left_over, terminal_variables
 
 from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError
@@ -35,8 +35,7 @@ log.say("-- built app: " + log.shown(os.path.join(os.getcwd(), "build", "app")))
 
 
 def variables(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "TERM")}
-    return {**kept, "TERM": "xterm", "COLUMNS": "80", **more}
+    return terminal_variables(os.environ, **more)
 
 
 def in_a_log(folder: Path, verbosity: int, **more: str) -> str:
@@ -48,27 +47,9 @@ def in_a_log(folder: Path, verbosity: int, **more: str) -> str:
 
 def on_a_terminal(folder: Path, script: str = SCRIPT, verbosity: int = 1, **more: str) -> str:
     """Everything that a terminal is sent."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-c", script, str(verbosity)]
-    with started(command, cwd=folder, env=variables(**more), stdin=slave, stdout=slave, stderr=slave) as child:
-        os.close(slave)
-        sent = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            sent += part
-    os.close(master)
-    assert child.returncode == 0, sent
-    return sent.decode()
-
-
-def left_over(sent: str) -> list[str]:
-    """The lines that stay: of each line what was written after it was last taken away."""
-    return [line.rpartition("\x1b[K")[2].rstrip("\r") for line in sent.split("\n")]
+    code, sent = in_terminal([sys.executable, "-c", script, str(verbosity)], folder, variables(**more))
+    assert code == 0, sent
+    return sent
 
 
 def test_a_log_has_plain_lines_and_each_step_before_it_begins(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 
 from torchscript_build import log
@@ -39,7 +38,5 @@ def _head(text: str) -> str:
 
 
 def indent(text: str) -> str:
-    """As a part of an error; paths relative to the current folder where they lie below, whole with ``-v``."""
-    if log.level < log.VERBOSE:
-        text = text.replace(os.getcwd() + os.sep, "")
-    return "\n".join("  " + line for line in text.splitlines())
+    """As a part of an error."""
+    return "\n".join("  " + line for line in log.relative(text).splitlines())

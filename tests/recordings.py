@@ -43,7 +43,7 @@ class Classifier(torch.nn.Module):
         return self.layers(x).softmax(1)
 
 
-def build() -> torch.nn.Module:
+def make_model() -> torch.nn.Module:
     return Classifier()
 """
 
@@ -73,7 +73,7 @@ RECORDINGS: Mapping[str, Recording] = {
     "export": Recording(
         ("torchscript-build new app classifier", "cd classifier", "python setup.py build_ts_app"),
         "An export that fails",
-        edits={"src/classifier/model.py": ("", _MODEL), "pyproject.toml": ("1x3", "1x4")},
+        edits={"src/classifier/model.py": ("", _MODEL), "pyproject.toml": ("ones:2x4", "ones:2x4")},
         status=1,
     ),
     "compile": Recording(

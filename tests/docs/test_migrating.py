@@ -1,0 +1,58 @@
+"""The pages about moving from elsewhere: what they show before and after is made, and prints what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support import clean_variables, run_child, write
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = sorted(DOCS.glob("migrating-*.md"))
+
+
+def blocks(page: Path, section: str) -> tuple[dict[str, str], str]:
+    """The files that a section shows, by path, and its console."""
+    text = page.read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    files = dict(re.findall(r"```\w+\n(?:#|//) (\S+)\n(.*?)```\n", text, re.DOTALL))
+    (console,) = re.findall(r"```console\n(.*?)```", text, re.DOTALL)
+    return files, console
+
+
+def test_there_are_three() -> None:
+    assert [page.stem for page in PAGES] == [
+        "migrating-cpp-extension",
+        "migrating-scikit-build-core",
+        "migrating-tutorial",
+    ]
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_before_and_after_print_the_same(page: Path, tmp_path: Path) -> None:
+    # The session's cache: other tests take the runner from there.
+    variables = clean_variables(
+        TORCHSCRIPT_BUILD_CACHE_DIR=os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"],
+        TORCHSCRIPT_BUILD_VERBOSE="0",
+        PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        PIP_QUIET="1",
+        PIP_NO_INDEX="1",
+        MAX_JOBS="2",
+        CMAKE_BUILD_PARALLEL_LEVEL="2",
+    )
+    for section in ("Before", "After"):
+        files, console = blocks(page, section)
+        for name, content in files.items():
+            write(tmp_path / name, content)
+        for step in re.split(r"^\$ ", console, flags=re.MULTILINE)[1:]:
+            command, _, shown = step.partition("\n")
+            done = run_child(command, shell=True, cwd=tmp_path, env=variables, stdout=subprocess.PIPE, encoding="utf-8")
+            assert done.returncode == 0, command
+            if shown:
+                assert done.stdout == shown, command

@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("shell", choices=list(SHELLS))
+    parser.add_argument("shell", choices=list(SHELLS), help="the shell that the script is for")
     parser.set_defaults(command=_completion)
 
 

@@ -215,8 +215,9 @@ def read_cast(file: Path) -> tuple[dict[str, object], Events]:
 
 
 def longest_rest(events: Events) -> float:
-    """Seconds during which a terminal was sent nothing, at most; but for what came after a command was typed."""
-    return max(after[0] - before[0] for before, after in zip(events, events[1:]))
+    """Seconds during which a terminal was sent nothing, at most; but for a program's start, before its first word."""
+    pairs = list(zip(events, events[1:]))
+    return max(after[0] - before[0] for before, after in pairs if not before[1].startswith("$ "))
 
 
 def left_over(events: Events) -> list[str]:

@@ -98,6 +98,12 @@ def _devices(contents: Contents) -> Iterator[str]:
 
 
 def _shapes(contents: Contents) -> Iterator[str]:
+    if contents.kind == "pt2":
+        fixed = [m for method in contents.methods for m in re.findall(r"(\w+): (\w+\[[\d, ]+\])", method)]
+        if fixed:
+            told = ", ".join(f"{name} is {shape}" for name, shape in fixed[:3])
+            yield f"fixed input sizes: {told}: others are refused (dynamic_shapes in torch.export.export)"
+        return
     found = Counter(
         f"torch.{name}(…, [{sizes}])" for text in contents.code.values() for name, sizes in _FIXED.findall(text)
     )
@@ -114,9 +120,14 @@ def _chance(contents: Contents) -> Iterator[str]:
 
 
 def _control_flow(contents: Contents) -> Iterator[str]:
+    text = "\n".join(contents.code.values())
+    if contents.kind == "pt2":
+        parts = Counter(re.findall(r"= torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan)\(", text))
+        if parts:
+            yield f"data decide: {', '.join(f'{name} ×{count}' for name, count in sorted(parts.items()))}"
+        return
     if contents.kind not in ("TorchScript", "mobile"):
         return
-    text = "\n".join(contents.code.values())
     branches = len(re.findall(r"^\s+if bool\(", text, re.MULTILINE))
     loops = len(re.findall(r"^\s+while ", text, re.MULTILINE))
     if branches:
@@ -126,6 +137,13 @@ def _control_flow(contents: Contents) -> Iterator[str]:
 
 
 def _training(contents: Contents) -> Iterator[str]:
+    if contents.kind == "pt2":
+        text = "\n".join(contents.code.values())
+        calls = Counter(re.findall(r"torch\.ops\.(\w+\.\w+)\.\w+\([^\n]*\b(?:training|train)=True", text))
+        if calls:
+            told = ", ".join(f"{name.replace('.', '::')} ×{count}" for name, count in sorted(calls.items()))
+            yield f"training mode: {told} (call eval() before torch.export.export)"
+        return
     training = [path or "the whole" for path, m in contents.root.walk() if m.attributes.get("training") == "True"]
     if training:
         more = f" and {len(training) - 3} more modules" if len(training) > 3 else ""

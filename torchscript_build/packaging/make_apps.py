@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torchscript_build import log
 from torchscript_build.build.pipeline import build_lock, build_targets
-from torchscript_build.models.compare import compare_apps, compared_models, wanted_references
+from torchscript_build.models.compare import check_inputs_fit, compare_apps, compared_models, wanted_references
 from torchscript_build.models.export import prepare_models
 from torchscript_build.models.external import external_files, place_beside
 from torchscript_build.models.forecast import check_formats, find_missing, read_archives
@@ -54,6 +54,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             warn_of_missing(plan, missing)
         wanted = wanted_references(apps, compared, plan, external)
         references = prepare_references(plan, environment, wanted, made, archives)
+        check_inputs_fit(plan, references)
         plan = plan.with_wishes(wishes_of(plan, made, archives))
         targets = [a for a in plan.apps if a.name in apps]
         if targets:

@@ -53,7 +53,7 @@ def read_exported(archive: zipfile.ZipFile, path: Path) -> Contents:
         module = mapping(program.get("graph_module"))
         graph = mapping(module.get("graph"))
         calls = [operator(str(node.get("target"))) for node in nodes_of(graph)]
-        operators.update(call for call in calls if "::" in call)
+        operators.update(call for call in calls if "::" in call and not call.startswith("higher_order::"))
         code[name] = "\n".join(lines(graph))
         signature = mapping(module.get("signature"))
         metas = mapping(graph.get("tensor_values"))
@@ -61,7 +61,9 @@ def read_exported(archive: zipfile.ZipFile, path: Path) -> Contents:
             if named in metas:
                 tensors[target] = _tensor(metas[named], target)
         limits = ranges(program.get("range_constraints"))
-        methods.append(_method(signature, graph) + (f" where {', '.join(limits)}" if limits else ""))
+        methods.append(
+            _method(signature, graph, _output_names(module)) + (f" where {', '.join(limits)}" if limits else "")
+        )
     return Contents(
         path,
         "pt2",
@@ -101,8 +103,22 @@ def _tensor(meta: Any, key: str) -> TensorInfo:
     return TensorInfo(dtype, shape, device(data.get("device")), key, bytes_each)
 
 
-def _method(signature: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
-    """``forward(x: float32[s0, 8], 2) -> float32[s0, 4]``; a size that is not fixed has a name."""
+def _output_names(module: Mapping[str, Any]) -> list[str]:
+    """The keys of a dict that the program returns."""
+    whole = next((mapping(e) for e in items(module.get("module_call_graph")) if mapping(e).get("fqn") == ""), {})
+    try:
+        tree = mapping(items(json.loads(str(mapping(whole.get("signature")).get("out_spec"))))[1])
+        keys = json.loads(str(tree.get("context"))) if tree.get("type") == "builtins.dict" else []
+    except (ValueError, IndexError, RecursionError):
+        return []
+    return [str(key) for key in items(keys)]
+
+
+def _method(signature: Mapping[str, Any], graph: Mapping[str, Any], names: list[str]) -> str:
+    """``forward(x: float32[s0, 8], n=2) -> float32[s0, 4]``; a size that is not fixed has a name.
+
+    :param names: of the outputs, where they have some.
+    """
     inputs = []
     for entry in items(signature.get("input_specs")):
         given = mapping(mapping(entry).get("user_input")).get("arg")
@@ -117,6 +133,8 @@ def _method(signature: Mapping[str, Any], graph: Mapping[str, Any]) -> str:
         given = mapping(mapping(entry).get("user_output")).get("arg")
         if given is not None:
             outputs.append(_type(graph, argument(given)) if _is_named(given) else argument(given))
+    if names and len(names) == len(outputs):
+        outputs = [f"{name}: {output}" for name, output in zip(names, outputs)]
     return f"forward({', '.join(inputs)}) -> {', '.join(outputs) or 'None'}"
 
 

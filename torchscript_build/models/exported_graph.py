@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Optional
 
@@ -63,7 +64,7 @@ def lines(graph: Mapping[str, Any]) -> Iterator[str]:
             node = mapping(entry)
             inputs = ", ".join(_named(mapping(i)) for i in items(node.get("inputs")))
             outputs = ", ".join(argument(o) for o in items(node.get("outputs")))
-            yield f"{'  ' if name else ''}{outputs} = {node.get('target')}({inputs})"
+            yield f"{'  ' if name else ''}{f'{outputs} = ' if outputs else ''}{node.get('target')}({inputs})"
             waiting += [(str(g.get("name", "graph")), mapping(g.get("graph"))) for g in _graphs(node)]
         if name:
             yield f"  return {', '.join(argument(o) for o in items(current.get('outputs')))}"
@@ -112,7 +113,15 @@ def size(value: Any) -> tuple[int, str]:
     number: Optional[Any] = data.get("as_int")
     if isinstance(number, int):
         return number, str(number)
-    return -1, str(mapping(data.get("as_expr")).get("expr_str", "…"))
+    return -1, expression(str(mapping(data.get("as_expr")).get("expr_str", "…")))
+
+
+def expression(text: str) -> str:
+    """``Add(Symbol('s0', positive=True), Integer(1))`` → ``s0 + 1``: sympy's own form, for people."""
+    text = re.sub(r"Symbol\('(\w+)'[^()]*\)|Integer\((-?\d+)\)", lambda m: m[1] or m[2], text)
+    for sign, name in (("*", "Mul"), (" + ", "Add")) * 4:
+        text = re.sub(rf"{name}\(([^(),]+), ([^(),]+)\)", rf"\1{sign}\2", text)
+    return text
 
 
 def ranges(constraints: Any) -> list[str]:

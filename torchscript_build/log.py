@@ -264,7 +264,7 @@ def _doing_edge(said: str, count: str) -> str:
     """Ninja's or CMake's words for an edge, as ours: ``compiling [2/5] runtime.cpp``."""
     verb, _, rest = said.partition(" ")
     name = re.sub(r"\.(?:o|obj)$", "", rest.rpartition(" ")[2].rpartition("/")[2])
-    note = " (runner, once for this libtorch)" if "/ts_runner.dir/" in rest else ""
+    note = " (runner, once for this libtorch)" if re.search(r"/ts_runner\w*\.dir/", rest) else ""
     return f"{_PRESENT.get(verb, 'making')} [{count}] {name}{note}"
 
 

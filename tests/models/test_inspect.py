@@ -164,7 +164,7 @@ def test_a_program_of_torch_export(tmp_path: Path, capsys: pytest.CaptureFixture
     assert contents.methods == ("forward(x: float32[s0, 8]) -> float32[s0, 4]",)
     assert {n: t.shape for n, t in contents.tensors.items()} == {"fc.weight": (4, 8), "fc.bias": (4,)}
     assert contents.operators == {"aten::linear": 1}
-    assert contents.code["net/models/model.json"] == "linear = torch.ops.aten.linear.default(x, p_fc_weight, p_fc_bias)"
+    assert contents.code["models/model.json"] == "linear = torch.ops.aten.linear.default(x, p_fc_weight, p_fc_bias)"
     assert contents.extra == {"notes.txt": 2}
     assert "a program of torch.export" in run(capsys, path)[1]
 
@@ -193,6 +193,44 @@ def test_a_package_of_aotinductor(tmp_path: Path) -> None:
     assert contents.kind == "AOTInductor"
     assert contents.root.attributes["m.so"] == "4 bytes"
     assert "the same kind of processor" in lowest_libtorch(contents)
+
+
+WRAPPER = """\
+    inputs_info_[0].name = "arg8_1";
+    constants_info_[0].name = "fc_weight";
+    constants_info_[0].dtype = cached_torch_dtype_float32;
+    constants_info_[0].offset = 0;
+    constants_info_[0].shape = {3, 4};
+    constants_info_[0].stride = {4, 1};
+    constants_info_[0].original_fqn = "fc.weight";
+    out_spec_ = R"([1, {"type": "builtins.dict", "context": "[\\"out\\", \\"drop\\"]", "children_spec": []}])";
+    outputs_info_[0].name = "output0";
+    outputs_info_[1].name = "output1";
+    int32_t arg8_1_expected_dtype = aoti_torch_dtype_float32();
+    if (arg8_1_size[0] < 2) {
+    if (arg8_1_size[0] > 64) {
+    if (4 != arg8_1_size[1]) {
+    if (4 != arg8_1_stride[0]) {
+"""
+"""Lines of what torch 2.13 writes."""
+
+
+def test_what_a_compiled_package_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"AOTI_DEVICE_KEY": "cpu", "AOTI_PLATFORM": "linux", "AOTI_MACHINE": "x86_64", "AOTI_CPU_ISA": "AVX512"}
+    records = {
+        "archive_format": "pt2",
+        "data/aotinductor/model/m.wrapper.so": b"\x7fELF",
+        "data/aotinductor/model/m.wrapper.cpp": WRAPPER,
+        "data/aotinductor/model/m.wrapper_metadata.json": json.dumps({**facts, "AOTI_COMPUTE_CAPABILITY": ""}),
+    }
+    path = archive(tmp_path / "net.pt2", records)
+    contents = read_contents(path)
+    assert contents.methods == ("run(arg8_1: float32[2…64, 4]) -> out, drop",)
+    assert {n: (t.dtype, t.shape) for n, t in contents.tensors.items()} == {"fc.weight": ("float32", (3, 4))}
+    assert risks_of(contents) == [
+        "compiled for linux, x86_64, AVX512: a processor without these instructions cannot run it"
+    ]
+    assert "run(arg8_1: float32[2…64, 4]) -> out, drop" in run(capsys, path)[1]
 
 
 def test_a_state_dict_is_told_kindly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Reads ``.pt2`` files: programs of torch.export, and packages that AOTInductor compiled.
+"""Reads ``.pt2`` files: programs of torch.export; packages that AOTInductor compiled are read by ``compiled``.
 
 Their parts are JSON, and weights in records of their own. Source: ``torch/export/pt2_archive/constants.py``,
 ``torch/_export/serde/schema.py``.
@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build.errors import ModelError
-from torchscript_build.models.contents import Contents, Module, read_record, tree_of_names
+from torchscript_build.models.compiled import read_compiled
+from torchscript_build.models.contents import Contents, read_record, tree_of_names
 from torchscript_build.models.exported_graph import (
     argument,
     device,
+    dict_keys,
     items,
     lines,
     mapping,
@@ -37,14 +39,11 @@ def read_exported(archive: zipfile.ZipFile, path: Path) -> Contents:
     """
     names = archive.namelist()
     programs = [n for n in names if n.endswith((".json",)) and ("/models/" in n or "serialized_exported_program" in n)]
-    compiled = [n for n in names if "/aotinductor/" in n]
     extra = {n.partition("/extra/")[2]: archive.getinfo(n).file_size for n in names if "/extra/" in n}
     checksums = {i.filename.rpartition("/")[2]: i.CRC for i in archive.infolist() if "/weights/" in i.filename}
-    total = path.stat().st_size
     if not programs:
-        code = {n: archive.read(n).decode("utf-8", "replace") for n in compiled if n.endswith("metadata.json")}
-        attributes = {n.rpartition("/")[2]: f"{archive.getinfo(n).file_size} bytes" for n in compiled}
-        return Contents(path, "AOTInductor", Module("", "", attributes=attributes), total, code=code, extra=extra)
+        return read_compiled(archive, path, extra)
+    total = path.stat().st_size
     operators: Counter[str] = Counter()
     code, tensors, methods, made_by = {}, {}, [], ""
     for name in programs:
@@ -54,7 +53,7 @@ def read_exported(archive: zipfile.ZipFile, path: Path) -> Contents:
         graph = mapping(module.get("graph"))
         calls = [operator(str(node.get("target"))) for node in nodes_of(graph)]
         operators.update(call for call in calls if "::" in call and not call.startswith("higher_order::"))
-        code[name] = "\n".join(lines(graph))
+        code[name.partition("/")[2]] = "\n".join(lines(graph))
         signature = mapping(module.get("signature"))
         metas = mapping(graph.get("tensor_values"))
         for target, named in _weights(signature):
@@ -106,12 +105,7 @@ def _tensor(meta: Any, key: str) -> TensorInfo:
 def _output_names(module: Mapping[str, Any]) -> list[str]:
     """The keys of a dict that the program returns."""
     whole = next((mapping(e) for e in items(module.get("module_call_graph")) if mapping(e).get("fqn") == ""), {})
-    try:
-        tree = mapping(items(json.loads(str(mapping(whole.get("signature")).get("out_spec"))))[1])
-        keys = json.loads(str(tree.get("context"))) if tree.get("type") == "builtins.dict" else []
-    except (ValueError, IndexError, RecursionError):
-        return []
-    return [str(key) for key in items(keys)]
+    return dict_keys(str(mapping(whole.get("signature")).get("out_spec")))
 
 
 def _method(signature: Mapping[str, Any], graph: Mapping[str, Any], names: list[str]) -> str:

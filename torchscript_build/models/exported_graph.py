@@ -133,3 +133,13 @@ def ranges(constraints: Any) -> list[str]:
         above = f" ≤ {high}" if isinstance(high, int) and high < 2**31 - 1 else ""
         found.append(f"{below}{symbol}{above}")
     return found
+
+
+def dict_keys(spec: str) -> list[str]:
+    """The keys of a dict that a tree's description, a JSON text, says to be the whole."""
+    try:
+        tree = mapping(items(json.loads(spec))[1])
+        keys = json.loads(str(tree.get("context"))) if tree.get("type") == "builtins.dict" else []
+    except (ValueError, IndexError, RecursionError):
+        return []
+    return [str(key) for key in items(keys)]

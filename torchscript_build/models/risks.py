@@ -84,7 +84,19 @@ def risks_of(contents: Contents) -> list[str]:
     """What is worth knowing before the model is run elsewhere, a sentence each."""
     if contents.kind in ("state dict", "pickle"):
         return []
+    if contents.kind == "AOTInductor":
+        return list(_compiled_for(contents))
     return [*_devices(contents), *_shapes(contents), *_chance(contents), *_control_flow(contents), *_training(contents)]
+
+
+def _compiled_for(contents: Contents) -> Iterator[str]:
+    facts = contents.root.attributes
+    names = ("platform", "machine", "processor's instructions", "GPU's compute capability")
+    if "machine" in facts:
+        told = ", ".join(facts[name] for name in names if name in facts)
+        yield f"compiled for {told}: a processor without these instructions cannot run it"
+    if facts.get("device", "cpu") != "cpu":
+        yield f"it runs on {facts['device']} only"
 
 
 def _devices(contents: Contents) -> Iterator[str]:

@@ -67,11 +67,9 @@ def recorded(command: Any) -> Iterator[None]:
 
 def say_products(products: Sequence[Product], seconds: float) -> None:
     """The end: what there is now, where, and how long it took. A path has a line of its own, to be copied."""
+    done = f"-- done in {seconds:.1f} s"
     named = ", ".join(f"{m.kind} {m.name}" for m in products)
-    count = f"{len(products)} results, in" if len(products) > 1 else ""
-    log.say_fitting(
-        f"-- done in {seconds:.1f} s" + (f": {named}" if named else ""), f"-- done in {seconds:.1f} s: {count}"
-    )
+    log.say_fitting(f"{done}: {named}" if named else done, f"{done}: {len(products)} results")
     for one in products:
         log.say(f"     {log.shown(one.place) if isinstance(one.place, Path) else one.place}")
 

@@ -149,7 +149,7 @@ def test_a_second_build_does_nothing_of_it_again(built: Built) -> None:
 
 
 def test_the_programs_run_where_the_log_says_that_they_are(built: Built) -> None:
-    (program,) = re.findall(r"^-- built forces: (.*)$", built.output, re.M)
+    (program,) = re.findall(r"^ {5}(\S*/forces)$", built.output, re.M)
     command = [built.project / program, "--input", "ones:2x3"]
     done = run_child(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

@@ -21,6 +21,7 @@ def test_options_with_equals_sign(runner):
 def test_help_lists_models_and_exit_codes(runner):
     text = runner.bare("--help").stdout
     assert text.startswith("usage: test-app [options]\n\nA program to test the runner.\n")
+    assert "Runs a TorchScript model in evaluation mode." in text
     assert "linear (default)" in text
     assert "5  the outputs differ from --expect" in text
     assert max(map(len, text.splitlines())) <= 100

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
-from torchscript_build.errors import ParityError
+from torchscript_build.errors import ModelError, ParityError
 from torchscript_build.models.export import Made
 from torchscript_build.models.forecast import Missing
 from torchscript_build.models.proof import load_failure
@@ -185,6 +185,32 @@ class _Comparison:
         """Run the app on one call's inputs, for people to read."""
         done = run_program([str(self.program), *self.arguments(case)], self.environment.variables)
         check_run(self.app, done, self.plan.libtorch, self.environment.variables)
+
+
+def check_inputs_fit(plan: BuildPlan, references: Mapping[str, References]) -> None:
+    """Inputs that Python itself cannot run need no program to be built.
+
+    :raises ModelError: names each of them, and what the methods take.
+    """
+    problems, cures = [], []
+    for name, found in references.items():
+        for case in found.cases:
+            if case.error is None or (case.has_original and case.eager_error is None):
+                continue
+            problems.append(
+                f"model {name!r}: {case.method} fails in Python, too, on its {case.label} inputs: {case.error}"
+            )
+            key = "example-inputs" if case.label == "example" else "check-inputs"
+            cures.append(f"give {key} that it takes: {_schema(Path(plan.model(name).file), case.method)}")
+    if problems:
+        raise ModelError("\n  ".join(problems), cures=list(dict.fromkeys(cures)))
+
+
+def _schema(file: Path, method: str) -> str:
+    from torchscript_build.models.contents import read_contents
+
+    methods = read_contents(file).methods
+    return next((m for m in methods if m.startswith(f"{method}(")), f"torchscript-build inspect {log.shown(file)}")
 
 
 def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:

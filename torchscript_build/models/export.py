@@ -109,7 +109,7 @@ def _export(
     jobs = [job for job, _ in stale]
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(job.model.name for job in jobs)
-    with log.step(f"model {names}" if len(jobs) == 1 else f"models {names}"):
+    with log.step(f"export model {names}" if len(jobs) == 1 else f"export models {names}"):
         reports = run_jobs(plan, environment, jobs, torch)
         for (job, record), report in zip(stale, reports):
             check_report(job, report)

@@ -175,7 +175,7 @@ def _make(
 ) -> None:
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(dict.fromkeys(job.model.name for job in jobs))
-    with log.step(f"reference outputs of {names}"):
+    with log.step(f"compute reference outputs of {names}"):
         reports = run_jobs(plan, environment, jobs, torch)
     for job, report in zip(jobs, reports):
         check_report(job, report)

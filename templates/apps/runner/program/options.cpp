@@ -192,7 +192,7 @@ std::string help_text() {
     text += std::string("\n") + app_info.description + "\n";
   }
   text +=
-      "\nRuns a TorchScript model.\n"
+      "\nRuns a TorchScript model in evaluation mode.\n"
       "\n"
       "  --model FILE|NAME  the model: a file, or one that comes with this program:\n";
   text += bundled_models();

@@ -12,7 +12,7 @@ from torchscript_build.errors import ModelError
 from torchscript_build.models.export import Made, prepare_models
 from torchscript_build.models.forecast import read_archives
 from torchscript_build.models.references import References, Wanted, prepare_references, wishes_of
-from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.plan.build_plan import BuildPlan, Wishes
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel
 from torchscript_build.system import Environment
 
@@ -60,8 +60,11 @@ class Wide(nn.Module):
 
 def wide():
     torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(1 if torch.get_num_threads() != 1 else 2)
-    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(3)
+    torch.set_num_interop_threads(5)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_float32_matmul_precision("high")
     return Wide()
 
 class Forces(nn.Module):
@@ -189,12 +192,19 @@ def test_what_a_factory_does_to_its_process(
     plain = model("dicts", method="trace", example_inputs=("ones:2",))
     plan = plan_of(root, model("wide", example_inputs=("ones:2",)), plain)
     made = exported(plan, machine)
-    assert made["wide"] == Made("float64", None)
-    assert made["dicts"] == Made(None, None)
+    assert made["wide"] == Made(Wishes(False, "float64", None, True, 3, 5, "warn"))
+    assert made["dicts"] == Made()
     out = capsys.readouterr().out
-    head = "-- model wide: its factory changes the"
-    assert f"{head} default dtype of the process from float32 to float64; the app does so, too (setting: " in out
-    assert f"{head} deterministic algorithms of the process from False to True, which no model file carries" in out
+    head, tail = "-- model wide: its factory changes the", "; the app does so, too (setting:"
+    assert f"{head} default dtype of the process from float32 to float64{tail} default-dtype)\n" in out
+    assert f"{head} deterministic algorithms of the process from off to warn{tail} deterministic)\n" in out
+    assert f"{head} flush-denormal of the process from False to True{tail} flush-denormal)\n" in out
+    assert f"to 3{tail} threads)\n" in out
+    assert f"to 5{tail} interop-threads)\n" in out
+    assert f"{head} float32 matmul precision of the process from highest to high, which no model file carries" in out
+    calm = {"default_dtype": "float32", "flush_denormal": False, "threads": 0, "deterministic": "off"}
+    by_settings = plan_of(root, model("wide", example_inputs=("ones:2",), interop_threads=4, **calm))
+    assert exported(by_settings, machine)["wide"] == Made(Wishes(default_dtype="float32", interop_threads=4))
     found = references(plan, machine)
     assert {name: r.cases[0].error for name, r in found.items()} == {"wide": None, "dicts": None}
     import torch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,7 +106,7 @@ def wishes_of(
         if grad is None:
             archive = archives.get(name)
             grad = (archive is not None and archive.uses_autograd) or _was_found_to_need_grad(model, plan)
-        wishes[name] = Wishes(grad, one.default_dtype, one.quantized_engine)
+        wishes[name] = dataclasses.replace(one.process, grad=grad)
     return wishes
 
 
@@ -134,13 +135,14 @@ def _jobs(model: PlannedModel, how: Wanted, made: Made, archive: ModelArchive, p
         "libraries": list(how.external),
         "example_inputs": list(model.example_inputs),
         "check_inputs": [[method, sets] for method, sets in model.check_inputs],
-        "default_dtype": made.default_dtype,
-        "quantized_engine": None,
+        "process": {**dataclasses.asdict(made.process), "quantized_engine": None},
     }
     grad = True if model.grad is None and archive.uses_autograd else model.grad
     jobs = [Job("arguments", model, arguments), _reference_job("reference", model, how, made, grad, plan)]
     if model.factory is not None:
         request = {**jobs[1].request, "libraries": list(how.external), "references": f"{stem}.reference.report.json"}
+        # the factory has been at work in that process
+        request["process"] = {**request["process"], "deterministic": made.process.deterministic or "off"}
         jobs.append(Job("eager", model, request))
     return jobs
 
@@ -156,8 +158,7 @@ def _reference_job(
         "model": model.file,
         "libraries": [*how.external, *how.own],
         "grad": grad,
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "process": dataclasses.asdict(made.process),
         "rtol": how.rtol,
         "atol": how.atol,
     }
@@ -216,8 +217,7 @@ def _settings(model: PlannedModel, how: Wanted, made: Made, plan: BuildPlan) -> 
         "methods": list(how.methods),
         "seed": model.seed,
         "grad": model.grad,
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "process": dataclasses.asdict(made.process),
         "tolerance": [how.rtol, how.atol],
         "torch": plan.libtorch.full_version,
         "libraries": {name: system.stamp(Path(name)) for name in (*how.external, *how.own)},

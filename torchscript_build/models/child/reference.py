@@ -90,6 +90,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
     """
     export.load_libraries(torch, job, progress)
     original = export.make_original(torch, job, progress)
+    process.apply(torch, job)
     if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
         return {"none": "the factory gives a scripted module"}
     with progress("loading the model", f"Python cannot load {job['model']}"):

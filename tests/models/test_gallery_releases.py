@@ -1,4 +1,4 @@
-"""The gallery, exported by this torch, run by the runner of older and newer releases; by hand: ``pytest -m network``."""
+"""The gallery, exported by this torch, run by runners of older and newer releases; by hand: ``pytest -m network``."""
 
 from __future__ import annotations
 

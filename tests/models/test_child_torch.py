@@ -264,10 +264,82 @@ def test_values_are_made_plain() -> None:
         RED = 1
 
     pair = collections.namedtuple("pair", "x y")
-    value = (pair(1, 2), collections.OrderedDict(a=Colour.RED), torch.Size([2]), numpy.float64(0.5), {3}, None)
-    assert plain(torch, value) == ((1, 2), {"a": 1}, (2,), 0.5, [3], None)
-    with pytest.raises(TypeError, match="a value of the type object cannot be carried"):
-        plain(torch, object())
+    value = (pair(1, 2), collections.OrderedDict(a=Colour.RED), torch.Size([2]), numpy.float64(0.5), None)
+    assert plain(torch, value) == ((1, 2), {"a": 1}, (2,), 0.5, None)
+
+
+def test_what_cannot_be_carried_is_a_sentence() -> None:
+    import numpy
+    import torch
+
+    from torchscript_build.models.child.values import NotCarried, plain
+
+    scales = torch.ones(1), torch.zeros(1)
+    refused = {
+        "a value of the type object": object(),
+        "a value of the type set": {3},
+        "a value of the type ndarray": numpy.ones(2),
+        "a nested tensor": torch.nested.nested_tensor([torch.ones(1), torch.ones(2)]),
+        "a tensor without data (on the device meta)": torch.ones(1, device="meta"),
+        "a tensor of dtype quint4x2": torch.quantize_per_channel(torch.ones(1, 2), *scales, 0, torch.quint4x2),
+    }
+    for words, value in refused.items():
+        with pytest.raises(NotCarried) as caught:
+            plain(torch, [value])
+        assert str(caught.value) == f"{words} cannot be carried to C++"
+
+
+def test_what_python_passes_to_a_saved_model() -> None:
+    import dataclasses
+    import enum
+    import pickle
+
+    import torch
+
+    from torchscript_build.models.child.values import stand_in
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class Box:
+        colour: Colour
+        sizes: list[int]
+
+    (box,), table = pickle.loads(pickle.dumps(stand_in(torch, ((Box(Colour.RED, [3]),), {Colour.RED: 2}))))
+    assert (box.colour.name, box.colour.value, box.sizes) == ("RED", 1, [3])
+    assert [(key.name, value) for key, value in table.items()] == [("RED", 2)]
+
+
+def test_numbers_are_compared_as_python_does() -> None:
+    import torch
+
+    from torchscript_build.models.child.values import compare
+
+    same = [(2, 2.0), (True, 1), (1.5, 1.5 + 0j), (torch.tensor(3), 3), (float("nan"), float("nan"))]
+    assert [compare(torch, a, b, 1e-5, 1e-5).words for a, b in same] == [""] * 5
+    other = [(2, 3), (2, 3.0), (True, False), (torch.tensor([3]), 3), ("1", 1), (2**62, 2**62 + 1)]
+    assert [compare(torch, a, b, 1e-5, 1e-5).kind for a, b in other] == ["structure", "values", *["structure"] * 4]
+
+
+def test_dtypes_are_numbers_for_cpp_and_dtypes_for_python() -> None:
+    import torch
+
+    from torchscript_build.models.child.values import NUMBERS, plain, revive, stand_in
+
+    @torch.jit.script
+    def number(x: torch.Tensor) -> int:
+        return x.dtype
+
+    names = ("uint8", "float16", "bfloat16", "bool", "complex64", "uint16", "float8_e5m2", "float8_e8m0fnu")
+    for name in names:
+        assert NUMBERS[f"torch.{name}"] == number(torch.zeros(1).to(getattr(torch, name)))
+    assert plain(torch, (torch.channels_last, torch.sparse_csr)) == (2, 2)
+    assert stand_in(torch, torch.float64) is torch.float64
+    future = torch.futures.Future()
+    future.set_result(3)
+    (revived,) = revive(torch, stand_in(torch, [future]))
+    assert revived.wait() == 3
 
 
 @pytest.mark.parametrize(

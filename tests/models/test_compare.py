@@ -186,6 +186,13 @@ def test_an_export_that_fails_where_the_original_does_not(here: Project) -> None
     assert not (here.root / "asked").exists()
 
 
+def test_outputs_that_no_file_carries(here: Project) -> None:
+    error = "its outputs hold what no file carries: a nested tensor cannot be carried to C++"
+    text = failure(here, case(error=error, carried=False, difference=None), "exit 1")
+    assert f"net.forward, check 1: {error}" in text
+    assert not (here.root / "asked").exists()
+
+
 def test_inputs_that_fail_in_python_anyhow(here: Project) -> None:
     text = failure(here, case(error="TypeError: no", eager_error="TypeError: no", difference=None), "exit 1")
     assert "check 1: it fails in Python: TypeError: no" in text

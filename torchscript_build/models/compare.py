@@ -196,6 +196,8 @@ def process_options(wanted: Wishes, known: Wishes) -> list[str]:
 
 def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
     """Original against exported: a word for the table, the problem, and whether it is one of values."""
+    if not case.carried:
+        return "-", case.error, False
     if case.error is not None and case.has_original and case.eager_error is None:
         return "fails", f"the original runs, the exported model fails: {case.error}", False
     if case.error is not None:

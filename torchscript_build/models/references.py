@@ -47,6 +47,8 @@ class Case:
     """Does the call need gradients?"""
     error: Optional[str]
     """Why the exported model has no outputs."""
+    carried: bool = True
+    """It has some; but they cannot be carried to C++, as ``error`` says."""
     has_original: bool = False
     eager_error: Optional[str] = None
     difference: Optional[Mapping[str, Any]] = None
@@ -158,6 +160,7 @@ def _reference_job(
         "model": model.file,
         "libraries": [*how.external, *how.own],
         "grad": grad,
+        "method": model.method,
         "process": dataclasses.asdict(made.process),
         "rtol": how.rtol,
         "atol": how.atol,
@@ -198,6 +201,7 @@ def _references(name: str, reports: Mapping[str, Any]) -> References:
                 expected=Path(call["expected"]),
                 grad=bool(call["grad"]),
                 error=call.get("error"),
+                carried=bool(call.get("carried", True)),
                 has_original="calls" in eager,
                 eager_error=original.get("error"),
                 difference=original.get("difference"),

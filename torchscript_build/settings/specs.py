@@ -55,8 +55,8 @@ class ScriptModel:
     """Are numbers too small for full precision taken as zero (`torch.set_flush_denormal`)? By default as the factory
     leaves it."""
     threads: Optional[int] = None
-    """How many threads an operator uses (`torch.set_num_threads`); 0: libtorch's choice. By default what the factory sets,
-    else libtorch's choice."""
+    """How many threads an operator uses (`torch.set_num_threads`); 0: libtorch's choice. By default what the factory
+    sets, else libtorch's choice."""
     interop_threads: Optional[int] = None
     """How many threads run what the model forks (`torch.set_num_interop_threads`); 0 and the default as with
     `threads`."""

@@ -14,9 +14,7 @@ from test_gallery import OTHER_FORMATS, Built, build, built, entries  # noqa: F4
 from torchscript_build.models.compare import process_options
 from torchscript_build.plan.build_plan import Wishes
 
-pytestmark = [
-    *(pytest.mark.network, pytest.mark.compile, pytest.mark.torch, pytest.mark.slow, pytest.mark.timeout(3600)),
-]
+pytestmark = [pytest.mark.network, pytest.mark.compile, pytest.mark.torch, pytest.mark.timeout(3600)]
 
 NOT_READ: dict[str, dict[str, str]] = {
     "1.13.1": {},

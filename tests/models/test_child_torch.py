@@ -311,6 +311,35 @@ def test_what_python_passes_to_a_saved_model() -> None:
     assert [(key.name, value) for key, value in table.items()] == [("RED", 2)]
 
 
+INTERPRETER = """\
+The following operation failed in the TorchScript interpreter.
+Traceback of TorchScript, serialized code (most recent call last):
+  File "code/__torch__/net.py", line 5, in forward
+    return torch.zeros([2], device="cuda:0")
+           ~~~~~~~~~~~ <--- HERE
+
+Traceback of TorchScript, original code (most recent call last):
+  File "net.py", line 3, in forward
+        return torch.zeros(2, device="cuda:0")
+               ~~~~~~~~~~~ <--- HERE
+RuntimeError: {}"""
+
+
+def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
+    from torchscript_build.models.child.reference import _cause
+
+    code = 'return torch.zeros(2, device="cuda:0")'
+    backends = (
+        "Could not run 'aten::empty' with arguments from the 'CUDA' backend. This could be because\nCPU: here\nFPGA"
+    )
+    for message, line in (
+        (backends, f"Could not run 'aten::empty' with arguments from the 'CUDA' backend (in {code})"),
+        ("mat1 and mat2 cannot be multiplied\n", f"mat1 and mat2 cannot be multiplied (in {code})"),
+    ):
+        assert _cause(INTERPRETER.format(message).splitlines()) == line
+    assert _cause(["expected 2", "more"]) == "expected 2"
+
+
 def test_numbers_are_compared_as_python_does() -> None:
     import torch
 

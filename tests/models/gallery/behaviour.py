@@ -187,6 +187,27 @@ class counter(Entry):
     @classmethod
     def sets(cls):
         yield (torch.rand(3),)
+        yield (torch.rand(3),)
+
+
+class gradients(Entry):
+    """Gradients of the weights: they add up, but in each call they begin with none."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.net(x).sum().backward()
+            gradient = self.net.weight.grad
+            assert gradient is not None
+            return gradient * 1
+
+    @classmethod
+    def sets(cls):
+        yield (torch.randn(5, 3),)
+        yield (torch.randn(2, 3),)
 
 
 class noise(Entry):

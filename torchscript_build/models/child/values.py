@@ -48,7 +48,7 @@ def plain(torch: Any, value: Any) -> Any:
     """
     if isinstance(value, torch.Tensor):
         return _plain_tensor(torch, value)
-    if value is None or isinstance(value, (bool, int, float, complex, str)):
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return value.value if isinstance(value, enum.Enum) else value
     if isinstance(value, enum.Enum):
         return plain(torch, value.value)

@@ -63,6 +63,7 @@ def prepare_models(
         if record:
             log.say(f"-- model {model.name} is made again: {reason}")
         request = {**settings, "output": model.file, "libraries": libraries.get(model.name, [])}
+        request["process"] = {key: settings[key] for key in CARRIED.values()}
         stale.append((Job("export", model, request), {"settings": settings}))
     if stale:
         records.update(_export(plan, environment, stale))
@@ -143,7 +144,7 @@ def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict
         "example_inputs": list(model.example_inputs) if model.method == "trace" else [],
         "python_path": list(model.python_path),
         "seed": model.seed,
-        "process": {key: getattr(model, key) for key in CARRIED.values()},
+        **{key: getattr(model, key) for key in CARRIED.values()},
         "show_code": model.show_code,
         "torch": plan.libtorch.full_version,
         "libraries": {

@@ -11,6 +11,8 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     before, factory = process.read_state(torch), job["factory"]
     load_libraries(torch, job, progress)
     original = make_original(torch, job, progress)
+    changed = process.changes(before, process.read_state(torch))
+    process.apply(torch, job)
     kind = job["method"]
     if isinstance(original, torch.jit.ScriptModule) or is_script_function(torch, original):
         kind, exported = "as it is", original
@@ -27,7 +29,7 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     if job["show_code"]:
         with progress("showing the code", "its code cannot be shown"):
             print(code_of(exported), flush=True)
-    return {"kind": kind, "process": process.changes(before, process.read_state(torch))}
+    return {"kind": kind, "process": changed}
 
 
 def load_libraries(torch: Any, job: "dict[str, Any]", progress: Any) -> None:

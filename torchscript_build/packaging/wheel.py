@@ -124,9 +124,19 @@ def _check(command: Any, root: Path) -> None:
     ]
     declared = [*ops_targets(spec, environment), *app_targets(spec, environment), *staged]
     own = set(declared) - set(external_targets(spec, environment))
-    base = project_root(command.distribution)
-    link_dirs = [base / d for t in (*spec.packaged_ops, *spec.packaged_apps) for d in t.link_dirs]
-    check_wheel_files(root, libtorch, declared=dict.fromkeys(declared), own=own, link_dirs=link_dirs)
+    base = project_root(command.distribution).resolve()
+    targets = (*spec.packaged_ops, *spec.packaged_apps)
+    folders = [(base / d).resolve() for t in targets for d in t.link_dirs]
+    files = [base / name for t in targets for name in t.link_libraries if (base / name).is_file()]
+    files += [file for folder in folders for file in folder.glob("*.so*")]
+    check_wheel_files(
+        root,
+        libtorch,
+        declared=dict.fromkeys(declared),
+        own=own,
+        link_dirs=[d for d in folders if base not in d.parents],
+        own_libraries=[f for f in files if base in f.parents],
+    )
 
 
 def torch_requirement(command: Any) -> Optional[str]:

@@ -177,6 +177,20 @@ def test_an_sdist_after_an_editable_install_holds_nothing_that_was_built(
     assert not names & {"demo/_torchscript_apps.py", "demo/bin/answer"}
 
 
+def test_a_wheel_after_an_editable_install_of_a_project_without_python(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """Its package lies among the sources then, which does not make it a project with Python."""
+    root = write_shape(tmp_path / "project", SHAPES["program without a Python package"])
+    built(root, call_hook(root, "build_editable", variables))
+    assert sorted(p.name for p in root.glob("demo/*.py")) == ["__init__.py", "_torchscript_apps.py"]
+    for hook in ("build_editable", "build_wheel"):
+        wheel = built(root, call_hook(root, hook, variables))
+    with zipfile.ZipFile(wheel) as archive:
+        files = {n for n in archive.namelist() if n.startswith("demo/")}
+    assert files == {"demo/_torchscript_apps.py", "demo/bin/answer"}
+
+
 def test_build_ext_in_place_builds_ours_too(tmp_path: Path, variables: dict[str, str]) -> None:
     root = write_shape(tmp_path / "project", SHAPES["app"])
     done = run_python("setup.py", "build_ext", "--inplace", cwd=root, variables=variables)

@@ -13,6 +13,7 @@ from setuptools.errors import BaseError
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.packaging import commands
 from torchscript_build.packaging.distribution import (
+    OWN_INIT,
     is_built,
     is_collecting_requirements,
     is_packaged,
@@ -92,7 +93,7 @@ def _give_own_package(dist: Any) -> None:
                 dist.packages = []
                 if command == "editable_wheel":
                     file = project_root(dist) / own[0] / "__init__.py"
-                    write_if_changed(file, b'"""Made by torchscript-build for this project\'s programs."""\n')
+                    write_if_changed(file, OWN_INIT)
                     dist.packages = own
         plain(command)
 

@@ -64,9 +64,10 @@ def user(tmp_path_factory: pytest.TempPathFactory, fake_torch: Path) -> User:
     write(site / "torch-2.13.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: torch\nVersion: 2.13.0+cpu\n")
     write(site / "torch-2.13.0.dist-info/RECORD")
     source, wheels = folder.parent / "source", folder.parent / "wheels"
-    files = run_child(["git", "ls-files", "-z"], cwd=REPOSITORY, capture_output=True, encoding="utf-8", check=True)
-    for name in filter(None, files.stdout.split("\0")):
-        write(source / name, (REPOSITORY / name).read_text(encoding="utf-8", errors="surrogateescape"))
+    for name in ("torchscript_build", "templates"):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+        shutil.copy2(REPOSITORY / name, source / name)
     pip = [folder / "bin/python", "-m", "pip", "-q"]
     run_child([*pip, "install", "build", "uv", "setuptools>=77"], check=True)
     run_child([*pip, "wheel", "--no-deps", "-w", wheels, source], check=True)

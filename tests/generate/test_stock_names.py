@@ -48,7 +48,7 @@ VARIABLES = {
 }
 FUNCTIONS = ("append_torchlib_if_found", "append_wholearchive_lib_if_found")
 LEFT_OUT = {
-    "of public/cuda.cmake, which demands a CUDA toolkit: code that compiles CUDA finds its own, other code needs none": """
+    "of public/cuda.cmake, which demands a CUDA toolkit: CUDA code finds its own, other code needs none": """
         CAFFE2_USE_* CAFFE2_NVRTC_LIBRARY CUDA_* CUDNN_* CUDAToolkit_ROOT USE_CUDSS PROJECT_RANDOM_BINARY_DIR
     """,
     "targets of a CUDA toolkit; libtorch finds these libraries by its own RPATH": """
@@ -77,7 +77,7 @@ LEFT_OUT = {
     "of a SYCL toolkit, as with CUDA": """
         PYTORCH_FOUND_XPU TORCH_XPU_ARCH_LIST XPU_* torch::sycl torch::xpurt torch_xpu_LIBRARY c10_xpu_LIBRARY
     """,
-    "read by us before CMake runs; it says CMAKE_CUDA_ARCHITECTURES then": """
+    "an input of the stock package, which notes in it what it made of it": """
         TORCH_CUDA_ARCH_LIST
     """,
     "of torch's own build": """

@@ -120,7 +120,9 @@ def test_without_pythons_part_python_is_out_of_reach(tmp_path: Path) -> None:
         f"-I{tmp_path}",
         f"-I{sysconfig.get_path('include')}",
     ]
-    done = run_child(["c++", "-fsyntax-only", *folders, source], stderr=subprocess.PIPE, encoding="utf-8")
+    done = run_child(
+        ["c++", "-fsyntax-only", *(f"-I{f}" for f in folders), source], stderr=subprocess.PIPE, encoding="utf-8"
+    )
     assert done.returncode != 0
     spec = OpLibrary(name="m", package="demo", sources=(str(source),))
     plan = make_plan(ProjectSpec(ops=(spec,)), root=tmp_path, build_base=tmp_path / "b")

@@ -86,6 +86,9 @@ def test_a_requirement_goes_to_the_end_of_the_headers(body: str) -> None:
         ("torch!=2.13.1", "torch ==2.13.*,!=2.13.1"),
         ("torch>=2.13.1", "torch ==2.13.*,>=2.13.1"),
         ("Torch==2.13.0", "torch ==2.13.*,==2.13.0"),
+        ("torch==2.13.0+cpu", "torch ==2.13.*,==2.13.0+cpu"),
+        ("torch[opt-einsum]>=2.1", "torch[opt-einsum] ==2.13.*"),
+        ("torch>=2.13.5,<2.13.9", "torch ==2.13.*,<2.13.9,>=2.13.5"),
     ],
 )
 def test_the_projects_own_requirement_and_the_pin_are_one_line(theirs: str, together: str) -> None:
@@ -97,6 +100,17 @@ def test_the_projects_own_requirement_and_the_pin_are_one_line(theirs: str, toge
 def test_a_requirement_under_a_condition_stays() -> None:
     metadata = 'Name: demo\nRequires-Dist: torch>=2.1; extra == "gpu"\n'
     assert add_requirement(metadata, "torch ==2.13.*") == f"{metadata}Requires-Dist: torch ==2.13.*\n"
+
+
+def test_several_requirements_of_the_project_become_one() -> None:
+    metadata = "Name: demo\nRequires-Dist: torch>=2.13.1\nRequires-Dist: torch[a]<3\nRequires-Dist: torch[b]\n"
+    assert add_requirement(metadata, "torch ==2.13.*") == "Name: demo\nRequires-Dist: torch[a,b] ==2.13.*,>=2.13.1\n"
+
+
+@pytest.mark.parametrize("theirs", ["torch>=2.14", "torch!=2.13.*", "torch==2.12.0+cpu", "torch<2.13"])
+def test_what_no_release_of_the_series_meets_is_refused(theirs: str) -> None:
+    with pytest.raises(SettingsError, match="but what libtorch it is built for makes torch ==2"):
+        add_requirement(f"Name: demo\nRequires-Dist: {theirs}\n", "torch ==2.13.*")
 
 
 def test_a_requirement_that_the_pin_contradicts_is_refused() -> None:

@@ -15,7 +15,7 @@ HEADER_SUFFIXES = (".h", ".hpp", ".hh", ".hxx", ".cuh", ".inl", ".inc", ".ipp", 
 LIBRARY = re.compile(r"\.(a|so(\.\d+)*|dylib|lib)\Z")
 
 _CXX_SUFFIXES = (*HEADER_SUFFIXES, ".c", ".cc", ".cpp", ".cxx", ".cu")
-_STRING = re.compile(r'"([^"\\\n]{1,200})"')
+_QUOTED = re.compile(r'"([\w./+-]{1,200})(?=\\?")')
 _UPWARDS = re.compile(r"(?<![\w.])(?:\.\./)+[^\s\"();$<>]+")
 
 _MADE_FOLDERS = re.compile(r"\..*|build|dist|__pycache__|node_modules|.*\.egg-info")
@@ -65,7 +65,7 @@ def _of_target(target: Union[OpLibrary, TorchScriptApp], root: Path) -> Iterator
 def _named_in_text(files: Iterable[Path], include_dirs: Sequence[Path], root: Path) -> Iterator[str]:
     """Files of the project that strings in C++ name: what a macro includes, what an assembler or #embed takes in."""
     for file in files:
-        for name in set(_STRING.findall(_read(file).replace('\\"', '"'))):
+        for name in set(_QUOTED.findall(_read(file))):
             paths = (_relative(folder / name, root) for folder in (file.parent, *include_dirs, root))
             yield from (p for p in paths if not p.startswith(("../", "/")) and _is_plain(root / p))
 

@@ -296,7 +296,7 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
         [installed_file(plan.stage_dir, t) for t in targets],
         plan.libtorch,
         library_dirs=[*sorted(own), *(cuda_library_dirs(plan.cuda) if plan.cuda else ())],
-        link_dirs=[Path(d) for t in plan.targets for d in t.link_dirs],
+        link_dirs=_linked_folders(plan),
         python_modules={
             installed_file(plan.stage_dir, t)
             for t in targets
@@ -306,6 +306,12 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
     )
     for note in notes:
         log.warn(note)
+
+
+def _linked_folders(plan: BuildPlan) -> list[Path]:
+    """Where the project has libraries that it links: link-dirs, and those of files in link-libraries."""
+    files = [Path(name) for t in plan.targets for name in t.link_libraries if os.path.isfile(name)]
+    return [*(Path(d) for t in plan.targets for d in t.link_dirs), *dict.fromkeys(f.parent for f in files)]
 
 
 def _accelerated(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> list[str]:

@@ -38,6 +38,7 @@ def render_project(plan: BuildPlan) -> FileSet:
         files.update(
             {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
         )
+        files["lean_without_python/Python.h"] = read_static("ops/lean_without_python/Python.h")
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)

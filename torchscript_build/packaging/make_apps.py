@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import posixpath
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from torchscript_build import log
 from torchscript_build.build.head_start import HeadStart
 from torchscript_build.build.pipeline import build_lock, build_targets
+from torchscript_build.errors import VerificationError
 from torchscript_build.models.compare import check_inputs_fit, compare_apps, compared_models, wanted_references
 from torchscript_build.models.export import prepare_models
 from torchscript_build.models.external import external_files, place_beside
@@ -21,7 +23,7 @@ from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
 from torchscript_build.packaging.say import Product, product_of_project, products_of, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
-from torchscript_build.packaging.staged import APPS, LAUNCHERS, StagedFile, project_owner, stage
+from torchscript_build.packaging.staged import APPS, LAUNCHERS, Place, StagedFile, foreign_files, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import TorchScriptApp
@@ -133,7 +135,8 @@ def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, 
     from torchscript_build.build.verify import needs_accelerator
 
     accelerated: set[str] = set()
-
+    ours: dict[str, tuple[str, Path]] = {t.path: (repr(t.name), Path()) for t in plan.targets if t.install}
+    taken = {inplace: dict(ours) for inplace in (False, True)}
     for project in plan.cmake:
         if not project.install and session.packaged_only:
             continue
@@ -147,6 +150,32 @@ def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, 
             if project.install:
                 files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
                 members = [StagedFile(name, path) for name, path in files.items()]
+                _refuse_overwriting(project.name, files, members, taken[inplace], place)
+                taken[inplace] |= {name: (repr(project.name), path) for name, path in files.items()}
                 staged += stage(members, place, project_owner(project.name))
                 accelerated |= {p for p in project.programs if p in installed and needs_accelerator(installed[p])}
     return staged, frozenset(accelerated)
+
+
+def _refuse_overwriting(
+    name: str,
+    files: Mapping[str, Path],
+    members: Sequence[StagedFile],
+    taken: Mapping[str, tuple[str, Path]],
+    place: Place,
+) -> None:
+    """:raises VerificationError: what a project installs is another's file, or a Python file of the project itself."""
+    twice = [
+        f"{file} is also one of {taken[file][0]}"
+        for file, path in files.items()
+        if file in taken and not (taken[file][1].is_file() and filecmp.cmp(path, taken[file][1], shallow=False))
+    ]
+    sources = [m for m in members if m.target.endswith((".py", ".pyi"))]
+    twice += [
+        f"{file} is also a file of the project's own" for file in (foreign_files(sources, place) if sources else ())
+    ]
+    if twice:
+        raise VerificationError(
+            f"{name}: what it installs would overwrite other files:\n" + "\n".join(f"  - {line}" for line in twice),
+            cures=["give it another name or destination", "leave it out: include = […] names what is taken"],
+        )

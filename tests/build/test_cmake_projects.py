@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import copy_torch, read_project, run_child, write, write_project
+from support import NATIVE_TABLE, copy_torch, read_project, run_child, write, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
@@ -29,7 +29,6 @@ SOURCES = {
     "nat.cpp": "#include <torch/script.h>\nint nat() { return torch::answer(); }\n",
     "user.cpp": '#include <cstdio>\nint nat();\nint main() { std::printf("%d\\n", nat()); }\n',
 }
-TABLE = '[[tool.torchscript-build.cmake]]\nname = "native"\nsource-dir = "native"\n'
 
 
 def build(
@@ -41,7 +40,7 @@ def build(
     inplace: bool = False,
 ) -> dict[str, Path]:
     """Build a CMakeLists.txt; ``line`` is of the settings."""
-    write_project(folder, TABLE + line + "\n", files={f"native/{n}": t for n, t in files.items()})
+    write_project(folder, NATIVE_TABLE + line + "\n", files={f"native/{n}": t for n, t in files.items()})
     write(folder / "native/CMakeLists.txt", HEAD + text)
     plan = discover_plan(
         read_project(folder), machine, project="demo", version="1", root=folder, build_base=folder / "build"

@@ -9,6 +9,7 @@ from typing import Any, Optional
 
 from torchscript_build import columns, log, system
 from torchscript_build.build import cmake
+from torchscript_build.build.damage import DamagedTreeError
 from torchscript_build.build.pipeline import claimed, configure_tree, keep_compiled
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
 from torchscript_build.system import Environment
@@ -47,7 +48,10 @@ class HeadStart:
             return
         plan, environment = self._plan, self._environment
         self._stack.enter_context(claimed(plan, self._targets))
-        self._state = configure_tree(plan, environment, self._targets)
+        try:
+            self._state = configure_tree(plan, environment, self._targets)
+        except DamagedTreeError:
+            return  # the build that follows makes it anew
         command, variables = cmake.build_command(
             plan.tree_dir,
             plan.toolchain,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -245,7 +244,7 @@ def _report(done: Completed) -> Optional[Mapping[str, Any]]:
     for line in reversed(done.output.splitlines()):
         if line.startswith("{"):
             try:
-                report = json.loads(line)
+                report = system.parse_json(line)
             except ValueError:
                 continue
             found = report.get("comparison") if isinstance(report, dict) else None

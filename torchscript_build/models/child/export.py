@@ -1,9 +1,10 @@
 """Makes a model file from what the factory gives."""
 
+import sys
 import types
 from typing import Any, Optional
 
-from . import inputs, process
+from . import inputs, places, process
 
 
 def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -26,6 +27,7 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
             exported = torch.jit.script(original)
     with progress("saving", f"what {factory} gave cannot be saved"):
         torch.jit.save(exported, job["output"])
+        places.forget(job["output"], [job["root"], *sys.path])
     if job["show_code"]:
         with progress("showing the code", "its code cannot be shown"):
             print(code_of(exported), flush=True)

@@ -14,6 +14,7 @@
 #include "files/pt_reader.h"
 #include "files/pt_writer.h"
 #include "program/compare.h"
+#include "program/crash.h"
 #include "program/error.h"
 #include "program/input_spec.h"
 #include "program/json.h"
@@ -47,6 +48,16 @@ std::string model_path(const std::string& wanted) {
     throw Error(kModelNotLoaded, "no such model: " + wanted, known);
   }
   return wanted;
+}
+
+std::unique_ptr<Engine> open_guarded(const std::string& path, const Archive& archive,
+                                     const LoadOptions& options) {
+  const CrashGuard guard(std::string(app_info.name) + ": error: libtorch crashed while it read " +
+                             path +
+                             "\nhint: the file is damaged, or has code that this libtorch cannot "
+                             "take\n",
+                         kModelNotLoaded);
+  return open_engine(path, archive, options);
 }
 
 Json& begin_report(Json* json, const std::string& model) {
@@ -195,7 +206,7 @@ int run(const Options& options) {
   load.optimize = options.optimize;
   load.grad = options.grad;
   const Archive archive = read_archive(path);
-  const std::unique_ptr<Engine> engine = open_engine(path, archive, load);
+  const std::unique_ptr<Engine> engine = open_guarded(path, archive, load);
   if (options.info) {
     report_info(options, path, archive, *engine);
     return kOk;

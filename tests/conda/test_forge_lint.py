@@ -80,7 +80,7 @@ def test_own_recipe_lacks_only_an_address_and_a_maintainer() -> None:
             "  run:\n    - python >=3.9\n",
             "requirements: 'python >=3.9' in run wants no range",
         ),
-        ("    - setuptools\n", "", "requirements: pip without a build backend"),
+        ("    - setuptools >=64\n", "", "requirements: pip without a build backend"),
     ],
 )
 def test_rules_see_what_breaks_them(tmp_path: Path, old: str, new: str, said: str) -> None:

@@ -82,6 +82,15 @@ def operators(tool: Build, plugin: Path) -> Path:
     return tool(EXAMPLES / "conda_ops/recipe")
 
 
+@pytest.fixture(scope="session")
+def everything(plugin: Path, loader: Path, operators: Path, workshop: Any) -> Path:
+    """A fresh prefix with all three."""
+    prefix: Path = workshop.folder / "everything"
+    shutil.rmtree(prefix, ignore_errors=True)  # of the other tool
+    workshop.install(prefix, "smooth-series", "series-ops", "torchscript-build")
+    return prefix
+
+
 with_rattler = pytest.mark.parametrize("tool", TOOLS[:1], indirect=True)
 """For what concerns rattler-build alone: its log, or builds that it is asked for by the test itself."""
 
@@ -135,15 +144,12 @@ def test_build_respects_the_packagers_variables(loader: Path, workshop: Any) -> 
 
 
 def test_nothing_of_the_build_machine_is_installed(
-    plugin: Path, loader: Path, operators: Path, workshop: Any, tmp_path: Path
+    plugin: Path, loader: Path, operators: Path, everything: Path, workshop: Any, tmp_path: Path
 ) -> None:
-    prefix = tmp_path / "prefix"
-    workshop.install(prefix, "smooth-series", "series-ops", "torchscript-build")
     for package in (plugin, loader, operators):
         for name in unpack(package, tmp_path / package.name):
-            file = (
-                prefix / name.replace("site-packages", SITE, 1) if name.startswith("site-packages/") else prefix / name
-            )
+            installed = name.replace("site-packages", SITE, 1) if name.startswith("site-packages/") else name
+            file = everything / installed
             found = texts_inside(file, [str(workshop.folder), str(ROOT), "placehold"])
             assert not found, f"{package.name}: {name} has {found}"
 
@@ -164,11 +170,9 @@ def test_operators_hold_the_package_only(operators: Path, tmp_path: Path) -> Non
     assert index["build"].startswith(f"cpu_py{TAG}_h")
 
 
-def test_operators_work_from_python(operators: Path, workshop: Any, tmp_path: Path) -> None:
-    prefix = tmp_path / "prefix"
-    workshop.install(prefix, "series-ops")
+def test_operators_work_from_python(everything: Path) -> None:
     code = "import torch, series_ops; print(series_ops.longest_rise(torch.tensor([1., 2., 3., 2.])))"
-    done = run_bare(prefix / "bin/python", "-B", "-W", "ignore", "-c", code)
+    done = run_bare(everything / "bin/python", "-B", "-W", "ignore", "-c", code)
     assert done.stdout == "3\n", done.stderr
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import run_child
+from support import run_child, write
+
+from torchscript_build.cli.conda import make_recipe
 
 meta_yaml = pytest.importorskip("meta_yaml", reason="PyYAML is not installed")
 pytest.importorskip("zstandard", reason="zstandard is not installed")
@@ -36,6 +38,17 @@ def recipe_of(folder: Path) -> Any:
     return recipe
 
 
+def build_with_rattler(workshop: Any, folder: Path) -> Path:
+    """The recipe in one of the two formats: conda_ops as `conda-recipe --v1` writes it, the others as they are."""
+    if folder.parent.name != "conda_ops":
+        return Path(workshop.build(recipe_of(folder)))
+    project = workshop.folder / "conda_ops"
+    shutil.copytree(folder.parent, project, ignore=shutil.ignore_patterns("recipe", "build", "*.egg-info"))
+    for name, content in make_recipe(project, project / "recipe", v1=True).items():
+        write(project / "recipe" / name, content.decode())
+    return Path(workshop.build_v1(project / "recipe", python=SERIES, c_stdlib="sysroot", c_stdlib_version="2.17"))
+
+
 def build_with_conda(workshop: Any, folder: Path) -> Path:
     """The same by ``conda build``, into the same output folder."""
     before = set(workshop.output.glob("*/*.conda"))
@@ -58,7 +71,7 @@ TOOLS = [
 def tool(request: pytest.FixtureRequest, workshop: Any) -> Build:
     """Builds a recipe with the plugin's package, and runs the tests of the recipe."""
     if request.param == "rattler-build":
-        return lambda folder: workshop.build(recipe_of(folder))
+        return lambda folder: build_with_rattler(workshop, folder)
     if shutil.which("conda-build") is None:
         pytest.skip("there is no conda-build on PATH")
     return lambda folder: build_with_conda(workshop, folder)

@@ -84,4 +84,4 @@ def backend_lines(pyproject: Mapping[str, Any], section: str = "host") -> tuple[
     texts = pyproject.get("build-system", {}).get("requires") or ()
     lines, notes = _conda_lines(texts, "build-system.requires", section)
     always = {name: Line(name) for name in ("setuptools", "torchscript-build")}
-    return [line for name, line in {**always, **lines}.items() if name not in ("cmake", "ninja")], notes
+    return [line for line in {**always, **lines}.values() if line.text.split()[0] not in ("cmake", "ninja")], notes

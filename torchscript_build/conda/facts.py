@@ -98,6 +98,12 @@ def recipe_facts(
     lines, notes = run_lines(project) if python else ([], [])
     backend, backend_notes = backend_lines(pyproject, "host" if python else "build")
     notes = [*backend_notes, *notes]
+    tests = (
+        *_tests(spec, project["name"], python=python),
+        *([Line("python -m pytest tests")] if python and has_tests else []),
+    )
+    if not (python and packages) and not tests:
+        notes = [*notes, "test: only you know what the CMake projects install: write commands, with `# keep`"]
     if not maintainers:
         notes = [*notes, "extra.recipe-maintainers: name them with --maintainer GITHUB-NAME"]
     return RecipeFacts(
@@ -114,10 +120,7 @@ def recipe_facts(
         run=(*([Line("python"), *lines] if python else []), *_cuda_run_line(variants)),
         imports=tuple(packages) if python else (),
         pytest=python and has_tests,
-        tests=(
-            *_tests(spec, project["name"], python=python),
-            *([Line("python -m pytest tests")] if python and has_tests else []),
-        ),
+        tests=tests,
         variants=variants,
         maintainers=tuple(maintainers),
         notes=(*about.notes, *notes),

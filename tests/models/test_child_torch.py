@@ -46,6 +46,14 @@ class Dicts(nn.Module):
 def dicts():
     return Dicts()
 
+class Counted(nn.Module):
+    def forward(self, x):
+        print("called in Python")
+        return x + 1
+
+def counted():
+    return Counted()
+
 class Methods(nn.Module):
     @torch.jit.export
     def encode(self, x):
@@ -156,6 +164,17 @@ def test_the_export_is_the_same_with_and_without_a_comparison(
     capsys.readouterr()
     references(plan, machine)
     assert capsys.readouterr().out == ""
+
+
+def test_torch_checks_a_trace_by_calling_again_unless_we_compare_it_anyway(
+    root: Path, machine: Environment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(root, model("counted", method="trace", example_inputs=("ones:2",)))
+    prepare_models(plan, machine, names=["counted"], libraries={}, compared=["counted"])
+    assert capfd.readouterr().out.count("called in Python") == 1
+    Path(plan.model("counted").file).unlink()
+    prepare_models(plan, machine, names=["counted"], libraries={})
+    assert capfd.readouterr().out.count("called in Python") > 1
 
 
 def test_an_export_that_fails_says_why_with_the_users_line(root: Path, machine: Environment) -> None:

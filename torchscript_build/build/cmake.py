@@ -132,16 +132,13 @@ def build(
     :returns: whether anything was done.
     :raises BuildError: with the compiler's message at its end.
     """
-    if toolchain.generator.ninja and not toolchain.generator.multi_config:
-        command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
-    else:
-        command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
-        command += ["--target", *targets] if targets else []
-    launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
+    command, own = build_command(
+        tree, toolchain, build_type=build_type, jobs=jobs, variables=variables, targets=targets
+    )
     keep_commands(tree)
     log.say_command(command)
-    with _edges_kept(tree):
-        done = system.run(command, variables={**launcher_settings, **variables}, show=log.tool_line)
+    with edges_kept(tree):
+        done = system.run(command, variables=own, show=log.tool_line)
     damage = _DAMAGE.search(done.output) if done.returncode != 0 else None
     if damage:
         system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
@@ -152,8 +149,27 @@ def build(
     return "ninja: no work to do." not in done.output
 
 
+def build_command(
+    tree: Path,
+    toolchain: Toolchain,
+    *,
+    build_type: str,
+    jobs: int,
+    variables: Mapping[str, str],
+    targets: Sequence[str],
+) -> tuple[list[str], Mapping[str, str]]:
+    """What ``build`` starts, and the environment that it gets."""
+    if toolchain.generator.ninja and not toolchain.generator.multi_config:
+        command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
+    else:
+        command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
+        command += ["--target", *targets] if targets else []
+    launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
+    return command, {**launcher_settings, **variables}
+
+
 @contextmanager
-def _edges_kept(tree: Path) -> Iterator[None]:
+def edges_kept(tree: Path) -> Iterator[None]:
     """Keep what ninja runs in a tree, also if it fails; other build tools have no log of it."""
     file = tree / ".ninja_log"
     before, began = _read(file), time.monotonic()

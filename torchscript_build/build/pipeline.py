@@ -6,7 +6,7 @@ import dataclasses
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -76,18 +76,16 @@ def build_targets(
     generator or place is thrown away, not trusted.
     """
     state_file = Path(plan.build_dir, STATE)
-    with_runner = any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
-    with claim_runner(plan) if with_runner else nullcontext():
+    with claimed(plan, targets):
         try:
-            state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
+            state = _built(plan, environment, jobs=jobs, targets=targets)
         except BuildError as error:
             if not (isinstance(error, cmake.DamagedTreeError) or "ninja: error: unknown target '" in error.output):
                 raise
             log.say(f"-- {error.problem.splitlines()[0]}: starting afresh")
             _start_afresh(plan, state_file)
-            state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
-        if with_runner:
-            keep_runner(plan, _compiled_runner(state))
+            state = _built(plan, environment, jobs=jobs, targets=targets)
+        keep_compiled(plan, targets, state)
     artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
@@ -107,17 +105,24 @@ def build_targets(
     return dataclasses.replace(result, accelerated=frozenset(n for names in accelerated.values() for n in names))
 
 
-def _built(
-    plan: BuildPlan,
-    environment: Environment,
-    state_file: Path,
-    *,
-    jobs: int,
-    targets: Sequence[PlannedTarget],
-    with_runner: bool,
-) -> dict[str, Any]:
+def claimed(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> AbstractContextManager[None]:
+    """Where one of the targets is a runner, its library is taken from the cache, or compiled by this build alone."""
+    return claim_runner(plan) if _with_runner(targets) else nullcontext()
+
+
+def keep_compiled(plan: BuildPlan, targets: Sequence[PlannedTarget], state: Mapping[str, Any]) -> None:
+    """Put the runner that a tree has made or linked into the cache."""
+    if _with_runner(targets):
+        keep_runner(plan, _compiled_runner(state))
+
+
+def _with_runner(targets: Sequence[PlannedTarget]) -> bool:
+    return any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
+
+
+def _built(plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
     """The state of a tree in which the targets are up to date."""
-    state = _configured(plan, environment, state_file, with_runner=with_runner)
+    state = configure_tree(plan, environment, targets)
     with log.step("build"):
         cmake.build(
             plan.tree_dir,
@@ -153,8 +158,9 @@ def _read_state(file: Path) -> dict[str, Any]:
     return state if is_whole and isinstance(state.get("installed", {}), dict) else {}
 
 
-def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
+def configure_tree(plan: BuildPlan, environment: Environment, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
+    state_file = Path(plan.build_dir, STATE)
     state = _read_state(state_file)
     # What CMake did not find on PATH once, it never looks for again in that tree.
     identity = [plan.identity(), *binutils(environment).values()]
@@ -165,7 +171,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
         _start_afresh(plan, state_file)
         state = {}
     is_configured = state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file()
-    if is_configured and not (with_runner and _is_runner_elsewhere(plan, state)):
+    if is_configured and not (_with_runner(targets) and _is_runner_elsewhere(plan, state)):
         return state
     from torchscript_build.build.verify import verify_linked
 

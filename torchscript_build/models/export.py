@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -11,7 +11,7 @@ from torchscript_build import log, system
 from torchscript_build.errors import ModelError
 from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
-from torchscript_build.models.jobs import Job, check_report, run_jobs
+from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
 from torchscript_build.system import Environment
 
@@ -29,12 +29,22 @@ class Made:
 
 
 def prepare_models(
-    plan: BuildPlan, environment: Environment, *, names: Collection[str], libraries: Mapping[str, list[str]]
+    plan: BuildPlan,
+    environment: Environment,
+    *,
+    names: Collection[str],
+    libraries: Mapping[str, list[str]],
+    compared: Collection[str] = (),
+    torch: Optional[TorchProcess] = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Mapping[str, Made]:
     """Make the files of models that are needed.
 
     :param names: the models that are needed.
     :param libraries: model name → the files of operator libraries from elsewhere that its apps load.
+    :param compared: the models whose originals are compared with what is exported, so that torch need not.
+    :param torch: the process that makes them; ``None``: one for this call alone.
+    :param meanwhile: begins what goes on while models are made; not called where all are as they would be made.
     :raises ModelError: a file is no TorchScript archive, or an export failed.
     """
     records = {}
@@ -54,10 +64,16 @@ def prepare_models(
         _record_file(plan, model.name).unlink(missing_ok=True)
         if record:
             log.say(f"-- model {model.name} is made again: {reason}")
-        request = {**settings, "output": model.file, "libraries": libraries.get(model.name, [])}
+        request = {
+            **settings,
+            "output": model.file,
+            "libraries": libraries.get(model.name, []),
+            "compared": model.name in compared,
+        }
         stale.append((Job("export", model, request), {"settings": settings}))
     if stale:
-        records.update(_export(plan, environment, stale))
+        meanwhile()
+        records.update(_export(plan, environment, stale, torch))
     return {name: _made(plan.model(name), record) for name, record in records.items()}
 
 
@@ -83,7 +99,10 @@ def locate_package_file(name: str, environment: Environment) -> Path:
 
 
 def _export(
-    plan: BuildPlan, environment: Environment, stale: list[tuple[Job, dict[str, Any]]]
+    plan: BuildPlan,
+    environment: Environment,
+    stale: list[tuple[Job, dict[str, Any]]],
+    torch: Optional[TorchProcess],
 ) -> Mapping[str, dict[str, Any]]:
     """Run the jobs; what was made is recorded, also where a later one fails."""
     records = {}
@@ -91,7 +110,7 @@ def _export(
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(job.model.name for job in jobs)
     with log.step(f"model {names}" if len(jobs) == 1 else f"models {names}"):
-        reports = run_jobs(plan, environment, jobs)
+        reports = run_jobs(plan, environment, jobs, torch)
         for (job, record), report in zip(stale, reports):
             check_report(job, report)
             read_archive(Path(job.model.file))

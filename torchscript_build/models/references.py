@@ -11,7 +11,7 @@ from torchscript_build import log, system
 from torchscript_build.models import freshness
 from torchscript_build.models.archive import ModelArchive
 from torchscript_build.models.export import Made
-from torchscript_build.models.jobs import Job, check_report, run_jobs
+from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
 from torchscript_build.system import Environment
 
@@ -69,10 +69,12 @@ def prepare_references(
     wanted: Mapping[str, Wanted],
     made: Mapping[str, Made],
     archives: Mapping[str, ModelArchive],
+    torch: Optional[TorchProcess] = None,
 ) -> Mapping[str, References]:
     """Make the reference outputs that are wanted, where something that they depend on has changed.
 
     :param wanted: model name → what is wanted of it.
+    :param torch: the process that makes them; ``None``: one for this call alone.
     :raises ModelError: there is no torch, or inputs cannot be made.
     """
     records: dict[str, dict[str, Any]] = {}
@@ -88,7 +90,7 @@ def prepare_references(
         records[name] = {"settings": settings}
         jobs += _jobs(model, how, made[name], archives[name], plan)
     if jobs:
-        _make(plan, environment, jobs, records)
+        _make(plan, environment, jobs, records, torch)
     return {name: _references(name, record["reports"]) for name, record in records.items()}
 
 
@@ -165,12 +167,16 @@ def _reference_job(
 
 
 def _make(
-    plan: BuildPlan, environment: Environment, jobs: Sequence[Job], records: Mapping[str, dict[str, Any]]
+    plan: BuildPlan,
+    environment: Environment,
+    jobs: Sequence[Job],
+    records: Mapping[str, dict[str, Any]],
+    torch: Optional[TorchProcess],
 ) -> None:
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(dict.fromkeys(job.model.name for job in jobs))
     with log.step(f"reference outputs of {names}"):
-        reports = run_jobs(plan, environment, jobs)
+        reports = run_jobs(plan, environment, jobs, torch)
     for job, report in zip(jobs, reports):
         check_report(job, report)
         records[job.model.name].setdefault("reports", {})[job.kind] = report

@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchscript_build import log
+from torchscript_build.build.head_start import HeadStart
 from torchscript_build.build.pipeline import build_lock, build_targets
 from torchscript_build.models.compare import compare_apps, compared_models, wanted_references
 from torchscript_build.models.export import prepare_models
 from torchscript_build.models.external import external_files, place_beside
 from torchscript_build.models.forecast import check_formats, find_missing, read_archives
+from torchscript_build.models.jobs import TorchProcess
 from torchscript_build.models.proof import prove_loads, warn_of_missing
 from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
@@ -40,11 +42,24 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
     compared = {a.name: compared_models(a, spec, run=run, verify=verify) for a in apps.values()}
     compared = {name: found for name, found in compared.items() if found}
+    targets = [a for a in plan.apps if a.name in apps]
     built: Mapping[str, Path] = {}
-    with build_lock(plan):
-        external = external_files([a for a in plan.apps if a.name in apps], environment)
+    with (
+        build_lock(plan),
+        HeadStart(plan, environment, session.jobs(plan), targets) as head_start,
+        TorchProcess(plan, environment) as torch,
+    ):
+        external = external_files(targets, environment)
         libraries = _by_model(apps, external)
-        made = prepare_models(plan, environment, names=models, libraries=libraries)
+        made = prepare_models(
+            plan,
+            environment,
+            names=models,
+            libraries=libraries,
+            compared={model for found in compared.values() for model in found},
+            torch=torch,
+            meanwhile=head_start.begin,
+        )
         with log.step("check the models", quiet=True):
             bundled = sorted({m for a in apps.values() for m in a.models})
             archives = read_archives(plan, bundled)
@@ -53,7 +68,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             missing = find_missing(apps, plan, archives, registrations, read_schemas(plan))
             warn_of_missing(plan, missing)
         wanted = wanted_references(apps, compared, plan, external)
-        references = prepare_references(plan, environment, wanted, made, archives)
+        references = prepare_references(plan, environment, wanted, made, archives, torch)
+        head_start.finish()
         plan = plan.with_wishes(wishes_of(plan, made, archives))
         targets = [a for a in plan.apps if a.name in apps]
         if targets:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -87,11 +87,9 @@ def _build_targets(
     plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]
 ) -> BuildResult:
     state_file = Path(plan.build_dir, STATE)
-    with_runner = any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
-    with claim_runner(plan) if with_runner else nullcontext():
-        state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
-        if with_runner:
-            keep_runner(plan, _compiled_runner(state))
+    with claimed(plan, targets):
+        state = _built(plan, environment, jobs=jobs, targets=targets)
+        keep_compiled(plan, targets, state)
     artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
@@ -114,17 +112,24 @@ def _stamps(result: BuildResult, targets: Sequence[PlannedTarget]) -> dict[str, 
     return {t.name: [system.stamp(result.built(t.name)), system.stamp(result.installed(t))] for t in targets}
 
 
-def _built(
-    plan: BuildPlan,
-    environment: Environment,
-    state_file: Path,
-    *,
-    jobs: int,
-    targets: Sequence[PlannedTarget],
-    with_runner: bool,
-) -> dict[str, Any]:
+def claimed(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> AbstractContextManager[None]:
+    """Where one of the targets is a runner, its library is taken from the cache, or compiled by this build alone."""
+    return claim_runner(plan) if _with_runner(targets) else nullcontext()
+
+
+def keep_compiled(plan: BuildPlan, targets: Sequence[PlannedTarget], state: Mapping[str, Any]) -> None:
+    """Put the runner that a tree has made or linked into the cache."""
+    if _with_runner(targets):
+        keep_runner(plan, _compiled_runner(state))
+
+
+def _with_runner(targets: Sequence[PlannedTarget]) -> bool:
+    return any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
+
+
+def _built(plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
     """The state of a tree in which the targets are up to date."""
-    state = _configured(plan, environment, state_file, with_runner=with_runner)
+    state = configure_tree(plan, environment, targets)
     with log.step("build"):
         cmake.build(
             plan.tree_dir,
@@ -161,8 +166,9 @@ def _read_state(file: Path) -> dict[str, Any]:
     return state if is_whole and all(isinstance(names, list) for names in accelerated.values()) else {}
 
 
-def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
+def configure_tree(plan: BuildPlan, environment: Environment, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
+    state_file = Path(plan.build_dir, STATE)
     state = _read_state(state_file)
     # What CMake did not find on PATH once, it never looks for again in that tree.
     identity = [plan.identity(), *binutils(environment).values()]
@@ -173,7 +179,7 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
         _start_afresh(plan)
         state = {}
     is_ready = state.get("fingerprint") == fingerprint and is_configured(plan.tree_dir)
-    if is_ready and not (with_runner and _is_runner_elsewhere(plan, state)):
+    if is_ready and not (_with_runner(targets) and _is_runner_elsewhere(plan, state)):
         return state
     from torchscript_build.build.verify import verify_linked
 
@@ -298,7 +304,7 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
         [installed_file(plan.stage_dir, t) for t in targets],
         plan.libtorch,
         library_dirs=[*sorted(own), *(cuda_library_dirs(plan.cuda) if plan.cuda else ())],
-        link_dirs=[Path(d) for t in plan.targets for d in t.link_dirs],
+        link_dirs=_linked_folders(plan),
         python_modules={
             installed_file(plan.stage_dir, t)
             for t in targets
@@ -308,6 +314,12 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
     )
     for note in notes:
         log.warn(note)
+
+
+def _linked_folders(plan: BuildPlan) -> list[Path]:
+    """Where the project has libraries that it links: link-dirs, and those of files in link-libraries."""
+    files = [Path(name) for t in plan.targets for name in t.link_libraries if os.path.isfile(name)]
+    return [*(Path(d) for t in plan.targets for d in t.link_dirs), *dict.fromkeys(f.parent for f in files)]
 
 
 def _accelerated(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> list[str]:

@@ -173,14 +173,26 @@ Value read_expected(const std::string& path) {
   return has_suffix(path, ".npy") ? make_tensor(read_npy(path)) : unpacked(read_pt(path));
 }
 
+// Before anything else uses libtorch: threads inherit how they treat denormal numbers.
+void prepare_process(const Options& options) {
+  if (options.flush_denormal) set_flush_denormal();
+  if (options.threads > 0) set_threads(static_cast<int>(options.threads));
+  if (options.interop_threads > 0) {
+    set_interop_threads(static_cast<int>(options.interop_threads));
+  }
+  if (!options.default_dtype.empty()) set_default_dtype(options.default_dtype);
+  if (!options.quantized_engine.empty()) set_quantized_engine(options.quantized_engine);
+  if (options.deterministic == "on" || options.deterministic == "warn") {
+    set_deterministic(options.deterministic == "warn");
+  }
+}
+
 int run(const Options& options) {
   std::vector<InputSpec> inputs;
   for (const std::string& input : options.inputs) inputs.push_back(parse_input(input));
   const std::string path = model_path(options.model);
   if (options.json) print_models_to_stderr();
-  if (options.threads > 0) set_threads(static_cast<int>(options.threads));
-  if (!options.default_dtype.empty()) set_default_dtype(options.default_dtype);
-  if (!options.quantized_engine.empty()) set_quantized_engine(options.quantized_engine);
+  prepare_process(options);
 
   for (std::size_t i = 0; i < app_info.op_library_count; ++i) {
     load_library(beside_executable(app_info.op_libraries[i]));

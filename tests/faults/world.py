@@ -195,7 +195,7 @@ PHASES: Mapping[str, str] = {
     "find": r"^running (?:build|bdist)",
     "configure": r"^\+ \S*cmake -S ",
     "build": r"^\+ \S*ninja ",
-    "export": r"^\+ .*/models/child/__main__\.py ",
+    "export": r"^\+ .*/models/child/__main__\.py\b",
     "install": r"^-- model mod: \d|^-- build",
     "package": r"^(?:installing to|creating) build/bdist|^adding '|^running install",
 }

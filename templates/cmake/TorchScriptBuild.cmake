@@ -17,7 +17,7 @@ if(POLICY CMP0174) # a keyword with an empty value is one without a value
   cmake_policy(SET CMP0174 NEW)
 endif()
 
-set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION KEEP_TORCH)
+set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION STATIC_CUDA_RUNTIME KEEP_TORCH)
 set(_ts_single
     NAME
     FILE_NAME
@@ -31,6 +31,7 @@ set(_ts_single
     LINK_OPTIONS
     PYTHON_INCLUDE
     LIMITED_API
+    STABLE
     PRECOMPILE)
 set(_ts_multi
     SOURCES
@@ -183,9 +184,13 @@ function(_ts_finish_target)
     else()
       target_compile_options("${arg_NAME}" PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++${TORCH_CXX_STANDARD}>")
     endif()
-    # The shared runtime, which libtorch has loaded already: a second one would not see its streams.
-    set_target_properties("${arg_NAME}" PROPERTIES CUDA_RUNTIME_LIBRARY Shared CUDA_SEPARABLE_COMPILATION
-                                                                               "${arg_SEPARABLE_COMPILATION}")
+    # The shared runtime is the one that libtorch has loaded already.
+    set(runtime Shared)
+    if(arg_STATIC_CUDA_RUNTIME)
+      set(runtime Static)
+    endif()
+    set_target_properties("${arg_NAME}" PROPERTIES CUDA_RUNTIME_LIBRARY ${runtime} CUDA_SEPARABLE_COMPILATION
+                                                                                   "${arg_SEPARABLE_COMPILATION}")
   endif()
   if(arg_CUDNN)
     list(GET arg_CUDNN 0 cudnn_include_dir)
@@ -314,8 +319,8 @@ function(_ts_lighten)
 endfunction()
 
 # ts_add_ops(… [PYTHON_INCLUDE dir] [PYTHON_MODULE [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…]]
-# [PRECOMPILE header [APART file…]]): an operator library. PYTHON_MODULE makes it a Python extension module as well, which
-# links libtorch_python.
+# [PRECOMPILE header [APART file…]] [STABLE release]): an operator library. PYTHON_MODULE makes it a Python extension
+# module as well, which links libtorch_python. STABLE aims at torch's stable ABI of that release (0x020a000000000000).
 function(ts_add_ops)
   cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")
   _ts_reject_unparsed(ts_add_ops)
@@ -324,7 +329,9 @@ function(ts_add_ops)
   target_include_directories("${arg_NAME}" SYSTEM PRIVATE "${arg_PYTHON_INCLUDE}")
   if(arg_PYTHON_MODULE)
     target_compile_definitions("${arg_NAME}" PRIVATE TORCH_API_INCLUDE_EXTENSION_H TORCH_EXTENSION_NAME=${arg_NAME})
-    target_link_libraries("${arg_NAME}" PRIVATE "${TORCH_PYTHON_LIBRARY}")
+    if(NOT arg_STABLE)
+      target_link_libraries("${arg_NAME}" PRIVATE "${TORCH_PYTHON_LIBRARY}")
+    endif()
     if(arg_LIMITED_API)
       target_compile_definitions("${arg_NAME}" PRIVATE Py_LIMITED_API=${arg_LIMITED_API})
     endif()
@@ -340,6 +347,15 @@ function(ts_add_ops)
       OUTPUT "${anchor}"
       CONTENT "extern \"C\" __declspec(dllexport) int ${symbol} = 1;\n")
     target_sources("${arg_NAME}" PRIVATE "${anchor}")
+  endif()
+  if(arg_STABLE)
+    target_compile_definitions("${arg_NAME}" PRIVATE TORCH_TARGET_VERSION=${arg_STABLE})
+    if(arg_CUDA)
+      target_compile_definitions("${arg_NAME}" PRIVATE USE_CUDA)
+    endif()
+    if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+      target_link_options("${arg_NAME}" PRIVATE "LINKER:--as-needed")
+    endif()
   endif()
   set(arg_COMPONENT ops)
   _ts_finish_target()

@@ -33,7 +33,7 @@ REPLACEMENTS: Sequence[tuple[str, str]] = (
     (r"\bc10::(cuda::(CUDAGuard|set_device)|impl::.*Guard)", "torch::stable::accelerator::DeviceGuard"),
     (r"\bc10::cuda::c10_cuda_check_implementation", "STD_CUDA_CHECK"),
     (r"\bat::(internal::|get_num_threads|parallel_for|in_parallel_region)", "torch::stable::parallel_for"),
-    (r"\bat::_ops::(\w+)::", "torch::stable::{0} where there is one, else torch_call_dispatcher(\"aten::{0}\", …)"),
+    (r"\bat::_ops::(\w+)::", 'torch::stable::{0} where there is one, else torch_call_dispatcher("aten::{0}", …)'),
     (r"\bat::TensorBase::|\bat::Tensor::|\bc10::TensorImpl|\bc10::UndefinedTensorImpl", "torch::stable::Tensor"),
     (r"\bc10::Scalar", "double or int64_t in the schema's place"),
     (r"\bc10::(StorageImpl|GetAllocator|Allocator)", "torch::stable::empty, torch::stable::from_blob"),
@@ -148,7 +148,7 @@ def demangle(symbol: str) -> str:
 
 def _plainly(symbol: str) -> str:
     """The names in a mangled one, so that it can still be judged: ``_ZN3c105ErrorD1Ev`` → ``c10::Error``."""
-    names = []
+    names: list[str] = []
     rest = symbol
     while True:
         found = re.search(r"(?<!\d)(\d+)(?=[A-Za-z_])", rest)

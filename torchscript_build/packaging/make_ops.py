@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.build.pipeline import build_lock
+from torchscript_build.build.stable import check_stable
 from torchscript_build.build.whole_headers import build_with_lean_headers
 from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders, with_rebuild
@@ -42,6 +43,7 @@ def build_ops(session: Session) -> list[str]:
         if plan is not session.plan:
             vars(session).pop("plan")  # made anew, it is this one
         built = {o.name: result.built(o.name) for o in wanted}
+        check_stable(plan, wanted, result)
         schemas = load_libraries(plan, built, environment)
         broken = broken_promises(promised, {n: r.namespaces for n, r in registrations.items()}, schemas)
         if broken:

@@ -145,6 +145,27 @@ function(ts_tell_unlinked package)
   endif()
 endfunction()
 
+# torch's headers as of release arg_STABLE, and of its libraries the one that has the stable functions.
+function(_ts_use_stable_abi)
+  target_include_directories("${arg_NAME}" SYSTEM PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_INCLUDE_DIRECTORIES>")
+  foreach(property IN ITEMS COMPILE_DEFINITIONS COMPILE_OPTIONS COMPILE_FEATURES LINK_OPTIONS)
+    set_property(
+      TARGET "${arg_NAME}"
+      APPEND
+      PROPERTY ${property} "$<TARGET_PROPERTY:torch,INTERFACE_${property}>")
+  endforeach()
+  target_compile_definitions("${arg_NAME}" PRIVATE TORCH_TARGET_VERSION=${arg_STABLE})
+  set(libraries torch_cpu)
+  if(arg_CUDA)
+    target_compile_definitions("${arg_NAME}" PRIVATE USE_CUDA)
+    list(APPEND libraries torch_cuda)
+  endif()
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(libraries "-Wl,--push-state,--as-needed" ${libraries} "-Wl,--pop-state")
+  endif()
+  target_link_libraries("${arg_NAME}" PRIVATE ${libraries})
+endfunction()
+
 # What an operator library and an app have in common; reads the caller's arg_… variables.
 function(_ts_finish_target)
   target_include_directories("${arg_NAME}" PRIVATE ${arg_INCLUDE_DIRS})
@@ -205,7 +226,12 @@ function(_ts_finish_target)
     target_link_libraries("${arg_NAME}" PRIVATE "-Wl,--push-state,--no-as-needed" ${libraries} ${TORCH_CUDA_LIBRARIES}
                                                 "-Wl,--pop-state")
   endif()
-  target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES} torch)
+  target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES})
+  if(arg_STABLE)
+    _ts_use_stable_abi()
+  else()
+    target_link_libraries("${arg_NAME}" PRIVATE torch)
+  endif()
   # The RUNPATH of an installed file is relative; the one in the build tree finds libtorch where it is now.
   set_target_properties(
     "${arg_NAME}"
@@ -347,15 +373,6 @@ function(ts_add_ops)
       OUTPUT "${anchor}"
       CONTENT "extern \"C\" __declspec(dllexport) int ${symbol} = 1;\n")
     target_sources("${arg_NAME}" PRIVATE "${anchor}")
-  endif()
-  if(arg_STABLE)
-    target_compile_definitions("${arg_NAME}" PRIVATE TORCH_TARGET_VERSION=${arg_STABLE})
-    if(arg_CUDA)
-      target_compile_definitions("${arg_NAME}" PRIVATE USE_CUDA)
-    endif()
-    if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
-      target_link_options("${arg_NAME}" PRIVATE "LINKER:--as-needed")
-    endif()
   endif()
   set(arg_COMPONENT ops)
   _ts_finish_target()

@@ -10,7 +10,7 @@ from pathlib import Path
 from torchscript_build.build.pipeline import BuildResult
 from torchscript_build.elf import ElfError, is_elf, read_elf, wanted_by_object
 from torchscript_build.errors import VerificationError
-from torchscript_build.operators.stable_abi import Unstable, Verdict, as_numbers, audit
+from torchscript_build.operators.stable_abi import Unstable, as_numbers, audit, describe_unstable
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
 
 
@@ -38,16 +38,6 @@ def check_stable(plan: BuildPlan, libraries: Iterable[PlannedOps], result: Build
             )
     if problems:
         raise VerificationError("\n".join(problems))
-
-
-def describe_unstable(verdict: Verdict) -> list[str]:
-    """A line for each thing that releases may change, with who wants it and what could stand in its place."""
-    lines = ["  - it needs libtorch_python"] if verdict.python else []
-    for one in verdict.unstable:
-        sources = f" ({', '.join(one.sources)})" if one.sources else ""
-        instead = f": write {one.replacement}" if one.replacement else ""
-        lines.append(f"  - {one.name}{sources}{instead}")
-    return lines
 
 
 def _with_sources(unstable: Sequence[Unstable], plan: BuildPlan, ops: PlannedOps) -> tuple[Unstable, ...]:

@@ -119,6 +119,16 @@ def replacement_of(name: str) -> Optional[str]:
     return None
 
 
+def describe_unstable(verdict: Verdict) -> list[str]:
+    """A line for each thing that releases may change, with who wants it and what could stand in its place."""
+    lines = ["  - it needs libtorch_python"] if verdict.python else []
+    for one in verdict.unstable:
+        sources = f" ({', '.join(one.sources)})" if one.sources else ""
+        instead = f": write {one.replacement}" if one.replacement else ""
+        lines.append(f"  - {one.name}{sources}{instead}")
+    return lines
+
+
 @lru_cache(maxsize=1)
 def _demangler() -> Optional[ctypes.CDLL]:
     for library in ("libstdc++.so.6", "libc++abi.so.1", "libc++abi.dylib"):

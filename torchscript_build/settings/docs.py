@@ -23,6 +23,7 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (ScriptModel, "method"): METHODS,
     (ScriptModel, "default_dtype"): DTYPES,
     (ScriptModel, "quantized_engine"): ENGINES,
+    (ScriptModel, "deterministic"): DETERMINISTIC,
     (OpLibrary, "python_binding"): BINDINGS,
     (OpLibrary, "abi"): ABIS,
     (OpLibrary, "cuda_runtime"): CUDA_RUNTIMES,

@@ -37,7 +37,8 @@ SYMBOLS = {{
 def declared(text: str, oldest: tuple[int, int]) -> Iterator[tuple[str, tuple[int, int]]]:
     """Each function that a header declares, with the release that its guard names; without one, ``oldest``."""
     guards: list[tuple[int, int]] = []
-    for line in re.sub(r"\\\n", " ", text).splitlines():
+    whole = re.sub(r"(AOTI_TORCH_EXPORT[^;(]*)\n\s*", r"\1 ", re.sub(r"//[^\n]*", "", text))
+    for line in whole.splitlines():
         guard = re.match(r"#\s*if TORCH_FEATURE_VERSION >= TORCH_VERSION_(\d+)_(\d+)_0", line)
         if guard:
             guards.append((int(guard[1]), int(guard[2])))
@@ -45,7 +46,7 @@ def declared(text: str, oldest: tuple[int, int]) -> Iterator[tuple[str, tuple[in
             guards.append(oldest)
         elif re.match(r"#\s*endif", line):
             guards.pop()
-        for name in re.findall(r"^(?!\s*(?://|\*|#)).*?\b((?:aoti_)?torch_\w+)\s*\(", line):
+        for name in re.findall(r"AOTI_TORCH_EXPORT\b[^(]*?\b((?:aoti_)?torch_\w+)\s*\(", line):
             yield name, max([oldest, *guards])
 
 
@@ -65,12 +66,12 @@ def merge(by_release: Mapping[tuple[int, int], Mapping[str, tuple[int, int]]]) -
     :raises ValueError: a release lacks a function that an older one had, so that it is not stable.
     """
     since: dict[str, tuple[int, int]] = {}
-    for release in sorted(by_release):
+    for number, release in enumerate(sorted(by_release)):
         gone = set(since) - set(by_release[release])
         if gone:
             raise ValueError(f"torch {release[0]}.{release[1]} lacks {', '.join(sorted(gone))}")
         for name, guard in by_release[release].items():
-            since.setdefault(name, max(guard, release if since else FIRST))
+            since.setdefault(name, max(guard, release if number else FIRST))
     return since
 
 

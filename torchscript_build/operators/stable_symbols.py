@@ -20,9 +20,9 @@ SYMBOLS = {
         aoti_torch_delete_library_object aoti_torch_delete_stream aoti_torch_delete_tensor_object
         aoti_torch_device_guard_set_index aoti_torch_device_type_cpu aoti_torch_device_type_cuda
         aoti_torch_device_type_meta aoti_torch_device_type_mps aoti_torch_device_type_privateuse1
-        aoti_torch_device_type_xpu aoti_torch_dtype aoti_torch_dtype_bfloat16 aoti_torch_dtype_bool
-        aoti_torch_dtype_complex128 aoti_torch_dtype_complex32 aoti_torch_dtype_complex64
-        aoti_torch_dtype_element_size aoti_torch_dtype_float16 aoti_torch_dtype_float32 aoti_torch_dtype_float64
+        aoti_torch_device_type_xpu aoti_torch_dtype_bfloat16 aoti_torch_dtype_bool aoti_torch_dtype_complex128
+        aoti_torch_dtype_complex32 aoti_torch_dtype_complex64 aoti_torch_dtype_element_size
+        aoti_torch_dtype_float16 aoti_torch_dtype_float32 aoti_torch_dtype_float64
         aoti_torch_dtype_float8_e4m3fn aoti_torch_dtype_float8_e4m3fnuz aoti_torch_dtype_float8_e5m2
         aoti_torch_dtype_float8_e5m2fnuz aoti_torch_dtype_int16 aoti_torch_dtype_int32 aoti_torch_dtype_int64
         aoti_torch_dtype_int8 aoti_torch_dtype_uint16 aoti_torch_dtype_uint32 aoti_torch_dtype_uint64

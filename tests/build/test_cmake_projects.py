@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import copy_torch, read_project, run_child, write, write_project
+from support import MODULE_CPP, build_fake_cuda_torch, copy_torch, read_project, run_child, write, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
@@ -283,14 +283,6 @@ def test_an_edited_header_and_a_new_rule_are_installed(tmp_path: Path, machine: 
 
 # --- Python modules ------------------------------------------------------------------------------------------------
 
-MODULE_CPP = """\
-#include <Python.h>
-#include <torch/script.h>
-static PyObject* answer(PyObject*, PyObject*) { return PyLong_FromLong(torch::answer()); }
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {}};
-static PyModuleDef def = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, methods};
-PyMODINIT_FUNC PyInit__native() { return PyModule_Create(&def); }
-"""
 MODULE = """\
 find_package(Torch REQUIRED)
 find_package({python} REQUIRED {components})
@@ -324,7 +316,7 @@ def test_a_python_module_is_one(
     torch = copy_torch(fake_torch, tmp_path / "torch")  # of no version that Python has, so that it is not imported
     write(torch / "version.py", "__version__ = '2.13.0+other'\ncuda = None\nhip = None\n")
     machine = machine.with_variables(TORCHSCRIPT_BUILD_LIBTORCH=str(torch))
-    installed = build(tmp_path / "p", machine, text, files={"module.cpp": MODULE_CPP})
+    installed = build(tmp_path / "p", machine, text, files={"module.cpp": MODULE_CPP.replace("NAME", "_native")})
     assert list(installed) == ["_native.abi3.so"]
     (told,) = (tmp_path / "p").glob("build/torchscript/*/cmake/native/tree/python.txt")
     assert told.read_text() == machine.python.executable.as_posix()
@@ -337,6 +329,26 @@ def test_a_python_module_is_one(
         [machine.python.executable, "-S", "-c", code], cwd=site.parent, capture_output=True, encoding="utf-8"
     )
     assert done.stdout == "42\n", done.stderr
+
+
+IN_PYTHON = """\
+find_package(Torch REQUIRED)
+link_libraries(-Wl,--no-as-needed)
+add_library(nat SHARED nat.cpp)
+target_link_libraries(nat PUBLIC torch ${TORCH_PYTHON_LIBRARY})
+install(TARGETS nat DESTINATION lib)
+"""
+
+
+def test_a_library_may_be_for_python_only_and_a_program_may_not_need_it(
+    tmp_path: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch, _ = build_fake_cuda_torch(tmp_path / "site")
+    machine = machine.with_variables(TORCHSCRIPT_BUILD_LIBTORCH=str(torch))
+    assert list(build(tmp_path / "p", machine, IN_PYTHON)) == ["lib/libnat.so"]
+    assert "-- native: lib/libnat.so needs libtorch_python.so: Python alone can load it" in capsys.readouterr().out
+    text = refusal(tmp_path / "p", machine, IN_PYTHON + LINKED + "install(TARGETS tool DESTINATION bin)\n")
+    assert "libnat.so: it needs libtorch_python.so: it would run inside Python only" in text
 
 
 # --- programs ------------------------------------------------------------------------------------------------------

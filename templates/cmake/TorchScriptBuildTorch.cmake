@@ -49,6 +49,13 @@ if(NOT TARGET torch)
   set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_kept_libraries}"
                                      "${_ts_torch_optional_libraries}" "${_ts_torch_libraries}")
   set_property(TARGET torch PROPERTY INTERFACE_LINK_OPTIONS "${_ts_torch_link_options}")
+  if(CMAKE_PROJECT_NAME STREQUAL "MesonTemp")
+    # The probe behind Meson's dependency(method: 'cmake'), which reads this target's properties: no compile features,
+    # nothing of a generator, and of libraries only files.
+    set_property(TARGET torch PROPERTY INTERFACE_COMPILE_OPTIONS "${_ts_torch_standard_option}")
+    set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_libraries}")
+    set_property(TARGET torch PROPERTY INTERFACE_LINK_OPTIONS "${_ts_torch_link_words}")
+  endif()
   foreach(_ts_name IN ITEMS torch torch_cpu torch_cuda torch_cuda_cpp torch_cuda_cu)
     if(TARGET ${_ts_name})
       add_library(${_ts_name}_library INTERFACE IMPORTED)
@@ -132,7 +139,9 @@ foreach(
         cuda_libraries
         python_library
         cuda_version
-        link_options)
+        link_options
+        link_words
+        standard_option)
   unset(_ts_torch_${_ts_name})
 endforeach()
 unset(_ts_name)

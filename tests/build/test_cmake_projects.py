@@ -9,11 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import MODULE_CPP, build_fake_cuda_torch, copy_torch, read_project, run_child, write, write_project
+from support import (
+    MODULE_CPP,
+    NATIVE_TABLE,
+    build_fake_cuda_torch,
+    copy_torch,
+    read_project,
+    run_child,
+    write,
+    write_project,
+)
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
-from torchscript_build.build.runpath import ROOM, write_runpath
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.system import Environment
@@ -29,7 +37,6 @@ SOURCES = {
     "nat.cpp": "#include <torch/script.h>\nint nat() { return torch::answer(); }\n",
     "user.cpp": '#include <cstdio>\nint nat();\nint main() { std::printf("%d\\n", nat()); }\n',
 }
-TABLE = '[[tool.torchscript-build.cmake]]\nname = "native"\nsource-dir = "native"\n'
 
 
 def build(
@@ -41,7 +48,7 @@ def build(
     inplace: bool = False,
 ) -> dict[str, Path]:
     """Build a CMakeLists.txt; ``line`` is of the settings."""
-    write_project(folder, TABLE + line + "\n", files={f"native/{n}": t for n, t in files.items()})
+    write_project(folder, NATIVE_TABLE + line + "\n", files={f"native/{n}": t for n, t in files.items()})
     write(folder / "native/CMakeLists.txt", HEAD + text)
     plan = discover_plan(
         read_project(folder), machine, project="demo", version="1", root=folder, build_base=folder / "build"
@@ -372,25 +379,3 @@ def test_inner_projects_find_the_same_torch(tmp_path: Path, machine: Environment
     files = {"inner/tool.cpp": TOOL_CPP, "inner/CMakeLists.txt": HEAD + APP + "install(TARGETS tool DESTINATION bin)\n"}
     installed = build(tmp_path / "p", machine, outer, files=files)
     assert run(installed, "bin/tool", tmp_path / "site", fake_torch) == "42\n"
-
-
-# --- the change itself ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("program", [True, False])
-def test_a_runpath_is_written_within_the_files_own_table(tmp_path: Path, program: bool) -> None:
-    source = tmp_path / "x.c"
-    source.write_text("int f(void) { return 3; }\nint main(void) { return f() - 3; }\n")
-    file = tmp_path / "x"
-    kind = [] if program else ["-shared", "-fPIC"]
-    run_child(["cc", source, "-o", file, *kind, f"-Wl,-rpath,{ROOM}"], check=True)
-    size = file.stat().st_size
-    for entries in (("$ORIGIN/../a", "$ORIGIN/b"), ("$ORIGIN",), (), ("$ORIGIN/" + "x" * 300,)):
-        assert write_runpath(file, entries, program=program)
-        info = read_elf(file)
-        assert (info.rpath, info.runpath) == ((entries, ()) if program else ((), entries))
-        assert file.stat().st_size == size
-    assert not write_runpath(file, ("$ORIGIN/" + "x" * 3000,), program=program)
-    if program:
-        assert "libc.so.6" in read_elf(file).needed
-        assert run_child([file]).returncode == 0

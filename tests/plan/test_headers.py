@@ -44,6 +44,7 @@ PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
         ('#include "own.h"\n' + PLAIN, HeaderUse(None, python=True)),  # own.h is not there
         ("#include <torch/script.h>\n", HeaderUse("torch/script.h")),
         ("#include <ATen/core/Tensor.h>\n", HeaderUse()),
+        (f'#include "{"x" * 5000}.h"\n' + PLAIN, HeaderUse(None, python=True)),  # no file can be called so
         ("", HeaderUse()),
     ],
 )

@@ -91,7 +91,14 @@ def _includes(text: str, file: Path, include_dirs: Sequence[Path]) -> Iterator[t
     """Pairs (what an include names, the project's file), with ``None`` where it is none of the project's."""
     for quote, name in _INCLUDE.findall(text):
         places = [*([file.parent] if quote == '"' else []), *include_dirs]
-        yield name, next((p / name for p in places if (p / name).is_file()), None)
+        yield name, next((p / name for p in places if _is_file(p / name)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optional[str]:

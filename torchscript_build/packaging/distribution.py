@@ -141,4 +141,6 @@ def translated(error: TorchScriptBuildError) -> BaseError:
     """Our error as setuptools prints it: one clean ``error: …`` and exit code 1."""
     from setuptools.errors import BaseError
 
-    return BaseError(str(error))
+    from torchscript_build import log
+
+    return BaseError(log.folded(str(error), after="error: "))

@@ -12,17 +12,17 @@ from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders, with_rebuild
 from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
-from torchscript_build.packaging.say import say_advice, say_built, say_header, warn_of_another_torch
+from torchscript_build.packaging.say import Product, products_of, say_advice, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.source_files import source_files
 from torchscript_build.packaging.staged import OPS, stage
 from torchscript_build.packaging.staging import install_into_prefix, ops_files
 
 
-def build_ops(session: Session) -> list[str]:
+def build_ops(session: Session) -> tuple[list[str], list[Product]]:
     """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked.
 
-    :returns: the package-tree paths of what was staged.
+    :returns: the package-tree paths of what was staged, and what is to be told.
     """
     spec, environment = session.spec, session.environment
     registrations = read_library_registrations(spec.ops, session.root)
@@ -62,5 +62,4 @@ def build_ops(session: Session) -> list[str]:
                 sources = source_files(dataclasses.replace(spec, apps=(), cmake=(), models=()), session.root)
                 loaders = {target: with_rebuild(text, plan, sources) for target, text in loaders.items()}
             staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source, OPS)
-    say_built(built)
-    return [target for target, _ in staged]
+    return [target for target, _ in staged], products_of(session, wanted, built)

@@ -48,7 +48,7 @@ def package_of(spec: ProjectSpec, target: str) -> str:
         *(c.package for c in spec.packaged_cmake),
     ]
     packages = {name or "" for name in names}
-    return max((p for p in packages if not p or target.startswith(_folder(p) + "/")), key=len)
+    return max((p for p in packages if not p or f"{target}/".startswith(_folder(p) + "/")), key=len)
 
 
 def _folder(package: Optional[str]) -> str:

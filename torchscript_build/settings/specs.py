@@ -110,7 +110,9 @@ class _Compiled:
     find_packages: tuple[str, ...] = ()
     """CMake packages to find, as in `find_package`: `OpenCV COMPONENTS core imgproc`."""
     link_libraries: tuple[str, ...] = ()
-    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`."""
+    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`. A shared library
+    of the project's own folder must be in the package, too, and be found there: as package data, with
+    `link-options = ["-Wl,-rpath,$ORIGIN/…"]`."""
     link_dirs: tuple[str, ...] = ()
     """Folders in which libraries are looked for, relative to the project."""
 
@@ -198,7 +200,7 @@ class CMakeProject:
     install: bool = True
     """Put what it installs into wheels and installs. With `false`, only `build_ts_app` builds it."""
     components: tuple[str, ...] = ()
-    """The install components to take; by default all."""
+    """The install components to take, each of which must hold something; by default all."""
     include: tuple[str, ...] = ()
     """Patterns of installed files to take, `bin/*`; by default all."""
     artifacts: tuple[str, ...] = ()

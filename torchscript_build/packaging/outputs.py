@@ -41,7 +41,7 @@ def external_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
 
 
 def package_of(spec: ProjectSpec, target: str) -> str:
-    """The package that a path in the package tree belongs to: ``my/package/bin/app`` → ``my.package``."""
+    """The package that a path in the package tree belongs to, or is: ``my/package/bin/app`` → ``my.package``."""
     names = [
         *(a.package for a in spec.packaged_apps),
         *(o.package for o in spec.packaged_ops),

@@ -150,7 +150,7 @@ def test_a_real_project_builds_with_torchs_own_package(tmp_path: Path) -> None:
     project = tmp_path / "small"
     done = run_python("-m", "torchscript_build", "eject", str(tmp_path / "out"), cwd=project, variables=variables)
     assert done.returncode == 0, done.stdout + done.stderr
-    (theirs,) = {Path(p) for p in re.findall(r"-- built \S+: (\S+/bin/\S+)", run_app(project, variables))}
+    (theirs,) = {Path(p) for p in re.findall(r"^ {5}(\S+/bin/\S+)$", run_app(project, variables), re.MULTILINE)}
     shutil.copytree(tmp_path / "out", tmp_path / "elsewhere")
     stock = f"-DCMAKE_PREFIX_PATH={torch.utils.cmake_prefix_path}"
     configured = run(["cmake", "--preset", "default", stock], tmp_path / "elsewhere", variables)

@@ -70,7 +70,7 @@ def build(tmp_path: Path, variables: dict[str, str], factory: str) -> str:
     project = write_project(
         tmp_path / "project",
         SETTINGS.format(factory=factory),
-        files={"answer.cpp": ANSWER_CPP, "demo/model.py": FACTORY},
+        files={"answer.cpp": "#warning be warned\n" + ANSWER_CPP, "demo/model.py": FACTORY},
     )
     done = run_python("setup.py", "build_ts_app", cwd=project, variables=variables)
     return done.stdout + done.stderr
@@ -80,15 +80,16 @@ def build(tmp_path: Path, variables: dict[str, str], factory: str) -> str:
 def test_an_app_is_compiled_while_its_model_is_made(tmp_path: Path, variables: dict[str, str]) -> None:
     output = build(tmp_path, variables, "waits")
     assert "compiled meanwhile: True" in output
-    assert "-- built answer: " in output
+    assert "program answer\n" in output
     assert output.count("torch is imported") == 1
+    assert output.count("warning: #warning be warned") == 1
 
 
 @pytest.mark.compile
 def test_with_one_job_one_thing_follows_the_other(tmp_path: Path, variables: dict[str, str]) -> None:
     output = build(tmp_path, {**variables, "MAX_JOBS": "1"}, "sees")
     assert "compiled before: False" in output
-    assert "-- built answer: " in output
+    assert "program answer\n" in output
 
 
 @pytest.mark.compile

@@ -72,9 +72,11 @@ def test_a_server_does_one_thing_after_the_other(tmp_path: Path, capsys: pytest.
 
 def test_children_beside_end_with_what_they_run_beside_and_stand_in_the_lock(tmp_path: Path) -> None:
     lock = tmp_path / "lock"
-    program = stub(tmp_path / "x", "sleep 1000")
-    with system.locked(lock), system.beside([program], variables=dict(os.environ)) as first:
-        with system.beside([program], variables=dict(os.environ)) as second:
+    program = stub(tmp_path / "x", "echo begun", "sleep 1000")
+    with system.locked(lock), system.beside([program], tmp_path / "1", variables=dict(os.environ)) as first:
+        with system.beside([program], tmp_path / "2", variables=dict(os.environ)) as second:
+            while (tmp_path / "2").read_text() != "begun\n":
+                time.sleep(0.01)
             named = [line.split()[1] for line in lock.read_text().splitlines() if line.startswith("child ")]
             assert named == [str(first.pid), str(second.pid)]
         assert second.returncode != 0

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import log, system
+from torchscript_build import columns, log, system
 from torchscript_build.build import cmake
+from torchscript_build.build.damage import DamagedTreeError
 from torchscript_build.build.pipeline import claimed, configure_tree, keep_compiled
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
 from torchscript_build.system import Environment
@@ -29,6 +31,7 @@ class HeadStart:
         self._stack = contextlib.ExitStack()
         self._child: Optional[system.Child] = None
         self._state: Mapping[str, Any] = {}
+        self._output = Path(plan.build_dir, "beside.log")
 
     def __enter__(self) -> HeadStart:
         return self
@@ -45,7 +48,10 @@ class HeadStart:
             return
         plan, environment = self._plan, self._environment
         self._stack.enter_context(claimed(plan, self._targets))
-        self._state = configure_tree(plan, environment, self._targets)
+        try:
+            self._state = configure_tree(plan, environment, self._targets)
+        except DamagedTreeError:
+            return  # the build that follows makes it anew
         command, variables = cmake.build_command(
             plan.tree_dir,
             plan.toolchain,
@@ -56,14 +62,22 @@ class HeadStart:
         )
         log.say_command([*command, "&"])
         self._stack.enter_context(cmake.edges_kept(plan.tree_dir))
-        self._child = self._stack.enter_context(system.beside(command, variables=variables))
+        self._child = self._stack.enter_context(system.beside(command, self._output, variables=variables))
 
     def finish(self) -> None:
         """Wait for it."""
         if self._child is not None:
-            if self._child.poll() is None:
-                with log.step("build, begun beside the models"):
-                    self._child.wait()
+            with log.step("build what does not need the models"):
+                self._child.wait()
+                self._show()
             if self._child.returncode == 0:
                 keep_compiled(self._plan, self._targets, self._state)
         self._stack.close()
+
+    def _show(self) -> None:
+        """What it printed, warnings above all, up to what failed."""
+        show = log.ToolLines()
+        for line in self._output.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True):
+            if columns.plain(line).startswith("FAILED: "):
+                break
+            show(line)

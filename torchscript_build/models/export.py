@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -12,20 +12,28 @@ from torchscript_build.errors import ModelError
 from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
 from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
-from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
 from torchscript_build.system import Environment
 
-CARRIED = ("default dtype", "quantized engine")
-"""What a factory changes in its process and the app can do, too."""
+CARRIED = {
+    "default dtype": "default_dtype",
+    "quantized engine": "quantized_engine",
+    "flush-denormal": "flush_denormal",
+    "threads": "threads",
+    "interop threads": "interop_threads",
+    "deterministic algorithms": "deterministic",
+}
+"""What a factory changes in its process and the app can do, too: its name, and that of the setting."""
+OFF = ("off", 0)
+"""Settings that ask for what torch does anyway."""
 
 
 @dataclass(frozen=True)
 class Made:
     """What is known of a model's file."""
 
-    default_dtype: Optional[str]
-    """What the model wants, by the settings or as its factory left it behind; ``None``: torch's own."""
-    quantized_engine: Optional[str]
+    process: Wishes = field(default_factory=Wishes)
+    """What the model wants of its process, by the settings or as its factory left it behind; but for gradients."""
 
 
 def prepare_models(
@@ -70,6 +78,7 @@ def prepare_models(
             "libraries": libraries.get(model.name, []),
             "compared": model.name in compared,
         }
+        request["process"] = {key: settings[key] for key in CARRIED.values()}
         stale.append((Job("export", model, request), {"settings": settings}))
     if stale:
         meanwhile()
@@ -109,7 +118,7 @@ def _export(
     jobs = [job for job, _ in stale]
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(job.model.name for job in jobs)
-    with log.step(f"model {names}" if len(jobs) == 1 else f"models {names}"):
+    with log.step(f"export model {names}" if len(jobs) == 1 else f"export models {names}"):
         reports = run_jobs(plan, environment, jobs, torch)
         for (job, record), report in zip(stale, reports):
             check_report(job, report)
@@ -141,8 +150,8 @@ def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> No
         what = f"-- model {model.name}: its factory changes the {name} of the process from {before} to {after}"
         if name not in CARRIED:
             log.say(f"{what}, which no model file carries: reference and app run without that")
-        elif getattr(model, name.replace(" ", "_")) is None:
-            log.say(f"{what}; the app does so, too (setting: {name.replace(' ', '-')})")
+        elif getattr(model, CARRIED[name]) is None:
+            log.say(f"{what}; the app does so, too (setting: {CARRIED[name].replace('_', '-')})")
 
 
 def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict[str, Any]:
@@ -154,6 +163,7 @@ def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict
         "example_inputs": list(model.example_inputs) if model.method == "trace" else [],
         "python_path": list(model.python_path),
         "seed": model.seed,
+        **{key: getattr(model, key) for key in CARRIED.values()},
         "show_code": model.show_code,
         "torch": plan.libtorch.full_version,
         "libraries": {
@@ -203,11 +213,13 @@ def _check_file(model: PlannedModel, plan: BuildPlan) -> dict[str, Any]:
 
 
 def _made(model: PlannedModel, record: Mapping[str, Any]) -> Made:
-    left = {name: record["process"].get(name, [None, None])[1] for name in CARRIED}
-    return Made(
-        default_dtype=model.default_dtype or left["default dtype"],
-        quantized_engine=model.quantized_engine or left["quantized engine"],
-    )
+    wanted = {}
+    for name, setting in CARRIED.items():
+        asked = getattr(model, setting)
+        value = record["process"].get(name, [None, None])[1] if asked is None else asked
+        if value is not None and value not in OFF:
+            wanted[setting] = value
+    return Made(Wishes(**wanted))
 
 
 def _record_file(plan: BuildPlan, name: str) -> Path:

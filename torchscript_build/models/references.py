@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,8 @@ class Case:
     """Does the call need gradients?"""
     error: Optional[str]
     """Why the exported model has no outputs."""
+    carried: bool = True
+    """It has some; but they cannot be carried to C++, as ``error`` says."""
     has_original: bool = False
     eager_error: Optional[str] = None
     difference: Optional[Mapping[str, Any]] = None
@@ -107,7 +110,7 @@ def wishes_of(
         if grad is None:
             archive = archives.get(name)
             grad = (archive is not None and archive.uses_autograd) or _was_found_to_need_grad(model, plan)
-        wishes[name] = Wishes(grad, one.default_dtype, one.quantized_engine)
+        wishes[name] = dataclasses.replace(one.process, grad=grad)
     return wishes
 
 
@@ -136,13 +139,14 @@ def _jobs(model: PlannedModel, how: Wanted, made: Made, archive: ModelArchive, p
         "libraries": list(how.external),
         "example_inputs": list(model.example_inputs),
         "check_inputs": [[method, sets] for method, sets in model.check_inputs],
-        "default_dtype": made.default_dtype,
-        "quantized_engine": None,
+        "process": {**dataclasses.asdict(made.process), "quantized_engine": None},
     }
     grad = True if model.grad is None and archive.uses_autograd else model.grad
     jobs = [Job("arguments", model, arguments), _reference_job("reference", model, how, made, grad, plan)]
     if model.factory is not None:
         request = {**jobs[1].request, "libraries": list(how.external), "references": f"{stem}.reference.report.json"}
+        # the factory has been at work in that process
+        request["process"] = {**request["process"], "deterministic": made.process.deterministic or "off"}
         jobs.append(Job("eager", model, request))
     return jobs
 
@@ -158,8 +162,8 @@ def _reference_job(
         "model": model.file,
         "libraries": [*how.external, *how.own],
         "grad": grad,
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "method": model.method,
+        "process": dataclasses.asdict(made.process),
         "rtol": how.rtol,
         "atol": how.atol,
     }
@@ -175,7 +179,7 @@ def _make(
 ) -> None:
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(dict.fromkeys(job.model.name for job in jobs))
-    with log.step(f"reference outputs of {names}"):
+    with log.step(f"compute reference outputs of {names}"):
         reports = run_jobs(plan, environment, jobs, torch)
     for job, report in zip(jobs, reports):
         check_report(job, report)
@@ -203,6 +207,7 @@ def _references(name: str, reports: Mapping[str, Any]) -> References:
                 expected=Path(call["expected"]),
                 grad=bool(call["grad"]),
                 error=call.get("error"),
+                carried=bool(call.get("carried", True)),
                 has_original="calls" in eager,
                 eager_error=original.get("error"),
                 difference=original.get("difference"),
@@ -222,8 +227,7 @@ def _settings(model: PlannedModel, how: Wanted, made: Made, plan: BuildPlan) -> 
         "methods": list(how.methods),
         "seed": model.seed,
         "grad": model.grad,
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "process": dataclasses.asdict(made.process),
         "tolerance": [how.rtol, how.atol],
         "torch": plan.libtorch.full_version,
         "libraries": {name: system.stamp(Path(name)) for name in (*how.external, *how.own)},

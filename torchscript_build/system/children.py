@@ -67,12 +67,12 @@ def run(
 
 
 @contextlib.contextmanager
-def beside(command: Sequence[StrPath], *, variables: Mapping[str, str]) -> Iterator[Child]:
-    """A child that runs while the body does, and is ended with it; nobody sees what it prints.
+def beside(command: Sequence[StrPath], output: Path, *, variables: Mapping[str, str]) -> Iterator[Child]:
+    """A child that runs while the body does, and is ended with it; what it prints goes into a file.
 
-    :raises OSError: the program cannot be started.
+    :raises OSError: the program cannot be started, or the file not written.
     """
-    with _started(command, variables=variables, stdout=subprocess.DEVNULL) as child:
+    with open(output, "wb") as file, _started(command, variables=variables, stdout=file.fileno()) as child:
         try:
             yield child
         finally:
@@ -155,7 +155,7 @@ def _started(
         except BaseException as error:
             end(child)
             if isinstance(error, KeyboardInterrupt):
-                raise InterruptedByUserError(log.doing() or words[0]) from None
+                raise InterruptedByUserError(log.doing() or f"running {words[0]}") from None
             raise
 
 

@@ -42,7 +42,7 @@ def locked(path: Path, what: str = "") -> Iterator[None]:
             _acquire(file, what or str(path))
         except OSError as error:
             if error.errno not in WITHOUT:
-                raise
+                raise OSError(error.errno, error.strerror, str(path)) from error
             log.warn_once(f"{path.parent} cannot be locked ({error.strerror}): do not build there twice at once")
             yield
             return

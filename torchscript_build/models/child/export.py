@@ -1,9 +1,10 @@
 """Makes a model file from what the factory gives."""
 
+import sys
 import types
 from typing import Any, Optional
 
-from . import inputs, process
+from . import inputs, places, process
 
 
 def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -11,6 +12,8 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     before, factory = process.read_state(torch), job["factory"]
     load_libraries(torch, job, progress)
     original = make_original(torch, job, progress)
+    changed = process.changes(before, process.read_state(torch))
+    process.apply(torch, job)
     kind = job["method"]
     if isinstance(original, torch.jit.ScriptModule) or is_script_function(torch, original):
         kind, exported = "as it is", original
@@ -24,10 +27,11 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
             exported = torch.jit.script(original)
     with progress("saving", f"what {factory} gave cannot be saved"):
         torch.jit.save(exported, job["output"])
+        places.forget(job["output"], [job["root"], *sys.path])
     if job["show_code"]:
         with progress("showing the code", "its code cannot be shown"):
             print(code_of(exported), flush=True)
-    return {"kind": kind, "process": process.changes(before, process.read_state(torch))}
+    return {"kind": kind, "process": changed}
 
 
 def load_libraries(torch: Any, job: "dict[str, Any]", progress: Any) -> None:

@@ -91,12 +91,13 @@ def test_the_ejected_project_is_whole_and_does_the_same(
     line = re.search(r"^142.*|^14[0-9] .*", built.stdout, re.MULTILINE)
     assert line is not None, built.stdout
 
-    # Another machine: the project is gone, torch lies elsewhere.
+    # Another machine: the project is gone, torch lies elsewhere, and Python has no headers.
+    write(tmp_path / "FindPython3.cmake", "set(Python3_INCLUDE_DIRS _Python3_INCLUDE_DIR-NOTFOUND)\n")
     moved, torch = (tmp_path / "out").rename(tmp_path / "elsewhere"), copy_torch(fake_torch, tmp_path / "their/torch")
     shutil.rmtree(project)
     package = ["-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch)]
     folder = run_python(*package, cwd=tmp_path, variables=variables).stdout.strip()
-    run(["cmake", "--preset", "default", f"-DTorch_DIR={folder}"], moved, variables)
+    run(["cmake", "--preset", "default", f"-DTorch_DIR={folder}", f"-DCMAKE_MODULE_PATH={tmp_path}"], moved, variables)
     run(["cmake", "--build", "build"], moved, variables)
     assert run([moved / "build/out/bin/answer"], moved, variables).strip() == line[0].replace("cpp/", "./cpp/").replace(
         "././", "./"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import time
@@ -14,22 +13,13 @@ from typing import Any, Optional
 
 from torchscript_build import columns, log, system
 from torchscript_build.build.compile_commands import keep_commands
+from torchscript_build.build.damage import DamagedTreeError, find_damage, inputs_of_the_future, read_text
 from torchscript_build.build.excerpt import build_excerpt, configure_excerpt, indent
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
 
 CLIENT = "client-torchscript-build"
-
-_DAMAGE = re.compile(
-    r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*)$",
-    re.MULTILINE,
-)
-"""What build tools say of their own files."""
-
-
-class DamagedTreeError(BuildError):
-    """A build tree's own files are damaged; configured anew, it is as good as before."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +73,11 @@ def configure(
     if done.returncode != 0:
         words = indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+    if not (tree / ".cmake/api/v1/reply").is_dir():
+        words = " ".join(shlex.quote(argument) for argument in arguments)
+        raise ConfigureError(
+            f"CMake ended well and configured nothing: do its arguments ask for something else? {words}"
+        )
     ahead = inputs_of_the_future(tree, now=time.time())
     if ahead:
         named = ", ".join(str(path) for path in ahead[:5])
@@ -90,21 +85,6 @@ def configure(
             f"CMake would run for ever: files that it reads are dated in the future, {len(ahead)} of them: {named}",
             cures=[f"touch {shlex.quote(str(ahead[0]))}", "set this machine's clock"],
         )
-
-
-def inputs_of_the_future(tree: Path, *, now: float) -> list[Path]:
-    """The files that a tree is configured from and that are newer than now, as far as ninja knows them.
-
-    Ninja would configure a hundred times ("manifest still dirty") and then give up.
-    """
-    rule = re.search(r"^build build\.ninja[^\n]*: RERUN_CMAKE \|(.*)$", _read(tree / "build.ninja"), re.MULTILINE)
-    found = []
-    for word in re.findall(r"(?:\$.|[^ $])+", rule.group(1)) if rule else ():
-        path = tree / re.sub(r"\$(.)", r"\1", word)
-        stamp = system.stamp(path)
-        if stamp is not None and stamp[1] > (now + 2) * 1e9:
-            found.append(path)
-    return found
 
 
 def launcher_variables(launcher: Optional[Launcher], languages: Sequence[str]) -> dict[str, str]:
@@ -131,26 +111,21 @@ def build(
 
     :returns: whether anything was done.
     :raises BuildError: with the compiler's message at its end.
+    :raises DamagedTreeError: the tree's own files cannot be read; it is to be configured anew.
     """
-    calls_ninja = bool(toolchain.generator.ninja) and not toolchain.generator.multi_config
-    if calls_ninja:
-        command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
-    else:
-        command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
-        command += ["--target", *targets] if targets else []
-    launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
+    command, own = build_command(
+        tree, toolchain, build_type=build_type, jobs=jobs, variables=variables, targets=targets
+    )
     keep_commands(tree)
     log.say_command(command)
-    # Ninja takes compilers' colours away unless it is told this.
-    colours = {"CLICOLOR_FORCE": "1"} if log.colours else {}
-    ahead = _edges_ahead(command, variables) if calls_ninja and log.is_live() else []
-    with _edges_kept(tree):
-        done = system.run(command, variables={**launcher_settings, **colours, **variables}, show=log.ToolLines(ahead))
+    ahead = _edges_ahead(command, variables) if _calls_ninja(toolchain) and log.is_live() else []
+    with edges_kept(tree):
+        done = system.run(command, variables=own, show=log.ToolLines(ahead))
     output = columns.plain(done.output)
-    damage = _DAMAGE.search(output) if done.returncode != 0 else None
+    damage = find_damage(output) if done.returncode != 0 else None
     if damage:
         system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
-        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage.group()}", output=output)
+        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage}", output=output)
     if done.returncode != 0:
         words = indent(build_excerpt(done.output if log.colours else output))
         raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=output)
@@ -164,26 +139,44 @@ def _edges_ahead(command: Sequence[str], variables: Mapping[str, str]) -> list[s
     return [edge for edge in found if not edge.startswith("Re-")]
 
 
+def build_command(
+    tree: Path,
+    toolchain: Toolchain,
+    *,
+    build_type: str,
+    jobs: int,
+    variables: Mapping[str, str],
+    targets: Sequence[str],
+) -> tuple[list[str], Mapping[str, str]]:
+    """What ``build`` starts, and the environment that it gets."""
+    if _calls_ninja(toolchain):
+        command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
+    else:
+        command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
+        command += ["--target", *targets] if targets else []
+    launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
+    # Ninja takes compilers' colours away unless it is told this.
+    colours = {"CLICOLOR_FORCE": "1"} if log.colours else {}
+    return command, {**launcher_settings, **colours, **variables}
+
+
+def _calls_ninja(toolchain: Toolchain) -> bool:
+    return bool(toolchain.generator.ninja) and not toolchain.generator.multi_config
+
+
 @contextmanager
-def _edges_kept(tree: Path) -> Iterator[None]:
+def edges_kept(tree: Path) -> Iterator[None]:
     """Keep what ninja runs in a tree, also if it fails; other build tools have no log of it."""
     file = tree / ".ninja_log"
-    before, began = _read(file), time.monotonic()
+    before, began = read_text(file), time.monotonic()
     try:
         yield
     finally:
-        after = _read(file)
+        after = read_text(file)
         if after != before:
             from torchscript_build.build import ninja_log
 
             log.edges.extend(ninja_log.edges_of_run(before, after, began=began))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
 
 
 def install(
@@ -200,6 +193,7 @@ def install(
 
     :param destdir: a folder that stands for the root of the file system, so that nothing is written elsewhere.
     :raises BuildError: with CMake's own words.
+    :raises DamagedTreeError: the tree's own files cannot be read.
     """
     command = [str(toolchain.cmake.path), "--install", str(tree), "--prefix", str(prefix), "--config", build_type]
     command += ["--component", component] if component else []
@@ -219,7 +213,7 @@ def install(
 def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
     """What the targets of a configured tree make, from CMake's file API.
 
-    :raises ConfigureError: the tree has no reply to our query.
+    :raises DamagedTreeError: the tree has no reply to our query.
     """
     return tuple(
         Artifact(t["name"], t["type"], tree / a["path"])
@@ -231,7 +225,7 @@ def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
 def read_linked_files(tree: Path, build_type: str) -> tuple[tuple[str, Path], ...]:
     """Pairs (target, library file that it links) of a configured tree, without what the tree makes itself.
 
-    :raises ConfigureError: the tree has no reply to our query.
+    :raises DamagedTreeError: the tree has no reply to our query.
     """
     pairs = []
     for target in _read_targets(tree, build_type):
@@ -259,14 +253,16 @@ def _linked_file(word: str, folders: Sequence[Path]) -> Optional[Path]:
 def _read_targets(tree: Path, build_type: str) -> list[Any]:
     reply = tree / ".cmake/api/v1/reply"
     try:
-        index = json.loads(max(reply.glob("index-*.json")).read_text(encoding="utf-8"))
+        index = _json(max(reply.glob("index-*.json")))
         model = _json(reply / index["reply"][CLIENT]["query.json"]["responses"][0]["jsonFile"])
         configurations = {c["name"]: c for c in model["configurations"]}
         chosen = configurations.get(build_type) or next(iter(configurations.values()))
         return [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
-    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise ConfigureError(f"{tree} has no answer of CMake's file API; remove the folder and build again") from error
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
+        raise DamagedTreeError(
+            f"the build tree {tree} is damaged: it has no answer of CMake's file API; remove the folder and build again"
+        ) from error
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+    return system.parse_json(path.read_text(encoding="utf-8"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torchscript_build import log
 from torchscript_build.build.pipeline import build_lock, build_targets
-from torchscript_build.models.compare import compare_apps, compared_models, wanted_references
+from torchscript_build.models.compare import Compared, compare_apps, compared_models, wanted_references
 from torchscript_build.models.export import prepare_models
 from torchscript_build.models.external import external_files, place_beside
 from torchscript_build.models.forecast import check_formats, find_missing, read_archives
@@ -17,6 +18,7 @@ from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
+from torchscript_build.packaging.bundle.beside import say_beside
 from torchscript_build.packaging.say import say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, StagedFile, project_owner, stage
@@ -25,10 +27,20 @@ from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import TorchScriptApp
 
 
-def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
+@dataclass(frozen=True)
+class MadeApps:
+    """What one run made."""
+
+    staged: list[str]
+    """The package-tree paths of what was staged."""
+    compared: tuple[Compared, ...]
+    """The calls that were compared with Python in this run."""
+
+
+def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> MadeApps:
     """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked.
 
-    :returns: the package-tree paths of what was staged.
+    What is bundled is compared again, since the bundle tells the result.
     """
     staged: list[tuple[str, Path]] = []
     accelerated: frozenset[str] = frozenset()
@@ -41,6 +53,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     compared = {a.name: compared_models(a, spec, run=run, verify=verify) for a in apps.values()}
     compared = {name: found for name, found in compared.items() if found}
     built: Mapping[str, Path] = {}
+    agreed: tuple[Compared, ...] = ()
     with build_lock(plan):
         external = external_files([a for a in plan.apps if a.name in apps], environment)
         libraries = _by_model(apps, external)
@@ -62,7 +75,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             place_beside(plan, targets, built, external)
             pairs = {(name, model) for name, found in compared.items() for model in found}
             prove_loads(apps, plan, built, archives, missing, environment, compared=pairs)
-            compare_apps(
+            agreed = compare_apps(
                 plan,
                 environment,
                 apps,
@@ -72,10 +85,11 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
                 wanted,
                 made,
                 missing,
-                again=run or verify,
+                again=run or verify or session.destination.is_bundle,
                 show=run,
             )
             install_into_prefix(session.destination, plan, targets, result.installed, APPS)
+            say_beside(plan, session.destination, map(result.installed, targets), environment)
             if session.destination.wheel:
                 staged += stage(app_files(spec, plan, result.installed), session.destination.wheel, APPS)
             if session.destination.source:
@@ -93,7 +107,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             files = {model: Path(plan.model(model).file) for model in app.models}
             with log.step(f"run {name}"):
                 run_app(app, built[name], files, libtorch=plan.libtorch, variables=environment.variables)
-    return [target for target, _ in staged]
+    return MadeApps([target for target, _ in staged], agreed)
 
 
 def _by_model(apps: Mapping[str, TorchScriptApp], external: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
@@ -128,6 +142,7 @@ def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, 
             )
             if project.install:
                 files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
+                say_beside(plan, destination, installed.values(), session.environment)
                 members = [StagedFile(name, path) for name, path in files.items()]
                 staged += stage(members, place, project_owner(project.name))
                 accelerated |= {p for p in project.programs if p in installed and needs_accelerator(installed[p])}

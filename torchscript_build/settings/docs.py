@@ -14,7 +14,7 @@ from typing import Any, Union
 from torchscript_build.settings.near_misses import TABLE
 from torchscript_build.settings.options import BUILD_TYPES, PINS
 from torchscript_build.settings.read import ARRAYS, DEFAULTS
-from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
+from torchscript_build.settings.rules import BINDINGS, BUNDLE_FORMATS, DTYPES, ENGINES, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
@@ -25,6 +25,7 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (ScriptModel, "quantized_engine"): ENGINES,
     (OpLibrary, "python_binding"): BINDINGS,
     (TorchScriptApp, "template"): TEMPLATES,
+    (BundleOptions, "format"): BUNDLE_FORMATS,
 }
 
 

@@ -40,6 +40,7 @@ void say(const char* text) {
   say(": error: ");
   say(what);
   say(more);
+  say("\n");
   _exit(127);
 }
 
@@ -69,7 +70,7 @@ extern "C" [[noreturn]] void ts_start(char** stack) {
   static char path[4096 + 16];  // PATH_MAX
   const long length = readlink("/proc/self/exe", path, 4096);
   if (length <= 0)
-    refuse("bundle", "/proc is not mounted, without which nothing here finds its libraries", "\n");
+    refuse("bundle", "/proc is not mounted, without which nothing here finds its libraries", "");
   path[length] = '\0';
   long name = length;
   while (name > 0 && path[name - 1] != '/') --name;

@@ -170,7 +170,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         root, base = project_root(self.distribution), Path(self.build_base or "build").absolute()
         if self.prefix:
             place = make_place(Path(self.prefix).absolute(), base, is_shared=True)
-            destination = Destination(prefix=place, is_bundle=bool(getattr(self, "bundle", None)))
+            destination = Destination(prefix=place, is_bundle=getattr(self, "bundle", None) is not None)
         elif into_sources:
             destination = Destination(source=make_place(root, base, self._in_source_tree))
         else:
@@ -333,7 +333,7 @@ class build_ts_app(_Build):
     user_options: ClassVar[Any] = [
         *_Build.user_options,
         ("run", None, "run the apps when they are built"),
-        ("verify", None, "compare the apps' outputs with Python's"),
+        ("verify", None, "compare the apps' outputs with Python's; a bundle's in an empty root, too"),
         ("bundle=", None, "make a folder, .tar.gz, .tar.zst or .deb that needs no Python; empty: into dist"),
         ("format=", None, "the bundle's format: dir, tar (tar.gz), tar.zst, deb"),
         ("strip", None, "remove symbols that only debuggers read from what is bundled"),

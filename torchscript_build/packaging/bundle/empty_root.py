@@ -14,6 +14,8 @@ from torchscript_build.packaging.bundle.closure import CXX_RUNTIME, GLIBC
 from torchscript_build.system import Completed, Environment
 
 REFUSED = 125
+SYSTEM = ("/usr/sbin", "/sbin")
+"""Where chroot lies, which not everybody has on PATH."""
 SCRIPT = f"""
 mount --bind "$1" "$0/bundle" || exit {REFUSED}
 mount -o remount,bind,ro "$0/bundle" 2>/dev/null || test "$2" = user || exit {REFUSED}
@@ -57,7 +59,7 @@ def run_in_root(root: Path, bundle: Path, command: Sequence[str], environment: E
     is_root = os.geteuid() == 0
     spaces = ["--mount", "--pid", "--fork", *([] if is_root else ["--user", "--map-root-user"])]
     words = [str(root), str(bundle), "nobody" if is_root else "user", *command]
-    path = os.pathsep.join([environment.get("PATH") or "", "/usr/sbin", "/sbin"])
+    path = os.pathsep.join([environment.get("PATH") or "", *SYSTEM])
     done = system.run(["unshare", *spaces, "sh", "-c", SCRIPT, *words], variables={"PATH": path}, echo=False)
     if done.returncode == REFUSED or "unshare failed" in done.output:
         last = (done.output.strip().splitlines() or ["unshare failed"])[-1]
@@ -70,7 +72,7 @@ def run_in_root(root: Path, bundle: Path, command: Sequence[str], environment: E
 
 def _which(tool: str, environment: Environment) -> Optional[Path]:
     found = environment.which(tool)
-    return found or next((p for p in (Path("/usr/sbin", tool), Path("/sbin", tool)) if p.exists()), None)
+    return found or next((Path(f, tool) for f in SYSTEM if Path(f, tool).exists()), None)
 
 
 def _on_this_machine(name: str) -> Optional[Path]:

@@ -328,7 +328,7 @@ def test_third_parties_from_anywhere_and_the_runtimes_come_along(
     settings += 'compile-options = ["-fopenmp"]\n\n[tool.torchscript-build.bundle]\ncxx-runtime = true\n'
     folder = write_project(tmp_path / "seeing", settings, files={"answer.cpp": source})
     said = bundle("out", "--verify", cwd=folder)
-    assert "-- no licence is known of libvision.so, libvision_core.so.4, which no package brought" in said
+    assert "-- no licence is known of libvision.so, libvision_core.so.4: no package brought it along" in said
     libraries = {name for name in files_of(folder / "out") if name.startswith("lib/")}
     wanted = {f"lib/{n}" for n in ("libgomp.so.1", "libvision.so", "libvision_core.so.4", "libstdc++.so.6")}
     assert wanted <= libraries

@@ -65,9 +65,17 @@ def write_folder(tree: Path, output: Path) -> None:
     part = output.with_name(f".{output.name}.{os.getpid()}")
     system.remove_tree(part)
     part.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(tree, part, symlinks=True)
+    shutil.copytree(tree, part, symlinks=True, copy_function=_link_or_copy)
     system.remove_tree(output)
     os.replace(part, output)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Gigabytes need not lie there twice; the next bundle is made from files of its own."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
 
 
 def write_tar(tree: Path, output: Path, top: str, environment: Environment) -> None:

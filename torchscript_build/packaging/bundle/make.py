@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from torchscript_build import elf, log, system
 from torchscript_build.errors import BuildError, ToolNotFoundError
@@ -118,7 +119,11 @@ def _licenses(plan: BuildPlan, closure: Closure, origins: Mapping[Path, Origin])
         **licenses.own_licenses(),
         **licenses.project_licenses(Path(plan.source_dir), plan.project),
     }
-    unknown: Sequence[str] = [n for n, p in closure.libraries.items() if p not in origins and p.parent not in dirs]
-    if unknown:
-        log.say(f"-- no licence is known of {', '.join(unknown)}, which no package brought")
+    without = [n for n, p in closure.libraries.items() if p.parent not in dirs and not _has_license(origins.get(p))]
+    if without:
+        log.say(f"-- no licence is known of {', '.join(without)}: no package brought it along")
     return found
+
+
+def _has_license(origin: Optional[Origin]) -> bool:
+    return origin is not None and bool(origin.licenses)

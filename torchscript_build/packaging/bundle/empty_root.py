@@ -1,4 +1,4 @@
-"""Runs programs of a bundle in a root that holds the bundle and a C library, and nothing else."""
+"""Runs programs of a bundle in a root that holds the bundle, a C library, /proc and a few devices, and nothing else."""
 
 from __future__ import annotations
 
@@ -16,9 +16,14 @@ from torchscript_build.system import Completed, Environment
 REFUSED = 125
 SYSTEM = ("/usr/sbin", "/sbin")
 """Where chroot lies, which not everybody has on PATH."""
+DEVICES = ("full", "null", "random", "urandom", "zero")
+"""What every system has, and torch asks for random numbers."""
 SCRIPT = f"""
 mount --bind "$1" "$0/bundle" || exit {REFUSED}
 mount -o remount,bind,ro "$0/bundle" 2>/dev/null || test "$2" = user || exit {REFUSED}
+for device in {" ".join(DEVICES)}; do
+  test ! -e "$0/dev/$device" || mount --bind "/dev/$device" "$0/dev/$device" || exit {REFUSED}
+done
 mount -t proc proc "$0/proc" 2>/dev/null || mount --rbind /proc "$0/proc" || exit {REFUSED}
 root=$0 user=$2
 shift 2
@@ -30,12 +35,14 @@ may be unable to mount read-only what the machine has mounted otherwise."""
 
 
 def make_root(root: Path, programs: Iterable[Path], left_to_the_machine: Iterable[str]) -> None:
-    """A root folder with this machine's C library where the loader looks for it.
+    """A root folder with this machine's C library where the loader looks for it, and places for devices.
 
     :param left_to_the_machine: names of libraries that the machine brings; libstdc++ is taken if it is among them.
     """
-    for folder in ("bundle", "proc", "tmp"):
+    for folder in ("bundle", "dev", "proc", "tmp"):
         (root / folder).mkdir(parents=True, exist_ok=True)
+    for device in DEVICES:
+        (root / "dev" / device).touch()
     root.chmod(0o755)
     (root / "tmp").chmod(0o1777)
     for program in programs:

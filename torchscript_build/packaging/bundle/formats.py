@@ -167,7 +167,7 @@ def _replacing(output: Path) -> Iterator[Path]:
 
 
 def _gzipped(file: IO[bytes]) -> IO[bytes]:
-    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6))
 
 
 def _add_member(out: IO[bytes], name: str, content: IO[bytes], size: int) -> None:

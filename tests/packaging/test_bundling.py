@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -30,11 +31,14 @@ from support import (
 from torchscript_build import elf
 from torchscript_build.cli.bundle import setup_words
 from torchscript_build.errors import SettingsError, ToolNotFoundError
+from torchscript_build.packaging.bundle.closure import find_closure
 from torchscript_build.packaging.bundle.command import choose_output, paths_in
 from torchscript_build.packaging.bundle.cpu import lowest_cpu
 from torchscript_build.packaging.bundle.distributions import in_words
 from torchscript_build.packaging.bundle.empty_root import make_root, run_in_root
 from torchscript_build.packaging.bundle.launcher import add_launchers
+from torchscript_build.packaging.bundle.origins import Origin, find_origins
+from torchscript_build.packaging.bundle.search import library_folders
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import BundleOptions
 from torchscript_build.system import Environment
@@ -247,6 +251,11 @@ def test_a_bundle_runs_where_nothing_else_is(
         assert {*info.rpath, *info.runpath} <= {"$ORIGIN/../lib", "$ORIGIN"}, binary
     assert paths_in(out, [str(tmp_path), str(licensed), str(Path.home())]) == {}
     assert {p.stat().st_mode & 0o777 for p in out.rglob("*")} == {0o755, 0o644}
+    if importlib.util.find_spec("cyclonedx"):  # not for Python 3.9
+        from cyclonedx.schema import SchemaVersion
+        from cyclonedx.validation.json import JsonStrictValidator
+
+        assert JsonStrictValidator(SchemaVersion.V1_5).validate_str((out / "bom.json").read_text("utf-8")) is None
     away = licensed.rename(tmp_path / "gone")  # nothing of the bundle may lead there
     try:
         moved = out.rename(tmp_path / "moved")
@@ -367,6 +376,51 @@ def test_a_cuda_libtorch_brings_what_it_needs(project: Path, tmp_path: Path, bun
     assert "-- smaller with a CPU build of torch, where no GPU is used: 0 MB are CUDA's" in said
     ran = run_child([project / "out/bin/answer"], env={}, capture_output=True, encoding="utf-8", check=True)
     assert ran.stdout == "kernels\nanswer 42\n"
+
+
+@pytest.mark.compile
+def test_libraries_from_elsewhere_find_what_lies_beside_them(tmp_path: Path) -> None:
+    """As a wheel has it: ``_C.so`` with its third parties in ``vision.libs``, to which the copy has lost the way."""
+    vendor, libs = tmp_path / "site/vision", tmp_path / "site/vision.libs"
+    vendor.mkdir(parents=True)
+    libs.mkdir()
+    compile_library(libs / "libpng-1a2b.so.16", "int png() { return 1; }")
+    compile_library(
+        vendor / "_C.so",
+        "int png(); int c() { return png(); }",
+        *(f"-L{libs}", "-l:libpng-1a2b.so.16", "-Wl,-rpath,$ORIGIN/../vision.libs"),
+    )
+    settings = ANSWER_APP.replace("sources", "#sources") + f'external-ops = {{ vision = "{vendor / "_C.so"}" }}\n'
+    plan = make_plan(read_project(write_project(tmp_path / "project", settings)))
+    tree = tmp_path / "tree"
+    (tree / "lib").mkdir(parents=True)
+    carried = tree / "lib/vision_external.so"
+    shutil.copyfile(vendor / "_C.so", carried)
+    folders = library_folders(plan, tree, Environment.current())
+    closure = find_closure([carried], library_path=folders, cxx_runtime=False)
+    assert closure.libraries == {"libpng-1a2b.so.16": libs / "libpng-1a2b.so.16"}
+
+
+def test_who_brought_a_library_is_read_from_its_package(tmp_path: Path) -> None:
+    """A wheel's RECORD, and conda's record of a package, which has unpacked its licences elsewhere."""
+    site = tmp_path / "lib/python3.11/site-packages"
+    info = site / "nvidia_cudnn_cu13-9.20.0.48.dist-info"
+    write(info / "RECORD", "nvidia/cudnn/lib/libcudnn.so.9,sha256=x,1\nnvidia/cudnn/__init__.py,,\n")
+    license_file = write(info / "licenses/License.txt", "terms")
+    record = {"name": "mkl", "version": "2024.2", "files": ["lib/libmkl_rt.so.2"]}
+    record["extracted_package_dir"] = str(tmp_path / "pkgs/mkl")
+    write(tmp_path / "conda-meta/mkl.json", json.dumps(record))
+    terms = write(tmp_path / "pkgs/mkl/info/licenses/license.txt", "terms")
+    files = [site / "nvidia/cudnn/lib/libcudnn.so.9", tmp_path / "lib/libmkl_rt.so.2", tmp_path / "lib/libmine.so"]
+    wheel, conda, mine = files
+    origins = find_origins([write(file) for file in files], made_up(tmp_path))
+    assert origins == {
+        wheel: Origin("pypi", "nvidia_cudnn_cu13", "9.20.0.48", {"License.txt": license_file}),
+        conda: Origin("conda", "mkl", "2024.2", {"license.txt": terms}),
+    }
+    assert origins[wheel].purl == "pkg:pypi/nvidia-cudnn-cu13@9.20.0.48"
+    assert Origin("deb", "zlib1g", "1:1.2.13+ds-1").purl == "pkg:deb/debian/zlib1g@1%3A1.2.13%2Bds-1"
+    assert mine not in origins
 
 
 # --- launchers --------------------------------------------------------------------------------------------------------

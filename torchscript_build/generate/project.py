@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -42,6 +43,8 @@ def render_project(plan: BuildPlan) -> FileSet:
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
+        elif app.template is None:
+            files[f"{_own_includes(app)}/torchscript_build/app.h"] = render_app_header(app)
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
         **project_values(plan),
@@ -90,6 +93,16 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
     )
 
 
+def render_app_header(app: PlannedApp) -> bytes:
+    """``torchscript_build/app.h`` for a program of the project's own."""
+    models = [{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models]
+    return render("apps/app.h.in", models=models)
+
+
+def _own_includes(app: PlannedApp) -> str:
+    return f"apps/{app.name}/include"
+
+
 def _process(wishes: Wishes) -> str:
     """The runner's struct ``Process``, in braces."""
     return ", ".join(
@@ -117,6 +130,8 @@ def languages(plan: BuildPlan) -> list[str]:
 
 def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     sources = list(app.sources)
+    if app.template is None:
+        app = dataclasses.replace(app, include_dirs=(*app.include_dirs, _own_includes(app)))
     if app.template == "runner":
         sources = [f"apps/{app.name}/app_info.cpp"]
     elif app.template == "minimal":

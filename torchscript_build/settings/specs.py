@@ -266,14 +266,16 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """What a bundle (`build_ts_app --bundle`) holds, beside what its programs need."""
+    """What a bundle (`torchscript-build bundle`, `build_ts_app --bundle`) holds, beside what its programs need."""
 
+    format: str = "dir"
+    """What is written where no name says it: `dir`, `tar` (`tar.gz`), `tar.zst` or `deb`."""
     cxx_runtime: bool = False
     """Bring libstdc++ and libgcc along, with the glibc that they need. Else the machine must have its own."""
     strip: bool = False
     """Remove symbols that nobody needs at run time from the libraries; it takes the program `strip`."""
     libraries: tuple[str, ...] = ()
-    """Further libraries that are loaded by name: files, relative to the project."""
+    """Further libraries that are loaded by name: files, relative to the project. Not a GPU's driver."""
     maintainer: str = ""
     """Who maintains the Debian package, `Name <mail>`; by default the project's first author."""
 

@@ -20,7 +20,7 @@ from torchscript_build.errors import BuildError, ConfigureError, SettingsError
 from torchscript_build.generate import project
 from torchscript_build.generate.templates import templates_digest
 from torchscript_build.libtorch.steps import in_conda_build
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedLibrary, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import locate_library
@@ -55,6 +55,8 @@ def installed_file(stage_dir: Path, target: PlannedTarget) -> Path:
 
 def component_of(target: PlannedTarget) -> str:
     """The install component of a target, as in TorchScriptBuild.cmake."""
+    if isinstance(target, PlannedLibrary):
+        return "libraries"
     return "ops" if isinstance(target, PlannedOps) else "apps"
 
 
@@ -76,7 +78,7 @@ def build_targets(
     generator or place is thrown away, not trusted.
     """
     state_file = Path(plan.build_dir, STATE)
-    with_runner = any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
+    with_runner = any(isinstance(t, PlannedApp) and t.has_runner for t in targets)
     with claim_runner(plan) if with_runner else nullcontext():
         try:
             state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)

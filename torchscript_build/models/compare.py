@@ -59,7 +59,7 @@ def wanted_references(
     wanted = {}
     for model in dict.fromkeys(m for models in compared.values() for m in models):
         users = [apps[name] for name, models in compared.items() if model in models]
-        planned = [a for a in plan.apps if a.name in {u.name for u in users}]
+        planned = [a for a in plan.loaders if a.name in {u.name for u in users}]
         linked = {name for a in planned for name in plan.linked_ops(a)}
         wanted[model] = Wanted(
             methods=tuple(sorted({u.method for u in users})),
@@ -143,7 +143,7 @@ class _Comparison:
 
     def of(self, case: Case) -> Verdict:
         """Run the app on one call's inputs, and say how all three compare."""
-        exported, problem, is_values = _exported_verdict(case)
+        exported, problem, is_values = exported_verdict(case)
         if case.error is not None:
             return Verdict(self.app.name, case, exported, "-", problem, is_values)
         command = [str(self.program), *self.arguments(case), "--json"]
@@ -187,7 +187,7 @@ class _Comparison:
         check_run(self.app, done, self.plan.libtorch, self.environment.variables)
 
 
-def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
+def exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
     """Original against exported: a word for the table, the problem, and whether it is one of values."""
     if case.error is not None and case.has_original and case.eager_error is None:
         return "fails", f"the original runs, the exported model fails: {case.error}", False

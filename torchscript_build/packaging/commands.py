@@ -356,7 +356,7 @@ class build_ts_app(_Build):
             self.prefix = str(Path(self.build_base or "build", "torchscript", "bundle", Path(self.bundle).name))
 
     def _run(self) -> None:
-        from torchscript_build.packaging.make_apps import build_apps
+        from torchscript_build.packaging.make_libraries import build_loaders
         from torchscript_build.packaging.say import say_plan
 
         with _translated(self), _recorded(self):
@@ -375,8 +375,8 @@ class build_ts_app(_Build):
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
-            if spec.apps or spec.cmake:
-                self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+            if spec.apps or spec.cmake or spec.libraries:
+                self.staged = build_loaders(self._session(), run=self.runs_apps, verify=self.verify)
                 self._finish_source_tree()
             if self.bundle:
                 self._make_bundle()

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 from torchscript_build import log
 from torchscript_build.build.pipeline import build_lock, build_targets
-from torchscript_build.models.compare import compare_apps, compared_models, wanted_references
+from torchscript_build.models.compare import compare_apps, wanted_references
 from torchscript_build.models.export import prepare_models
-from torchscript_build.models.external import external_files, place_beside
+from torchscript_build.models.external import place_beside
 from torchscript_build.models.forecast import check_formats, find_missing, read_archives
 from torchscript_build.models.proof import prove_loads, warn_of_missing
 from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
+from torchscript_build.packaging.loaders import by_model, compared_of, external_of, loaders_of, models_of
 from torchscript_build.packaging.say import say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, StagedFile, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
 from torchscript_build.plan.build_plan import BuildPlan
-from torchscript_build.settings.specs import TorchScriptApp
 
 
 def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
@@ -37,22 +37,21 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     say_header(plan)
     warn_of_another_torch(plan, environment)
     apps = {a.name: a for a in (spec.packaged_apps if session.packaged_only else spec.apps)}
-    models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
-    compared = {a.name: compared_models(a, spec, run=run, verify=verify) for a in apps.values()}
-    compared = {name: found for name, found in compared.items() if found}
+    loaders = loaders_of(session)
+    models = models_of(loaders) if session.packaged_only else {m.name for m in spec.models}
+    all_compared = compared_of(loaders, session, run=run, verify=verify)
+    compared = {name: found for name, found in all_compared.items() if name in apps}
     built: Mapping[str, Path] = {}
     with build_lock(plan):
-        external = external_files([a for a in plan.apps if a.name in apps], environment)
-        libraries = _by_model(apps, external)
-        made = prepare_models(plan, environment, names=models, libraries=libraries)
+        external = external_of(loaders, session)
+        made = prepare_models(plan, environment, names=models, libraries=by_model(loaders, external))
         with log.step("check the models", quiet=True):
-            bundled = sorted({m for a in apps.values() for m in a.models})
-            archives = read_archives(plan, bundled)
+            archives = read_archives(plan, sorted(models_of(loaders)))
             check_formats(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
             missing = find_missing(apps, plan, archives, registrations, read_schemas(plan))
             warn_of_missing(plan, missing)
-        wanted = wanted_references(apps, compared, plan, external)
+        wanted = wanted_references(loaders, all_compared, plan, external)
         references = prepare_references(plan, environment, wanted, made, archives)
         plan = plan.with_wishes(wishes_of(plan, made, archives))
         targets = [a for a in plan.apps if a.name in apps]
@@ -94,16 +93,6 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             with log.step(f"run {name}"):
                 run_app(app, built[name], files, libtorch=plan.libtorch, variables=environment.variables)
     return [target for target, _ in staged]
-
-
-def _by_model(apps: Mapping[str, TorchScriptApp], external: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Model name → the operator libraries from elsewhere that its apps load."""
-    found: dict[str, list[str]] = {}
-    for app in apps.values():
-        for model in app.models:
-            files = found.setdefault(model, [])
-            files += [file for file in external.get(app.name, ()) if file not in files]
-    return found
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, Path]], frozenset[str]]:

@@ -17,6 +17,7 @@ from torchscript_build.plan.build_plan import (
     BundledModel,
     ExternalLibrary,
     PlannedApp,
+    PlannedLibrary,
     PlannedModel,
     PlannedOps,
     PlannedProject,
@@ -24,8 +25,10 @@ from torchscript_build.plan.build_plan import (
     PythonFacts,
     Toolchain,
 )
+from torchscript_build.settings.library_rules import symbol_prefix
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
+    CLibrary,
     CMakeProject,
     InputSets,
     OpLibrary,
@@ -64,6 +67,7 @@ def plan_build(
     rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
     ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
     apps = tuple(_plan_app(a, root, models, libtorch.platform) for a in spec.apps)
+    libraries = tuple(_plan_library(c, root, models, libtorch.platform) for c in spec.libraries)
     folders = {o.name: o.output_dir for o in ops}
     plan = BuildPlan(
         project=project,
@@ -83,6 +87,7 @@ def plan_build(
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
         apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),
         cmake=tuple(_plan_project(p, root, rpaths) for p in spec.cmake),
+        libraries=tuple(dataclasses.replace(c, install_rpath=rpaths.of(c, folders)) for c in libraries),
     )
     _check_paths(plan)
     return plan
@@ -169,7 +174,7 @@ def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
     return list(ordered.values())
 
 
-def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
+def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject, CLibrary]) -> str:
     """The folder in the package tree; empty for what is not installed."""
     return (spec.package or "").replace(".", "/") if spec.install else ""
 
@@ -199,6 +204,13 @@ def app_path(app: TorchScriptApp, platform: str) -> str:
     return posixpath.join(folder, app.name + (".exe" if platform == "win32" else ""))
 
 
+def library_path(library: CLibrary, platform: str) -> str:
+    """Where a C library lies, as ``ops_path``."""
+    root = _package_dir(library) or f"libraries/{library.name}"
+    suffix = _shared_suffix(platform)
+    return f"{root}/lib/{library.name}{suffix}" if platform == "win32" else f"{root}/lib/lib{library.name}{suffix}"
+
+
 def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> PlannedOps:
     folder, _, file_name = ops_path(ops, platform, ext_suffix).rpartition("/")
     return PlannedOps(
@@ -220,13 +232,33 @@ def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], p
         ops=app.ops,
         template=None if app.sources else app.template,
         method=app.method,
-        models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
+        models=tuple(_bundled(n, model_files[n], install=app.install) for n in app.models),
         external_ops=_external_ops(app, root, platform),
         **_compiled(app, root),
     )
 
 
-def _external_ops(app: TorchScriptApp, root: Path, platform: str) -> tuple[ExternalLibrary, ...]:
+def _plan_library(library: CLibrary, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedLibrary:
+    folder, _, file_name = library_path(library, platform).rpartition("/")
+    model_files = {m.name: m.file for m in models}
+    return PlannedLibrary(
+        file_name=file_name,
+        output_dir=folder,
+        ops=library.ops,
+        template="library",
+        method=library.method,
+        models=tuple(_bundled(n, model_files[n], install=library.install) for n in library.models),
+        external_ops=_external_ops(library, root, platform),
+        prefix=symbol_prefix(library.name),
+        **_compiled(TorchScriptApp(library.name, install=library.install), root),
+    )
+
+
+def _bundled(name: str, file: str, *, install: bool) -> BundledModel:
+    return BundledModel(name, f"../models/{name}.pt" if install else file)
+
+
+def _external_ops(app: Union[TorchScriptApp, CLibrary], root: Path, platform: str) -> tuple[ExternalLibrary, ...]:
     """Libraries from elsewhere; each has its namespace's name, for two may be called ``_C.so``."""
     if not isinstance(app.external_ops, Mapping):
         return ()

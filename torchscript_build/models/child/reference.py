@@ -109,13 +109,13 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
                 entry["difference"] = _difference(torch, call["eager"], call["expected"], job)
                 if entry["difference"]["place"]:
                     again = _outputs(torch, original, call, job, grad)
-                    entry["repeats"] = not values.compare(torch, again, _load(torch, call["eager"]), 0.0, 0.0).place
+                    entry["repeats"] = not values.compare(torch, again, load(torch, call["eager"]), 0.0, 0.0).place
             calls.append(entry)
     return {"calls": calls}
 
 
 def _difference(torch: Any, left: str, right: str, job: "dict[str, Any]") -> "dict[str, Any]":
-    found = values.compare(torch, _load(torch, left), _load(torch, right), job["rtol"], job["atol"])
+    found = values.compare(torch, load(torch, left), load(torch, right), job["rtol"], job["atol"])
     return dataclasses.asdict(found)
 
 
@@ -153,7 +153,7 @@ def _cause(lines: "list[str]") -> str:
 
 
 def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:
-    args = _load(torch, call["arguments"])
+    args = load(torch, call["arguments"])
     method = call["method"]
     function = getattr(module, method, None)
     if function is None and method == "forward":
@@ -168,7 +168,7 @@ def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, An
         return values.plain(torch, function(*args))
 
 
-def _load(torch: Any, file: str) -> Any:
+def load(torch: Any, file: str) -> Any:
     """What we saved ourselves; releases before 1.13 know no ``weights_only``."""
     try:
         return torch.load(file, map_location="cpu", weights_only=False)

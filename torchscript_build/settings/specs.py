@@ -160,8 +160,7 @@ class TorchScriptApp(_Compiled):
 
 @dataclass(frozen=True)
 class CLibrary:
-    """Models as a plain C library, for every language that can call C: with a header, a pkg-config file and a CMake
-    package."""
+    """Models as a plain C library, for every language that can call C; docs/c-library.md has the whole."""
 
     name: str = ""
     """Its name: `lib<name>.so`, `<name>.h`, pkg-config's and CMake's `<name>`. Its functions begin with it

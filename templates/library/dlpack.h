@@ -12,11 +12,7 @@ typedef struct {
   uint32_t minor;
 } DLPackVersion;
 
-typedef enum {
-  kDLCPU = 1,
-  kDLCUDA = 2,
-  kDLCUDAHost = 3
-} DLDeviceType;
+typedef enum { kDLCPU = 1, kDLCUDA = 2, kDLCUDAHost = 3 } DLDeviceType;
 
 typedef struct {
   DLDeviceType device_type;
@@ -40,19 +36,19 @@ typedef struct {
 } DLDataType;
 
 typedef struct DLTensor {
-  void *data;
+  void* data;
   DLDevice device;
   int32_t ndim;
   DLDataType dtype;
-  int64_t *shape;
-  int64_t *strides; /* in elements; NULL: one after the other, the last dimension fastest */
+  int64_t* shape;
+  int64_t* strides; /* in elements; NULL: one after the other, the last dimension fastest */
   uint64_t byte_offset;
 } DLTensor;
 
 typedef struct DLManagedTensor {
   DLTensor dl_tensor;
-  void *manager_ctx;
-  void (*deleter)(struct DLManagedTensor *self);
+  void* manager_ctx;
+  void (*deleter)(struct DLManagedTensor* self);
 } DLManagedTensor;
 
 #define DLPACK_FLAG_BITMASK_READ_ONLY (1UL << 0UL)
@@ -60,8 +56,8 @@ typedef struct DLManagedTensor {
 
 typedef struct DLManagedTensorVersioned {
   DLPackVersion version;
-  void *manager_ctx;
-  void (*deleter)(struct DLManagedTensorVersioned *self);
+  void* manager_ctx;
+  void (*deleter)(struct DLManagedTensorVersioned* self);
   uint64_t flags;
   DLTensor dl_tensor;
 } DLManagedTensorVersioned;

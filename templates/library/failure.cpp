@@ -21,8 +21,12 @@ std::string& last_error() {
 
 std::atomic<bool> is_fork{false};
 
-// The runner's messages name options of its program; here they are fields of tsl_options.
-std::string without_dashes(std::string text) {
+// The runner's messages speak of a program and its options; these are fields of tsl_options here.
+std::string of_library(std::string text) {
+  const std::string program = "this program";
+  for (std::size_t at = 0; (at = text.find(program, at)) != std::string::npos;) {
+    text.replace(at, program.size(), "this library");
+  }
   for (std::size_t at = 0; (at = text.find("--", at)) != std::string::npos;) {
     const bool begins = at == 0 || text[at - 1] == ' ';
     if (begins) text.erase(at, 2);
@@ -46,7 +50,7 @@ int fail() noexcept {
       return keep(failure.status, failure.text);
     } catch (const runner::Error& error) {
       const std::string hint = error.hint.empty() ? "" : " (" + error.hint + ")";
-      return keep(error.code, without_dashes(error.what() + hint));
+      return keep(error.code, of_library(error.what() + hint));
     } catch (const std::bad_alloc&) {
       return keep(TSL_OUT_OF_MEMORY, "out of memory");
     } catch (const std::exception& exception) {

@@ -13,7 +13,8 @@ struct Failure {
   std::string text;
 };
 
-// Keeps the text for tsl_last_error(), and gives the status, of the exception that is being handled.
+// Keeps the text for tsl_last_error(), and gives the status, of the exception that is being
+// handled.
 int fail() noexcept;
 
 // From now on a fork of this process is known as one.

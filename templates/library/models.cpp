@@ -35,8 +35,9 @@ tsl_options known_options(const tsl_options* options) {
   const auto* const bytes = reinterpret_cast<const unsigned char*>(options);
   for (std::size_t i = sizeof(known); i < size; ++i) {
     if (bytes[i] != 0) {
-      throw Failure{TSL_BAD_ARGUMENT,
-                    "options: the caller uses a field that this library does not have; it is older"};
+      throw Failure{
+          TSL_BAD_ARGUMENT,
+          "options: the caller uses a field that this library does not have; it is older"};
     }
   }
   if (known.flags & ~(TSL_GRAD | TSL_FREEZE) || known.reserved != 0) {

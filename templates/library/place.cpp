@@ -23,9 +23,8 @@ std::string own_file() {
   wide.resize(GetModuleFileNameW(module, &wide[0], static_cast<DWORD>(wide.size())));
   const int length = static_cast<int>(wide.size());
   std::string path(4 * wide.size(), '\0');
-  path.resize(static_cast<std::size_t>(
-      WideCharToMultiByte(CP_UTF8, 0, wide.data(), length, &path[0],
-                          static_cast<int>(path.size()), nullptr, nullptr)));
+  path.resize(static_cast<std::size_t>(WideCharToMultiByte(
+      CP_UTF8, 0, wide.data(), length, &path[0], static_cast<int>(path.size()), nullptr, nullptr)));
   return path;
 #else
   Dl_info info;

@@ -24,26 +24,16 @@ struct Dtype {
 
 // The codes above 6 are those of DLPack 1.1.
 const Dtype kDtypes[] = {
-    {Element::kBool, kDLBool, 8},
-    {Element::kUInt8, kDLUInt, 8},
-    {Element::kInt8, kDLInt, 8},
-    {Element::kUInt16, kDLUInt, 16},
-    {Element::kInt16, kDLInt, 16},
-    {Element::kUInt32, kDLUInt, 32},
-    {Element::kInt32, kDLInt, 32},
-    {Element::kUInt64, kDLUInt, 64},
-    {Element::kInt64, kDLInt, 64},
-    {Element::kFloat16, kDLFloat, 16},
-    {Element::kBFloat16, kDLBfloat, 16},
-    {Element::kFloat32, kDLFloat, 32},
-    {Element::kFloat64, kDLFloat, 64},
-    {Element::kComplex32, kDLComplex, 32},
-    {Element::kComplex64, kDLComplex, 64},
-    {Element::kComplex128, kDLComplex, 128},
-    {Element::kFloat8E4M3FN, 10, 8},
-    {Element::kFloat8E4M3FNUZ, 11, 8},
-    {Element::kFloat8E5M2, 12, 8},
-    {Element::kFloat8E5M2FNUZ, 13, 8},
+    {Element::kBool, kDLBool, 8},          {Element::kUInt8, kDLUInt, 8},
+    {Element::kInt8, kDLInt, 8},           {Element::kUInt16, kDLUInt, 16},
+    {Element::kInt16, kDLInt, 16},         {Element::kUInt32, kDLUInt, 32},
+    {Element::kInt32, kDLInt, 32},         {Element::kUInt64, kDLUInt, 64},
+    {Element::kInt64, kDLInt, 64},         {Element::kFloat16, kDLFloat, 16},
+    {Element::kBFloat16, kDLBfloat, 16},   {Element::kFloat32, kDLFloat, 32},
+    {Element::kFloat64, kDLFloat, 64},     {Element::kComplex32, kDLComplex, 32},
+    {Element::kComplex64, kDLComplex, 64}, {Element::kComplex128, kDLComplex, 128},
+    {Element::kFloat8E4M3FN, 10, 8},       {Element::kFloat8E4M3FNUZ, 11, 8},
+    {Element::kFloat8E5M2, 12, 8},         {Element::kFloat8E5M2FNUZ, 13, 8},
     {Element::kFloat8E8M0FNU, 14, 8},
 };
 
@@ -99,8 +89,8 @@ Memory checked(const DLTensor& tensor) {
   for (std::size_t i = dimensions; i-- > 0;) {
     memory.strides[i] = tensor.strides != nullptr ? tensor.strides[i] : count;
     if (memory.strides[i] < 0) {
-      refuse("strides[" + std::to_string(i) + "] is negative, which torch does not have: " +
-             std::to_string(memory.strides[i]));
+      refuse("strides[" + std::to_string(i) +
+             "] is negative, which torch does not have: " + std::to_string(memory.strides[i]));
     }
     count = times(count, memory.shape[i]);
   }
@@ -162,8 +152,8 @@ DLTensor describe(Memory* memory) {
   tensor.data = memory->data;
   const bool on_cpu = memory->device == "cpu";
   if (!on_cpu && memory->device.compare(0, 5, "cuda:") != 0) {
-    throw Failure{TSL_BAD_ARGUMENT, "DLPack's number for the device " + memory->device +
-                                        " is not known here"};
+    throw Failure{TSL_BAD_ARGUMENT,
+                  "DLPack's number for the device " + memory->device + " is not known here"};
   }
   tensor.device.device_type = on_cpu ? kDLCPU : kDLCUDA;
   tensor.device.device_id = on_cpu ? 0 : std::stoi(memory->device.substr(5));

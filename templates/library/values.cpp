@@ -19,8 +19,9 @@ Handles<Held>& values() {
 }
 
 // In the order of Kind.
-const int kKinds[] = {TSL_NONE,   TSL_BOOL, TSL_INT,   TSL_FLOAT, TSL_COMPLEX, TSL_STRING, TSL_DEVICE,
-                      TSL_TENSOR, TSL_LIST, TSL_TUPLE, TSL_DICT,  TSL_ENUM,    TSL_OBJECT, TSL_OTHER};
+const int kKinds[] = {TSL_NONE,   TSL_BOOL,   TSL_INT,    TSL_FLOAT, TSL_COMPLEX,
+                      TSL_STRING, TSL_DEVICE, TSL_TENSOR, TSL_LIST,  TSL_TUPLE,
+                      TSL_DICT,   TSL_ENUM,   TSL_OBJECT, TSL_OTHER};
 
 [[noreturn]] void refuse(const Value& value, const std::string& wanted) {
   const std::string kind = runner::kind_name(value.kind);
@@ -225,8 +226,7 @@ int tsl_get_float(tsl_value value, double* number) {
     const auto held = find_value(value);
     const Kind kind = held->value->kind;
     if (kind != Kind::kFloat && kind != Kind::kInt) refuse(*held->value, "wanted as a float");
-    *number =
-        kind == Kind::kInt ? static_cast<double>(held->value->integer) : held->value->real;
+    *number = kind == Kind::kInt ? static_cast<double>(held->value->integer) : held->value->real;
   });
 }
 

@@ -123,7 +123,8 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
 
 def _library_arguments(library: PlannedLibrary) -> Arguments:
     sources = [f"apps/{library.name}/app_info.cpp", *library_sources(library)]
-    arguments = [*_target_arguments(library, sources), ("INCLUDE_DIRS", quoted([library_folder(library)]))]
+    own = [("INCLUDE_DIRS", [library_folder(library)]), ("DEFINITIONS", [f"{library.prefix.upper()}_BUILDING"])]
+    arguments = [*_target_arguments(library, sources), *((key, quoted(values)) for key, values in own)]
     kept: Arguments = [("KEEP_TORCH", [])] if library.external_ops else []
     exports = [("EXPORTS", quoted([exports_file(library)])), ("EXPORTED_SYMBOLS", quoted([symbols_file(library)]))]
     return [*arguments, *exports, *kept]

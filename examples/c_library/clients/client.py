@@ -26,7 +26,7 @@ def call(name, *arguments, gives=ctypes.c_uint64):
     status = getattr(library, f"series_{name}")(*arguments, ctypes.byref(out))
     if status != 0:
         raise RuntimeError(f"error {status}: {library.series_last_error().decode()}")
-    return out.value if gives in (ctypes.c_char_p, ctypes.c_size_t) else out
+    return out
 
 
 def free(*values):
@@ -52,8 +52,8 @@ def to_numpy(value, shape):
 
 
 model = call("open", ctypes.byref(Options(ctypes.sizeof(Options), 1, None, b"cpu", 0, 0)))
-for i in range(call("method_count", model, gives=ctypes.c_size_t)):
-    print(call("method_schema", model, ctypes.c_size_t(i), gives=ctypes.c_char_p).decode())
+for i in range(call("method_count", model, gives=ctypes.c_size_t).value):
+    print(call("method_schema", model, ctypes.c_size_t(i), gives=ctypes.c_char_p).value.decode())
 
 series = from_numpy(numpy.array([[1, 2, 3], [4, 2, 6]], numpy.float32))
 scale = call("float", ctypes.c_double(0.5))
@@ -71,7 +71,7 @@ words, counts = (call("item", result, ctypes.c_size_t(i)) for i in (0, 1))
 text, size = ctypes.c_char_p(), ctypes.c_size_t()
 assert library.series_get_text(words, ctypes.byref(text), ctypes.byref(size)) == 0
 print(ctypes.string_at(text, size.value).decode())
-for i in range(call("size", counts, gives=ctypes.c_size_t)):
+for i in range(call("size", counts, gives=ctypes.c_size_t).value):
     item = call("item", counts, ctypes.c_size_t(i))
     print("rises:", call("get_int", item, gives=ctypes.c_int64).value)
     free(item)

@@ -129,7 +129,7 @@ static void models(void) {
   options.flags = 1u << 20;
   tell("flags", series_open(&options, &model));
   tell("model-null", series_open(NULL, NULL));
-  printf("unchanged %d\n", model == 5);
+  printf("model-unchanged %d\n", model == 5);
 
   must(series_open(NULL, &model));
   must(series_int(3, &number));

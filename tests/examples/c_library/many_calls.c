@@ -93,6 +93,7 @@ int main(int argc, char **argv) {
   const int threads = argc > 2 ? atoi(argv[2]) : 1;
   series_options options;
   int one = 1;
+  setvbuf(stdout, NULL, _IONBF, 0); /* or the first printf() would keep a buffer */
   memset(&options, 0, sizeof(options));
   options.struct_size = sizeof(options);
   options.threads = 1;

@@ -104,7 +104,8 @@ std::string read_code(const std::string& path) {
     caffe2::serialize::PyTorchStreamReader reader(
         std::unique_ptr<FileReader>(new FileReader(open_file(path))));
     for (const std::string& name : reader.getAllRecords()) {
-      if (name.compare(0, 5, "code/") != 0 || name.compare(name.size() - 3, 3, ".py") != 0) continue;
+      if (name.compare(0, 5, "code/") != 0 || name.compare(name.size() - 3, 3, ".py") != 0)
+        continue;
       const auto record = reader.getRecord(name);
       code.append(static_cast<const char*>(std::get<0>(record).get()), std::get<1>(record));
       code += '\n';

@@ -124,7 +124,8 @@ Value convert(const IValue& value, int depth, MakeTensor make) {
   } else if (value.isTuple()) {
     result.kind = Kind::kTuple;
     const auto tuple = value.toTuple();
-    for (const IValue& item : tuple->elements()) result.items.push_back(convert(item, depth + 1, make));
+    for (const IValue& item : tuple->elements())
+      result.items.push_back(convert(item, depth + 1, make));
     const auto type = tuple->type();
     if (type->schema()) {
       for (const auto& field : type->schema()->arguments()) result.names.push_back(field.name());

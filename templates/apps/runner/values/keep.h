@@ -6,8 +6,8 @@
 
 namespace runner {
 
-// The tensor stays on its device, and as it is. On the CPU its elements can be read, too, where they
-// lie one after the other.
+// The tensor stays on its device, and as it is. On the CPU its elements can be read, too, where
+// they lie one after the other.
 Tensor keep(at::Tensor tensor);
 
 }  // namespace runner

@@ -1,6 +1,8 @@
 #include "values/memory.h"
 
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "engines/devices.h"
 #include "program/error.h"
@@ -20,13 +22,33 @@ at::TensorOptions options_of(const Memory& memory) {
 }
 
 at::Tensor plain(at::Tensor tensor) {
-#if TORCH_AT_LEAST(1, 11)
-  return tensor.resolve_conj().resolve_neg();
-#elif TORCH_AT_LEAST(1, 10)
-  return tensor.resolve_conj();
-#else
-  return tensor;
+#if TORCH_AT_LEAST(1, 10)
+  if (tensor.is_conj()) tensor = tensor.resolve_conj();
 #endif
+#if TORCH_AT_LEAST(1, 11)
+  if (tensor.is_neg()) tensor = tensor.resolve_neg();
+#endif
+  return tensor;
+}
+
+struct Known {
+  std::string name;
+  bool has_element;
+  Element element;
+};
+
+// What is known of a dtype, looked up once.
+const Known& known(at::ScalarType type) {
+  static const std::vector<Known>* const all = [] {
+    auto* const made = new std::vector<Known>;
+    for (int i = 0; i < static_cast<int>(at::ScalarType::NumOptions); ++i) {
+      Known entry{dtype_name(static_cast<at::ScalarType>(i)), false, Element::kFloat32};
+      entry.has_element = find_element(entry.name, &entry.element);
+      made->push_back(std::move(entry));
+    }
+    return made;
+  }();
+  return all->at(static_cast<std::size_t>(type));
 }
 
 }  // namespace
@@ -34,13 +56,14 @@ at::Tensor plain(at::Tensor tensor) {
 Tensor keep(at::Tensor tensor) {
   if (tensor.requires_grad()) tensor = tensor.detach();
   Tensor result;
-  result.dtype = dtype_name(tensor.scalar_type());
+  const Known& dtype = known(tensor.scalar_type());
+  result.dtype = dtype.name;
+  result.element = dtype.element;
   result.shape = tensor.sizes().vec();
   const bool dense = tensor.layout() == c10::kStrided && !tensor.is_quantized();
   if (dense) tensor = plain(std::move(tensor));
   const auto owner = std::make_shared<at::Tensor>(std::move(tensor));
-  if (find_element(result.dtype, &result.element) && dense && owner->device().is_cpu() &&
-      owner->is_contiguous()) {
+  if (dtype.has_element && dense && owner->device().is_cpu() && owner->is_contiguous()) {
     result.data = std::shared_ptr<const void>(owner, owner->data_ptr());
   }
   result.native = owner;
@@ -71,9 +94,9 @@ Memory memory_of(const Tensor& tensor) {
                             ": its elements do not simply lie in memory");
   }
   Memory memory;
-  if (!find_element(dtype_name(native.scalar_type()), &memory.element)) {
-    throw Error(kUsage, "nobody else knows the dtype " + dtype_name(native.scalar_type()));
-  }
+  const Known& dtype = known(native.scalar_type());
+  if (!dtype.has_element) throw Error(kUsage, "nobody else knows the dtype " + dtype.name);
+  memory.element = dtype.element;
   memory.data = native.data_ptr();
   memory.device = native.device().str();
   memory.shape = native.sizes().vec();

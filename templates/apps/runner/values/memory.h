@@ -19,9 +19,9 @@ struct Memory {
   std::vector<std::int64_t> strides;  // in elements
 };
 
-// A tensor in that memory; release is called once, when nobody uses it any more, in whichever thread
-// that is. If this throws, it was not called. Throws Error for a device or dtype that this libtorch
-// does not have.
+// A tensor in that memory; release is called once, when nobody uses it any more, in whichever
+// thread that is. If this throws, it was not called. Throws Error for a device or dtype that this
+// libtorch does not have.
 Tensor borrow(const Memory& memory, std::function<void()> release);
 
 // A copy of that memory.
@@ -31,8 +31,8 @@ Tensor copy(const Memory& memory);
 // that they stand for. Sparse ones have no data.
 Tensor readable(const Tensor& tensor);
 
-// Where a kept tensor is; valid while it is. Throws Error (kUsage) for sparse and quantized ones, and
-// for dtypes that are no Element.
+// Where a kept tensor is; valid while it is. Throws Error (kUsage) for sparse and quantized ones,
+// and for dtypes that are no Element.
 Memory memory_of(const Tensor& tensor);
 
 }  // namespace runner

@@ -9,7 +9,6 @@ import pytest
 from support import write
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings.library_rules import symbol_prefix
 from torchscript_build.settings.read import collect_settings
 from torchscript_build.settings.specs import CLibrary, ProjectSpec
 
@@ -43,7 +42,7 @@ def test_defaults(tmp_path: Path, model: dict[str, Any]) -> None:
     assert spec.libraries == (CLibrary("net-1", package="pkg", models=("net",)),)
     assert spec.is_buildable
     assert spec.is_packaged
-    assert symbol_prefix("net-1") == "net_1"
+    assert spec.libraries[0].prefix == "net_1"
 
 
 def test_without_install_nothing_is_packaged(tmp_path: Path) -> None:

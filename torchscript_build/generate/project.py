@@ -11,13 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
-from torchscript_build.generate.library import (
-    exports_file,
-    library_folder,
-    library_sources,
-    render_library,
-    symbols_file,
-)
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal, quoted
 from torchscript_build.generate.templates import FileSet, read_static, render, templates_dir
 from torchscript_build.generate.torch_package import render_torch_package
@@ -50,6 +43,8 @@ def render_project(plan: BuildPlan) -> FileSet:
         if app.has_runner:
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
     for library in plan.libraries:
+        from torchscript_build.generate.library import render_library  # most projects have none
+
         files.update(render_library(library))
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
@@ -122,6 +117,8 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
 
 
 def _library_arguments(library: PlannedLibrary) -> Arguments:
+    from torchscript_build.generate.library import exports_file, library_folder, library_sources, symbols_file
+
     sources = [f"apps/{library.name}/app_info.cpp", *library_sources(library)]
     own = [("INCLUDE_DIRS", [library_folder(library)]), ("DEFINITIONS", [f"{library.prefix.upper()}_BUILDING"])]
     arguments = [*_target_arguments(library, sources), *((key, quoted(values)) for key, values in own)]

@@ -14,7 +14,7 @@ from torchscript_build.models.forecast import CURES, Missing
 from torchscript_build.models.jobs import Job, check_report, run_jobs
 from torchscript_build.models.references import Case, References
 from torchscript_build.plan.build_plan import BuildPlan, PlannedLibrary
-from torchscript_build.settings.specs import CLibrary, TorchScriptApp
+from torchscript_build.settings.specs import CLibrary
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.sanitizers import preload_variables
 
@@ -22,21 +22,6 @@ CHILD = Path(__file__).with_name("child") / "library.py"
 RECORD = "libraries.json"
 NOT_LOADED = 3
 """``tsl_status``: templates/library/library.h."""
-
-
-def like_app(library: CLibrary) -> TorchScriptApp:
-    """What the checks of apps need to know of a C library."""
-    return TorchScriptApp(
-        name=library.name,
-        install=library.install,
-        models=library.models,
-        ops=library.ops,
-        external_ops=library.external_ops,
-        method=library.method,
-        verify=library.verify,
-        rtol=library.rtol,
-        atol=library.atol,
-    )
 
 
 def prove_opens(
@@ -106,7 +91,7 @@ def compare_libraries(
                 for model in models
                 for verdict in _verdicts(plan, environment, spec, library, built[name], references[model], made[model])
             ]
-        for line in table(like_app(spec), verdicts, {m: references[m].no_original for m in models}):
+        for line in table(spec.like_app(), verdicts, {m: references[m].no_original for m in models}):
             log.say(line)
         bad = [v for v in verdicts if v.problem]
         if bad:

@@ -356,7 +356,7 @@ class build_ts_app(_Build):
             self.prefix = str(Path(self.build_base or "build", "torchscript", "bundle", Path(self.bundle).name))
 
     def _run(self) -> None:
-        from torchscript_build.packaging.make_libraries import build_loaders
+        from torchscript_build.packaging.make_apps import build_loaders
         from torchscript_build.packaging.say import say_plan
 
         with _translated(self), _recorded(self):

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from torchscript_build.models.compare import compared_models
 from torchscript_build.models.external import external_files
-from torchscript_build.models.libraries import like_app
 from torchscript_build.packaging.session import Session
 from torchscript_build.settings.specs import TorchScriptApp
 
@@ -19,7 +18,7 @@ def loaders_of(session: Session) -> Loaders:
     spec = session.spec
     apps = spec.packaged_apps if session.packaged_only else spec.apps
     libraries = spec.packaged_libraries if session.packaged_only else spec.libraries
-    return {loader.name: loader for loader in (*apps, *map(like_app, libraries))}
+    return {loader.name: loader for loader in (*apps, *(library.like_app() for library in libraries))}
 
 
 def models_of(loaders: Loaders) -> set[str]:

@@ -25,6 +25,20 @@ from torchscript_build.packaging.staging import app_files, install_into_prefix, 
 from torchscript_build.plan.build_plan import BuildPlan
 
 
+def build_loaders(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
+    """Build everything that loads models: the apps, and CMake projects, then the C libraries.
+
+    :returns: the package-tree paths of what was staged.
+    """
+    spec = session.spec
+    staged = build_apps(session, run=run, verify=verify) if spec.apps or spec.cmake else []
+    if spec.libraries:
+        from torchscript_build.packaging.make_libraries import build_libraries  # most projects have none
+
+        staged += build_libraries(session, run=run, verify=verify)
+    return staged
+
+
 def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
     """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked.
 

@@ -16,21 +16,10 @@ from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
 from torchscript_build.packaging.loaders import by_model, compared_of, external_of, loaders_of, models_of
-from torchscript_build.packaging.make_apps import build_apps
 from torchscript_build.packaging.say import say_built, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import LIBRARIES, stage
 from torchscript_build.packaging.staging import install_into_prefix, library_files
-
-
-def build_loaders(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:
-    """Build the apps and CMake projects, then the C libraries; see there.
-
-    :returns: the package-tree paths of what was staged.
-    """
-    with_apps = session.spec.apps or session.spec.cmake
-    staged = build_apps(session, run=run, verify=verify) if with_apps else []
-    return [*staged, *build_libraries(session, run=run, verify=verify)]
 
 
 def build_libraries(session: Session, *, run: bool = False, verify: bool = False) -> list[str]:

@@ -6,11 +6,10 @@ import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional, Union
+from typing import Optional
 
 from torchscript_build import log
 from torchscript_build.generate import launcher
-from torchscript_build.generate.library import package_files
 from torchscript_build.generate.loader import cuda_major
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, LIBRARIES, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, ExternalLibrary, PlannedApp, PlannedLibrary, PlannedTarget
@@ -43,13 +42,13 @@ def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarge
 
 def library_files(plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
     """The files of the C libraries: with their models, their headers, and what tells others how to link them."""
-    files: dict[str, Union[Path, bytes]] = {}
+    files: dict[str, Path] = {}
     for library in (c for c in plan.libraries if c.install):
         files[library.path] = binary(library)
         files.update({f"{library.root}/models/{m.name}.pt": Path(plan.model(m.name).file) for m in library.models})
         files.update({_external_place(library, e): plan.carried_file(e) for e in library.external_ops})
-        files.update(package_files(library, plan.version))
-    return [StagedFile(target, content) for target, content in files.items()]
+    beside = _beside_libraries([c for c in plan.libraries if c.install], plan.version)
+    return [*(StagedFile(target, content) for target, content in files.items()), *beside]
 
 
 def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
@@ -78,13 +77,17 @@ def prefix_files(
             if isinstance(target, PlannedApp)
             for library in target.external_ops
         ),
-        *(
-            StagedFile(name, text)
-            for target in targets
-            if isinstance(target, PlannedLibrary)
-            for name, text in package_files(target, plan.version).items()
-        ),
+        *_beside_libraries([t for t in targets if isinstance(t, PlannedLibrary)], plan.version),
     ]
+
+
+def _beside_libraries(libraries: Sequence[PlannedLibrary], version: str) -> list[StagedFile]:
+    """Headers of C libraries, and what tells others how to link them."""
+    if not libraries:
+        return []
+    from torchscript_build.generate.library import package_files  # most projects have none
+
+    return [StagedFile(name, text) for c in libraries for name, text in package_files(c, version).items()]
 
 
 def _external_place(loader: PlannedApp, library: ExternalLibrary) -> str:

@@ -25,7 +25,6 @@ from torchscript_build.plan.build_plan import (
     PythonFacts,
     Toolchain,
 )
-from torchscript_build.settings.library_rules import symbol_prefix
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
     CLibrary,
@@ -249,7 +248,7 @@ def _plan_library(library: CLibrary, root: Path, models: Sequence[PlannedModel],
         method=library.method,
         models=tuple(_bundled(n, model_files[n], install=library.install) for n in library.models),
         external_ops=_external_ops(library, root, platform),
-        prefix=symbol_prefix(library.name),
+        prefix=library.prefix,
         **_compiled(TorchScriptApp(library.name, install=library.install), root),
     )
 

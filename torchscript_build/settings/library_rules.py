@@ -24,11 +24,6 @@ _POSIX = frozenset(("mq", "sem", "shm"))
 """``sem_open`` and its like are the C library's."""
 
 
-def symbol_prefix(name: str) -> str:
-    """What the functions of a C library begin with, without the underscore."""
-    return re.sub(r"[^A-Za-z0-9_]", "_", name)
-
-
 def check_libraries(
     spec: ProjectSpec, root: Path, packages: Optional[Sequence[str]], problems: list[str], doubts: Doubts
 ) -> None:
@@ -36,7 +31,7 @@ def check_libraries(
     prefixes: dict[str, str] = {}
     for library in spec.libraries:
         where = where_of(library)
-        prefix = symbol_prefix(library.name)
+        prefix = library.prefix
         other = prefixes.setdefault(prefix.lower(), library.name)
         if not re.match(r"[A-Za-z]", library.name):
             problems.append(f"{where}: a C library's name begins with a letter, as its functions do")

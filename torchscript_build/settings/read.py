@@ -22,7 +22,6 @@ from torchscript_build.settings.coerce import (
     read_spec,
     suggestion,
 )
-from torchscript_build.settings.library_rules import check_libraries
 from torchscript_build.settings.near_misses import HINT, TABLE, find_near_misses
 from torchscript_build.settings.options import make_options
 from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
@@ -182,7 +181,10 @@ def collect_settings(
         libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
     check_spec(spec, root, packages, problems, doubts)
-    check_libraries(spec, root, packages, problems, doubts)
+    if spec.libraries:
+        from torchscript_build.settings.library_rules import check_libraries  # most projects have none
+
+        check_libraries(spec, root, packages, problems, doubts)
     if problems:
         raise SettingsError(problems)
     return spec

@@ -7,6 +7,7 @@ The text below each field is its documentation; README's option tables are made 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
@@ -186,6 +187,16 @@ class CLibrary:
     """Relative tolerance of that comparison."""
     atol: float = 1e-5
     """Absolute tolerance of that comparison."""
+
+    @property
+    def prefix(self) -> str:
+        """What its functions begin with, without the underscore."""
+        return re.sub(r"[^A-Za-z0-9_]", "_", self.name)
+
+    def like_app(self) -> TorchScriptApp:
+        """What the checks of apps need to know of it."""
+        shared = ("name", "install", "models", "ops", "external_ops", "method", "verify", "rtol", "atol")
+        return TorchScriptApp(**{name: getattr(self, name) for name in shared})
 
 
 @dataclass(frozen=True)

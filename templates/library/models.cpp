@@ -15,7 +15,7 @@ namespace tsl_library {
 namespace {
 
 // Never destroyed: threads may call while the process ends.
-Handles<Model>& models() {
+Handles<Model>& open_models() {
   static auto* const all = new Handles<Model>(1);
   return *all;
 }
@@ -102,7 +102,7 @@ const std::string& at(const std::vector<std::string>& texts, std::size_t index) 
 }  // namespace
 
 std::shared_ptr<Model> find_model(tsl_model number) {
-  std::shared_ptr<Model> found = models().find(number);
+  std::shared_ptr<Model> found = open_models().find(number);
   if (found) return found;
   throw Failure{TSL_BAD_HANDLE, "there is no open model " + std::to_string(number) +
                                     ": it was closed, or is none of this library"};
@@ -125,7 +125,7 @@ const char* tsl_version(void) {
 int tsl_open(const tsl_options* options, tsl_model* model) {
   return guarded([&] {
     given(model, "model");
-    const tsl_model number = models().add(open_model(known_options(options)));
+    const tsl_model number = open_models().add(open_model(known_options(options)));
     if (number == 0) throw Failure{TSL_OUT_OF_MEMORY, "too many models are open"};
     *model = number;
   });
@@ -134,7 +134,7 @@ int tsl_open(const tsl_options* options, tsl_model* model) {
 int tsl_close(tsl_model model) {
   return guarded([&] {
     find_model(model);
-    models().remove(model);
+    open_models().remove(model);
   });
 }
 

@@ -54,7 +54,10 @@ int fail() noexcept {
     } catch (const std::bad_alloc&) {
       return keep(TSL_OUT_OF_MEMORY, "out of memory");
     } catch (const std::exception& exception) {
-      return keep(TSL_INTERNAL, runner::essential_line(runner::message_of(exception)));
+      const std::string text = runner::essential_line(runner::message_of(exception));
+      const bool full = text.find("not enough memory") != std::string::npos ||
+                        text.find("out of memory") != std::string::npos;
+      return keep(full ? TSL_OUT_OF_MEMORY : TSL_INTERNAL, text);
     } catch (...) {
       return keep(TSL_INTERNAL, "something was thrown that is no exception");
     }

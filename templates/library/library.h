@@ -71,9 +71,8 @@ enum tsl_kind {
  * later versions have more fields at the end. */
 typedef struct tsl_options {
   uint32_t struct_size;
-  int32_t threads; /* that one call uses, in the whole process, whoever calls; 0: as it is */
-  const char*
-      model; /* the name of a model that travels with the library, or a file; NULL: the first */
+  int32_t threads;    /* that one call uses, in the whole process, whoever calls; 0: as it is */
+  const char* model;  /* one that travels with the library, or a file; NULL: the first */
   const char* device; /* "cpu", "cuda", "cuda:1"; NULL: "cpu" */
   uint32_t flags;     /* of TSL_GRAD, TSL_FREEZE */
   uint32_t reserved;

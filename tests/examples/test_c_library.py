@@ -34,10 +34,12 @@ from torch import nn
 class Steps(nn.Module):
     """Counts its calls."""
 
+    seen: list[int]
+
     def __init__(self) -> None:
         super().__init__()
         self.count = 0
-        self.seen = torch.jit.annotate(list[int], [])
+        self.seen = []
 
     def forward(self, start: int) -> int:
         self.count += 1
@@ -111,8 +113,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
     model = prefix / "share/series-library/models/trend.pt"
     reference = run([sys.executable, "reference.py", prefix / "lib/libseries_ops.so", model], cwd=tree).stdout
     schemas = (
-        "forward(Tensor series, float scale) -> Dict(str, Tensor)\n"
-        "describe(Tensor series, str[] names) -> (str, int[])\n"
+        "forward(Tensor series, float scale) -> Dict[str, Tensor]\n"
+        "describe(Tensor series, List[str] names) -> Tuple[str, List[int]]\n"
     )
     error = f"error 2: forward() needs an input for argument 'scale' (schema: {schemas.splitlines()[0]})\n"
     return Built(tree, prefix, log, schemas + reference + error)
@@ -269,7 +271,7 @@ def test_bad_input_gets_a_code_and_a_sentence(built: Built, tmp_path: Path) -> N
     told = {line.split()[0]: line.partition(" ")[2] for line in lines}
     assert "must" not in told, told["must"]
     wanted = json.loads((PROGRAMS / "bad_input.json").read_text(encoding="utf-8"))
-    schema = "(schema: forward(Tensor series, float scale) -> Dict(str, Tensor))"
+    schema = "(schema: forward(Tensor series, float scale) -> Dict[str, Tensor])"
     found = {name: re.sub(r"\d{7,}", "N", text.replace(schema, "(schema)")) for name, text in told.items()}
     assert found == wanted
     assert [line.split()[0] for line in lines if line.count(" ") >= 2 and line.split()[1] == "8"] == []
@@ -291,7 +293,7 @@ def test_ten_thousand_calls_keep_no_memory(built: Built, tmp_path: Path) -> None
 def test_two_libraries_in_one_process(built: Built, tmp_path: Path) -> None:
     program = built.compile(PROGRAMS / "two_libraries.c", tmp_path / "two", names=("series", "plain-steps"))
     first, second, steps, refused = output_of([program], built, tmp_path).splitlines()
-    assert first == "forward(Tensor series, float scale) -> Dict(str, Tensor)"
+    assert first == "forward(Tensor series, float scale) -> Dict[str, Tensor]"
     assert second == "forward(int start) -> int"
     assert steps == "42"
     assert refused == "5 5"

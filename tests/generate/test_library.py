@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from support import mac_torch, make_plan, run_child, windows_torch, write
 
+from torchscript_build.errors import SettingsError
+from torchscript_build.generate.ejected import render_ejected
 from torchscript_build.generate.library import exported_names, package_files, render_header, render_library
 from torchscript_build.generate.project import render_project
 from torchscript_build.generate.templates import templates_dir
@@ -75,6 +77,11 @@ def test_other_platforms(torch: object, path: str) -> None:
     assert planned.path == path
     config = package_files(planned, "1.0")["demo/lib/cmake/my-net/my-netConfig.cmake"].decode()
     assert f'IMPORTED_LOCATION "${{_my_net_root}}/lib/{planned.file_name}"' in config
+
+
+def test_it_cannot_be_ejected() -> None:
+    with pytest.raises(SettingsError, match="'my-net': a C library cannot be ejected; build it with build_ts_app"):
+        render_ejected(make_plan(SPEC))
 
 
 @pytest.mark.compile

@@ -203,6 +203,13 @@ def test_build_compares_the_library_with_python(built: Built) -> None:
     assert rows == [("forward", "example", "0", "0"), ("describe", "check 1", "0", "0")], built.log
 
 
+def test_second_build_does_nothing(built: Built) -> None:
+    log = run([sys.executable, "setup.py", "build_ts_app", "--prefix", built.prefix], cwd=built.tree).stdout
+    commands = {Path(line.split()[1]).name for line in log.splitlines() if line.startswith("+ ")}
+    assert commands == {"ninja"}
+    assert log.count("ninja: no work to do") == 2
+
+
 def test_only_its_own_functions_are_exported(built: Built) -> None:
     """Of the dynamic symbols of type function or data, with their version."""
     for name, prefix in (("series", "series"), ("plain-steps", "plain_steps")):
@@ -252,13 +259,6 @@ def test_prefix_and_wheel_have_the_same_files(built: Built, tmp_path: Path) -> N
     library = tmp_path / "site/series_library/lib/libseries.so"
     command = [sys.executable, EXAMPLE / "clients/client.py", library]
     assert_same_text(run(command, cwd=tmp_path).stdout, built.expected)
-
-
-def test_second_build_does_nothing(built: Built) -> None:
-    log = run([sys.executable, "setup.py", "build_ts_app", "--prefix", built.prefix], cwd=built.tree).stdout
-    commands = {Path(line.split()[1]).name for line in log.splitlines() if line.startswith("+ ")}
-    assert commands == {"ninja"}
-    assert log.count("ninja: no work to do") == 2
 
 
 # --- bad input, threads, memory ------------------------------------------------------------------------------------

@@ -171,6 +171,7 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Val
                          std::to_string(positional.size()));
   }
   Stack arguments;
+  arguments.reserve(parameters.size());  // with room for self
   for (std::size_t i = 1; i < parameters.size(); ++i) {
     const c10::Argument& parameter = parameters[i];
     const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {

@@ -311,6 +311,13 @@ function(_ts_lighten)
       SOURCE ${arg_LEAN_PYTHON}
       APPEND
       PROPERTY COMPILE_DEFINITIONS TORCHSCRIPT_BUILD_WITH_PYTHON)
+    if(arg_LEAN_PYTHON)
+      list(REMOVE_ITEM arg_LEAN ${arg_LEAN_PYTHON})
+    endif()
+    set_property(
+      SOURCE ${arg_LEAN}
+      APPEND
+      PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_python")
   endif()
 endfunction()
 

@@ -1,6 +1,8 @@
 // Models: opened, described, called.
 #include <algorithm>
+#include <cfenv>
 #include <cstring>
+#include <exception>
 
 #include "app_info.h"
 #include "engines/libtorch.h"
@@ -50,11 +52,16 @@ tsl_options known_options(const tsl_options* options) {
   return known;
 }
 
-std::string model_file(const char* wanted) {
+struct Found {
+  std::string file;
+  Process process;
+};
+
+Found find_file(const char* wanted) {
   std::string known;
   for (std::size_t i = 0; i < app_info.model_count; ++i) {
     if (wanted == nullptr || std::strcmp(wanted, app_info.models[i].name) == 0) {
-      return beside_library(app_info.models[i].path);
+      return {beside_library(app_info.models[i].path), app_info.models[i].process};
     }
     known += (known.empty() ? " (models of this library: " : ", ") +
              std::string(app_info.models[i].name);
@@ -66,15 +73,48 @@ std::string model_file(const char* wanted) {
     throw Failure{TSL_MODEL_NOT_LOADED,
                   std::string("no such model: ") + wanted + (known.empty() ? "" : known + ")")};
   }
-  return wanted;
+  return {wanted, app_info.process};
 }
 
+// What a model wants of its process, which has others, too: where they differ, the last one wins.
+void prepare_process(const Process& wanted, int threads) {
+  if (threads == 0) threads = wanted.threads;
+  if (threads > 0) runner::set_threads(threads);
+  if (wanted.interop_threads > 0) {
+    try {
+      runner::set_interop_threads(wanted.interop_threads);
+    } catch (const std::exception&) {  // it can be said once, and before there is work
+    }
+  }
+  if (wanted.default_dtype != nullptr) runner::set_default_dtype(wanted.default_dtype);
+  if (wanted.quantized_engine != nullptr) runner::set_quantized_engine(wanted.quantized_engine);
+  if (wanted.deterministic != nullptr && std::strcmp(wanted.deterministic, "off") != 0) {
+    runner::set_deterministic(std::strcmp(wanted.deterministic, "warn") == 0);
+  }
+}
+
+// Flushes denormal numbers in the calling thread, until the call ends.
+class Flushing {
+ public:
+  explicit Flushing(bool wanted) : wanted_(wanted) {
+    if (!wanted_) return;
+    std::fegetenv(&before_);
+    runner::set_flush_denormal();
+  }
+  Flushing(const Flushing&) = delete;
+  ~Flushing() {
+    if (wanted_) std::fesetenv(&before_);
+  }
+
+ private:
+  const bool wanted_;
+  std::fenv_t before_;
+};
+
 std::shared_ptr<Model> open_model(const tsl_options& options) {
-  const std::string file = model_file(options.model);
+  const Found found = find_file(options.model);
   watch_forks();
-  if (options.threads > 0) runner::set_threads(options.threads);
-  if (app_info.default_dtype != nullptr) runner::set_default_dtype(app_info.default_dtype);
-  if (app_info.quantized_engine != nullptr) runner::set_quantized_engine(app_info.quantized_engine);
+  prepare_process(found.process, options.threads);
   for (std::size_t i = 0; i < app_info.op_library_count; ++i) {
     runner::load_library(beside_library(app_info.op_libraries[i]));
   }
@@ -82,10 +122,11 @@ std::shared_ptr<Model> open_model(const tsl_options& options) {
   load.device = options.device == nullptr ? "cpu" : options.device;
   load.method = options.flags & TSL_FREEZE ? app_info.method : "";
   load.freeze = (options.flags & TSL_FREEZE) != 0;
-  load.grad = app_info.grad || (options.flags & TSL_GRAD) != 0;
+  load.grad = found.process.grad || (options.flags & TSL_GRAD) != 0;
   load.shared = true;
   auto model = std::make_shared<Model>();
-  model->engine = runner::open_engine(file, runner::read_archive(file), load);
+  model->engine = runner::open_engine(found.file, runner::read_archive(found.file), load);
+  model->flush_denormal = found.process.flush_denormal;
   model->schemas = model->engine->info().methods;
   for (const std::string& schema : model->schemas) {
     model->names.push_back(schema.substr(0, schema.find('(')));
@@ -156,6 +197,7 @@ int tsl_call(tsl_model model, const char* method, const tsl_value* arguments, si
     given(result, "result");
     const std::shared_ptr<Model> opened = find_model(model);
     const std::vector<runner::Value> inputs = find_values(arguments, count, "arguments");
+    const Flushing flushing(opened->flush_denormal);
     *result = hold(opened->engine->call(method == nullptr ? app_info.method : method, inputs));
   });
 }

@@ -18,6 +18,7 @@ struct Model {
   std::unique_ptr<runner::Engine> engine;
   std::vector<std::string> names;
   std::vector<std::string> schemas;
+  bool flush_denormal = false;  // which is a matter of each calling thread
 };
 
 // A value, or a part of one, which lives as long as any of its parts.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -142,8 +143,7 @@ def _call(
             {"method": c.method, "arguments": str(c.arguments), "expected": str(c.expected), "grad": c.grad}
             for c in cases
         ],
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "process": dataclasses.asdict(made.process),
         "rtol": spec.rtol,
         "atol": spec.atol,
     }

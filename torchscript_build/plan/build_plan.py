@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import posixpath
@@ -52,6 +53,10 @@ class PlannedModel:
     grad: Optional[bool] = None
     default_dtype: Optional[str] = None
     quantized_engine: Optional[str] = None
+    flush_denormal: Optional[bool] = None
+    threads: Optional[int] = None
+    interop_threads: Optional[int] = None
+    deterministic: Optional[str] = None
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,19 @@ class Wishes:
     default_dtype: Optional[str] = None
     """``None``: torch's own default."""
     quantized_engine: Optional[str] = None
+    flush_denormal: bool = False
+    threads: Optional[int] = None
+    """Inside of operators; ``None``: libtorch's choice."""
+    interop_threads: Optional[int] = None
+    deterministic: Optional[str] = None
+    """``on``, or ``warn``; ``None``: off."""
+
+    def common(self, other: Wishes) -> Wishes:
+        """What both want."""
+        plain = Wishes()
+        names = [field.name for field in dataclasses.fields(self)]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return Wishes(**{n: one if one == two else getattr(plain, n) for n, (one, two) in pairs.items()})
 
 
 @dataclass(frozen=True)
@@ -83,6 +101,8 @@ class BundledModel:
     name: str
     relative: str
     """Path from the folder of the app, with forward slashes."""
+    wishes: Wishes = Wishes()
+    """What the program does by itself when it runs this model."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +176,7 @@ class PlannedApp(PlannedTarget):
     external_ops: tuple[ExternalLibrary, ...] = ()
     """In the order in which they are loaded."""
     wishes: Wishes = Wishes()
-    """Those of its first model, which the program does by itself."""
+    """What all of its models want: the program does so with a model from elsewhere."""
 
     @property
     def has_runner(self) -> bool:
@@ -307,12 +327,14 @@ class BuildPlan:
         return Path(self.build_dir, "external", posixpath.basename(library.relative))
 
     def with_wishes(self, wishes: Mapping[str, Wishes]) -> BuildPlan:
-        """The plan with what the first model of each runner and C library wants, by the model's name."""
+        """The plan with what each model of each runner and C library wants, by the model's name."""
 
         def wishing(loader: _Loader) -> _Loader:
             if not (loader.has_runner and loader.models):
                 return loader
-            return dataclasses.replace(loader, wishes=wishes.get(loader.models[0].name, loader.wishes))
+            models = tuple(dataclasses.replace(m, wishes=wishes.get(m.name, m.wishes)) for m in loader.models)
+            common = functools.reduce(Wishes.common, (m.wishes for m in models))
+            return dataclasses.replace(loader, models=models, wishes=common)
 
         apps, libraries = tuple(map(wishing, self.apps)), tuple(map(wishing, self.libraries))
         return dataclasses.replace(self, apps=apps, libraries=libraries)

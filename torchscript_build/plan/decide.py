@@ -111,6 +111,10 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         grad=model.grad,
         default_dtype=model.default_dtype,
         quantized_engine=model.quantized_engine,
+        flush_denormal=model.flush_denormal,
+        threads=model.threads,
+        interop_threads=model.interop_threads,
+        deterministic=model.deterministic,
     )
 
 

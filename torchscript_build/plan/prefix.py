@@ -11,14 +11,7 @@ from typing import Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan.build_plan import (
-    BuildPlan,
-    BundledModel,
-    PlannedApp,
-    PlannedLibrary,
-    PlannedOps,
-    PlannedProject,
-)
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedLibrary, PlannedOps, PlannedProject
 
 PATH_LIMITS = {"linux": 4095, "darwin": 1023, "win32": 259}
 """Bytes of a path that the system's loader can open: PATH_MAX and MAX_PATH without the null at the end."""
@@ -75,7 +68,7 @@ def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOp
 
 
 def _loader_in_prefix(loader: _Loader, plan: BuildPlan, place: _Place, folder: str) -> _Loader:
-    models = tuple(BundledModel(m.name, f"../{model_path(plan.project, m.name)}") for m in loader.models)
+    models = tuple(dataclasses.replace(m, relative=f"../{model_path(plan.project, m.name)}") for m in loader.models)
     return dataclasses.replace(
         loader,
         output_dir=folder,

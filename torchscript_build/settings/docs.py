@@ -14,7 +14,7 @@ from typing import Any, Union
 from torchscript_build.settings.near_misses import TABLE
 from torchscript_build.settings.options import BUILD_TYPES, PINS
 from torchscript_build.settings.read import ARRAYS, DEFAULTS
-from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
+from torchscript_build.settings.rules import BINDINGS, DETERMINISTIC, DTYPES, ENGINES, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
@@ -23,6 +23,7 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (ScriptModel, "method"): METHODS,
     (ScriptModel, "default_dtype"): DTYPES,
     (ScriptModel, "quantized_engine"): ENGINES,
+    (ScriptModel, "deterministic"): DETERMINISTIC,
     (OpLibrary, "python_binding"): BINDINGS,
     (TorchScriptApp, "template"): TEMPLATES,
 }

@@ -19,6 +19,8 @@ SANITIZERS = ("address", "leak", "thread", "undefined")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
+DETERMINISTIC = ("on", "warn", "off")
+MOST_THREADS = 1024
 
 Doubts = Mapping[str, set[str]]
 """Array → the names of entries that are there, but with mistakes of their own, which were told: nothing that follows
@@ -151,9 +153,13 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     for key, value, allowed in (
         ("default-dtype", model.default_dtype, DTYPES),
         ("quantized-engine", model.quantized_engine, ENGINES),
+        ("deterministic", model.deterministic, DETERMINISTIC),
     ):
         if value is not None and value not in allowed:
             problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")
+    for key, count in (("threads", model.threads), ("interop-threads", model.interop_threads)):
+        if count is not None and not 0 <= count <= MOST_THREADS:
+            problems.append(f"{where}: {key} must be between 0 and {MOST_THREADS}, not {count}")
     for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
         if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
             problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")

@@ -47,10 +47,22 @@ class ScriptModel:
     """Does the model use autograd itself (forces, saliency)? By default that is read from its code, and found out by
     trying where it is compared with Python."""
     default_dtype: Optional[str] = None
-    """The default dtype that the model runs with, `float64`. By default what the factory leaves behind."""
+    """The default dtype that the model runs with, `float64`. By default what the factory leaves behind. This and the
+    next five hold for the export, for the comparison, and for the program when it runs this model."""
     quantized_engine: Optional[str] = None
     """The engine for quantized operators that the model runs with: `fbgemm`, `x86`, `onednn`, `qnnpack`. By default
     what the factory leaves behind."""
+    flush_denormal: Optional[bool] = None
+    """Are numbers too small for full precision taken as zero (`torch.set_flush_denormal`)? By default as the factory
+    leaves it."""
+    threads: Optional[int] = None
+    """How many threads an operator uses (`torch.set_num_threads`); 0: libtorch's choice. By default what the factory
+    sets, else libtorch's choice."""
+    interop_threads: Optional[int] = None
+    """How many threads run what the model forks (`torch.set_num_interop_threads`); 0 and the default as with
+    `threads`."""
+    deterministic: Optional[str] = None
+    """`on`, `off`, or `warn`: `torch.use_deterministic_algorithms`. By default as the factory leaves it."""
     python_path: tuple[str, ...] = ()
     """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
     among them."""

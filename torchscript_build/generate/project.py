@@ -162,6 +162,11 @@ def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
         arguments += [("LEAN", quoted(headers.lean)), ("LEAN_PYTHON", quoted(headers.python))]
     if headers.precompiled:
         arguments += [("PRECOMPILE", quoted([headers.precompiled])), ("APART", quoted(headers.without_precompiled))]
+    if ops.torch_target:
+        major, minor = (int(part) for part in ops.torch_target.split("."))
+        arguments.append(("STABLE", quoted([f"0x{major:02x}{minor:02x}000000000000"])))
+    if ops.static_cuda_runtime:
+        arguments.append(("STATIC_CUDA_RUNTIME", []))
     if ops.limited_api:
         major, minor = (int(part) for part in ops.limited_api.split("."))
         arguments.append(("LIMITED_API", quoted([f"0x{major:02x}{minor:02x}0000"])))

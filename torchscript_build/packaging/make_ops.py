@@ -7,6 +7,7 @@ from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.build.pipeline import build_lock
+from torchscript_build.build.stable import check_stable
 from torchscript_build.build.whole_headers import build_with_lean_headers
 from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders, with_rebuild
@@ -42,6 +43,7 @@ def build_ops(session: Session) -> tuple[list[str], list[Product]]:
         if plan is not session.plan:
             vars(session).pop("plan")  # made anew, it is this one
         built = {o.name: result.built(o.name) for o in wanted}
+        check_stable(plan, wanted, result)
         schemas = load_libraries(plan, built, environment)
         # Macros and conditions make a forecast of that text: where the libraries were loaded, that has settled it.
         for problem in conflicts if not set(built) <= set(schemas) else ():

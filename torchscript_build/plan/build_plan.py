@@ -161,6 +161,9 @@ class PlannedOps(PlannedTarget):
 
     python_module: bool
     limited_api: Optional[str]
+    torch_target: Optional[str] = None
+    """The oldest release that it is for, through the stable ABI alone; ``None``: it is for one series."""
+    static_cuda_runtime: bool = False
     headers: PlannedHeaders = PlannedHeaders()
 
 

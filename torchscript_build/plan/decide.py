@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -25,6 +24,7 @@ from torchscript_build.plan.build_plan import (
     PythonFacts,
     Toolchain,
 )
+from torchscript_build.plan.paths import check_paths
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
     CLibrary,
@@ -37,6 +37,9 @@ from torchscript_build.settings.specs import (
     needs_cuda,
 )
 from torchscript_build.toolchain.cuda.facts import CudaFacts
+
+STABLE_SINCE = "2.10"
+"""The first torch whose headers can aim at an older release (``TORCH_TARGET_VERSION``)."""
 
 
 def plan_build(
@@ -88,8 +91,28 @@ def plan_build(
         cmake=tuple(_plan_project(p, root, rpaths) for p in spec.cmake),
         libraries=tuple(dataclasses.replace(c, install_rpath=rpaths.of(c, folders)) for c in libraries),
     )
-    _check_paths(plan)
+    check_paths(plan)
+    _check_targets(plan)
     return plan
+
+
+def _check_targets(plan: BuildPlan) -> None:
+    """Can this libtorch's headers make what is for any torch from some release on?"""
+    have = _as_numbers(plan.libtorch.series)
+    problems = []
+    for ops in plan.ops:
+        if ops.torch_target is None:
+            continue
+        where, oldest = f"operator library {ops.name!r}", max(_as_numbers(ops.torch_target), _as_numbers(STABLE_SINCE))
+        if have < oldest:
+            need = ".".join(map(str, oldest))
+            problems.append(f"{where}: torch-target: building it takes torch {need}, this is {plan.libtorch.series}")
+    if problems:
+        raise SettingsError(problems)
+
+
+def _as_numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:
@@ -222,6 +245,8 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
         ops=ops.depends,
         python_module=ops.python_module,
         limited_api=ops.limited_api,
+        torch_target=(ops.torch_target or STABLE_SINCE) if ops.abi == "stable" else None,
+        static_cuda_runtime=ops.cuda_runtime == "static",
         **_compiled(ops, root),
     )
 
@@ -346,39 +371,3 @@ def program_scripts(project: CMakeProject) -> dict[str, str]:
 
 def _cache_value(value: Union[str, bool, int]) -> str:
     return ("ON" if value else "OFF") if isinstance(value, bool) else str(value)
-
-
-def _check_paths(plan: BuildPlan) -> None:
-    """CMake's lists are joined with semicolons, so a path with one cannot be an element; Make cannot bear quotes."""
-    paths = [
-        ("project folder", plan.source_dir),
-        ("build folder", plan.build_dir),
-        ("libtorch", str(plan.libtorch.root)),
-        *((repr(t.name), path) for t in plan.targets for path in (*t.sources, *t.include_dirs, *t.link_dirs)),
-    ]
-    # On Windows a colon follows the drive, and a backslash separates.
-    windows = plan.libtorch.platform == "win32"
-    forbidden = _FORBIDDEN if windows else _FORBIDDEN + r"|\\"
-    if plan.toolchain.generator.name == "Unix Makefiles":
-        forbidden += _FORBIDDEN_IN_MAKE
-    in_libtorch = _FORBIDDEN_IN_LIBTORCH.replace(":", "") if windows else _FORBIDDEN_IN_LIBTORCH
-    problems = []
-    named: list[str] = []
-    for what, path in paths:
-        bad = re.search(forbidden, path) or (re.search(in_libtorch, path) if what == "libtorch" else None)
-        if bad and not any(path.startswith(folder + "/") for folder in named):
-            named.append(path)
-            problems.append(
-                f"{what}: {path!r} has {bad.group()!r}, which the build tools cannot have there; use another folder"
-            )
-    if problems:
-        raise SettingsError(problems)
-
-
-_FORBIDDEN = r'[;"|\[\]\n\r\0\ud800-\udfff]|\$[<{]|\$ENV\{'
-"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere.
-The range is what Python makes of bytes that are no UTF-8, which CMake's answers cannot hold."""
-_FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
-"""A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
-_FORBIDDEN_IN_LIBTORCH = r"[,:$]"
-"""These break ``-Wl,-rpath``, a RUNPATH, and linker arguments that Ninja does not quote."""

@@ -132,6 +132,17 @@ class OpLibrary(_Compiled):
     """Build the extension module for Python's limited API from this version on, `"3.9"`: one wheel for all Pythons."""
     file_name: Optional[str] = None
     """The file's name without folder, `_C.so`; by default `lib<name>.so`, or Python's own for a module."""
+    python_parts: Optional[str] = None
+    """A module of the package that the loader imports after the library, for what is written in Python: fake kernels
+    (`torch.library.register_fake`), autograd formulas (`torch.library.register_autograd`)."""
+    abi: str = "series"
+    """`series`: written against libtorch's C++ API, it runs with one series of torch; `stable`: against torch's stable
+    ABI alone (`torch/csrc/stable`, `torch/headeronly`), it runs with every release from `torch-target` on."""
+    torch_target: Optional[str] = None
+    """With `abi = "stable"`: the oldest torch that it is for, `"2.10"`, which is also the default."""
+    cuda_runtime: str = "shared"
+    """With CUDA sources: `shared` links torch's own CUDA runtime, which binds the library to one major of CUDA;
+    `static` takes one along, and then the driver alone decides."""
     lean_headers: bool = True
     """Give sources that include `torch/extension.h` or `torch/torch.h` only the parts of it that they name: without
     `torch::nn`, `optim`, `data`, `jit` and Python, where they name nothing of these. One that needs more after all is

@@ -6,6 +6,10 @@
 
 namespace runner {
 
+Value Engine::call(const std::string&, const std::vector<Value>&) {
+  throw Error(kUsage, "a model of this kind can be called by programs only");
+}
+
 // A further engine is a further case here.
 std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& archive,
                                     const LoadOptions& options) {

@@ -145,7 +145,22 @@ def torch_requirement(command: Any) -> Optional[str]:
     from torchscript_build.system import Environment
 
     spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
+    oldest = oldest_torch_of(spec)
+    if oldest is not None and spec.options.pin != "none":
+        return f"torch >={oldest}"
     return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
+
+
+def oldest_torch_of(spec: ProjectSpec) -> Optional[str]:
+    """The oldest torch that all native files will do for, where all keep to the stable ABI; else ``None``."""
+    from torchscript_build.plan.decide import STABLE_SINCE
+
+    if spec.packaged_apps or any(project.install for project in spec.cmake) or not spec.packaged_ops:
+        return None
+    if any(ops.abi != "stable" for ops in spec.packaged_ops):
+        return None
+    targets = (ops.torch_target or STABLE_SINCE for ops in spec.packaged_ops)
+    return max(targets, key=lambda target: [int(n) for n in target.split(".")])
 
 
 def pin(version: str, how: str) -> Optional[str]:

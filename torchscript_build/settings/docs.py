@@ -14,7 +14,17 @@ from typing import Any, Union
 from torchscript_build.settings.near_misses import TABLE
 from torchscript_build.settings.options import BUILD_TYPES, PINS
 from torchscript_build.settings.read import ARRAYS, DEFAULTS
-from torchscript_build.settings.rules import BINDINGS, DETERMINISTIC, DTYPES, ENGINES, METHODS, TEMPLATES
+from torchscript_build.settings.rules import (
+    ABIS,
+    BINDINGS,
+    BUNDLE_FORMATS,
+    CUDA_RUNTIMES,
+    DETERMINISTIC,
+    DTYPES,
+    ENGINES,
+    METHODS,
+    TEMPLATES,
+)
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
@@ -25,7 +35,10 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (ScriptModel, "quantized_engine"): ENGINES,
     (ScriptModel, "deterministic"): DETERMINISTIC,
     (OpLibrary, "python_binding"): BINDINGS,
+    (OpLibrary, "abi"): ABIS,
+    (OpLibrary, "cuda_runtime"): CUDA_RUNTIMES,
     (TorchScriptApp, "template"): TEMPLATES,
+    (BundleOptions, "format"): BUNDLE_FORMATS,
 }
 
 

@@ -91,6 +91,14 @@ class Graded(nn.Module):
 def graded():
     return Graded()
 
+class Slope(nn.Module):
+    def forward(self, x):
+        x = x.detach().requires_grad_()
+        return torch.autograd.grad((x ** 3).sum(), x)[0]
+
+def slope():
+    return Slope()
+
 class Unseeded(nn.Module):
     def forward(self, x):
         if torch.jit.is_scripting():
@@ -240,6 +248,16 @@ def test_gradients_are_found_to_be_needed(root: Path, machine: Environment) -> N
     assert (case.grad, case.error) == (True, None)
     made = exported(plan, machine)
     assert wishes_of(plan, made, read_archives(plan, ["graded"]))["graded"].grad is True
+
+
+def test_a_model_that_differentiates_itself_can_be_traced(root: Path, machine: Environment) -> None:
+    """torch's own check of a trace runs without gradients, and fails."""
+    plan = plan_of(root, model("slope", method="trace", example_inputs=("full:2:3",)))
+    (case,) = references(plan, machine)["slope"].cases
+    assert case.error is None
+    import torch
+
+    assert torch.load(case.expected).tolist() == [12, 12, 12]
 
 
 def test_an_original_that_is_random_beyond_every_seed(root: Path, machine: Environment) -> None:

@@ -69,7 +69,7 @@ def wanted_references(
     wanted = {}
     for model in dict.fromkeys(m for models in compared.values() for m in models):
         users = [apps[name] for name, models in compared.items() if model in models]
-        planned = [a for a in plan.apps if a.name in {u.name for u in users}]
+        planned = [a for a in plan.loaders if a.name in {u.name for u in users}]
         linked = {name for a in planned for name in plan.linked_ops(a)}
         wanted[model] = Wanted(
             methods=tuple(sorted({u.method for u in users})),
@@ -157,7 +157,7 @@ class _Comparison:
 
     def of(self, case: Case) -> Verdict:
         """Run the app on one call's inputs, and say how all three compare."""
-        exported, problem, is_values = _exported_verdict(case)
+        exported, problem, is_values = exported_verdict(case)
         if case.error is not None:
             return Verdict(self.app.name, case, exported, "-", problem, is_values)
         command = [str(self.program), *self.arguments(case), "--json"]
@@ -232,7 +232,7 @@ def process_options(wanted: Wishes, known: Wishes) -> list[str]:
     return options
 
 
-def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
+def exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
     """Original against exported: a word for the table, the problem, and whether it is one of values."""
     if not case.carried:
         return "-", case.error, False

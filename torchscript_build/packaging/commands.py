@@ -332,7 +332,7 @@ class build_ts_app(_Build):
             self.prefix = str(Path(self.build_base or "build", "torchscript/bundle", Path(self.bundle).name or "dist"))
 
     def _run(self) -> None:
-        from torchscript_build.packaging.make_apps import build_apps
+        from torchscript_build.packaging.make_apps import build_loaders
         from torchscript_build.packaging.say import recorded, say_plan
 
         with _translated(self), recorded(self):
@@ -355,8 +355,8 @@ class build_ts_app(_Build):
                 self.run_command("build_ts_ops")
                 self.products = [*ops.products]
             made = None
-            if spec.apps or spec.cmake:
-                made = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+            if spec.apps or spec.cmake or spec.libraries:
+                made = build_loaders(self._session(), run=self.runs_apps, verify=self.verify)
                 self.staged = made.staged
                 self.products += made.products
                 self._finish_source_tree()

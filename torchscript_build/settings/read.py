@@ -28,6 +28,7 @@ from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
     BundleOptions,
+    CLibrary,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -35,13 +36,25 @@ from torchscript_build.settings.specs import (
     TorchScriptApp,
 )
 
-ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
+ARRAYS: Mapping[str, type] = {
+    "model": ScriptModel,
+    "ops": OpLibrary,
+    "app": TorchScriptApp,
+    "cmake": CMakeProject,
+    "library": CLibrary,
+}
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
 DEFAULTS = "defaults"
 """The table with defaults for the entries of each array."""
 
-KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
+KEYWORDS: Mapping[str, str] = {
+    "ts_models": "model",
+    "ts_ops": "ops",
+    "ts_apps": "app",
+    "ts_cmake": "cmake",
+    "ts_c_libraries": "library",
+}
 """setup()'s keywords, and the array that each stands for."""
 
 _GENERAL = frozenset(field.name for field in dataclasses.fields(BuildOptions))
@@ -169,10 +182,15 @@ def collect_settings(
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
+        libraries=tuple(_with_package(s, root, packages) for s in entries["library"]),
         bundle=BundleOptions(**wishes),
         libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
     check_spec(spec, root, packages, problems, doubts)
+    if spec.libraries:
+        from torchscript_build.settings.library_rules import check_libraries  # most projects have none
+
+        check_libraries(spec, root, packages, problems, doubts)
     if problems:
         raise SettingsError(problems)
     return spec
@@ -249,7 +267,7 @@ def _name_of(value: object) -> str:
 
 # --- the whole -----------------------------------------------------------------------------------------------------
 
-_Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
+_Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject, CLibrary)
 _Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
 
 

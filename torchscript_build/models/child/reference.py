@@ -134,7 +134,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
                     fresh = export.make_original(torch, job, progress)
                     process.apply(torch, job)
                     again = _outputs(torch, fresh, call, job, grad)
-                    entry["repeats"] = not values.compare(torch, again, _load(torch, call["eager"]), 0.0, 0.0).place
+                    entry["repeats"] = not values.compare(torch, again, load(torch, call["eager"]), 0.0, 0.0).place
             calls.append(entry)
     return {"calls": calls}
 
@@ -152,7 +152,7 @@ def _copy(torch: Any, original: Any, job: "dict[str, Any]", progress: Any) -> An
 
 
 def _difference(torch: Any, left: str, right: str, job: "dict[str, Any]") -> "dict[str, Any]":
-    found = values.compare(torch, _load(torch, left), _load(torch, right), job["rtol"], job["atol"])
+    found = values.compare(torch, load(torch, left), load(torch, right), job["rtol"], job["atol"])
     return dataclasses.asdict(found)
 
 
@@ -199,7 +199,7 @@ def _cause(lines: "list[str]") -> str:
 
 
 def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:
-    args = values.revive(torch, _load(torch, call["passed"]))
+    args = values.revive(torch, load(torch, call["passed"]))
     method = call["method"]
     function = getattr(module, method, None)
     if function is None and method == "forward" and not isinstance(module, torch.nn.Module):
@@ -216,7 +216,7 @@ def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, An
         return values.plain(torch, function(*args))
 
 
-def _load(torch: Any, file: str) -> Any:
+def load(torch: Any, file: str) -> Any:
     """What we saved ourselves; releases before 1.13 know no ``weights_only``."""
     try:
         return torch.load(file, map_location="cpu", weights_only=False)

@@ -138,9 +138,8 @@ std::string describe_value(const IValue& value) {
 
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device) {
-  const auto& parameters = function.getSchema().arguments();
-  std::vector<Value> positional(1);  // in the place of self
-  std::vector<std::pair<std::string, Value>> named;
+  std::vector<Value> positional;
+  NamedValues named;
   for (const InputSpec& input : inputs) {
     Value value = to_value(input, input.source);
     if (input.kind == InputSpec::Kind::kArgsFile) {
@@ -148,7 +147,7 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Inp
         throw Error(kUsage, "--input " + input.source + ": the file must hold a tuple, not " +
                                 summary(value));
       }
-      if (positional.size() > 1) {
+      if (!positional.empty()) {
         throw Error(kUsage, "--input " + input.source +
                                 ": supplies all positional arguments, "
                                 "but there are others");
@@ -161,21 +160,28 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Inp
     }
   }
 
-  if (positional.size() > parameters.size()) {
+  return make_arguments(function, positional, std::move(named), device);
+}
+
+Stack make_arguments(const torch::jit::Function& function, const std::vector<Value>& positional,
+                     NamedValues named, const at::Device& device) {
+  const auto& parameters = function.getSchema().arguments();  // the first one is self
+  if (positional.size() >= parameters.size()) {
     reject(function, "takes " + std::to_string(parameters.size() - 1) + " inputs, but got " +
-                         std::to_string(positional.size() - 1));
+                         std::to_string(positional.size()));
   }
   Stack arguments;
+  arguments.reserve(parameters.size());  // with room for self
   for (std::size_t i = 1; i < parameters.size(); ++i) {
     const c10::Argument& parameter = parameters[i];
     const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
       return candidate.first == parameter.name();
     };
     const auto given = std::find_if(named.begin(), named.end(), is_this);
-    if (i < positional.size()) {
+    if (i <= positional.size()) {
       if (given != named.end())
         reject(function, "got two inputs for argument '" + parameter.name() + "'");
-      arguments.push_back(fit(function, parameter, positional[i], device));
+      arguments.push_back(fit(function, parameter, positional[i - 1], device));
     } else if (given != named.end()) {
       arguments.push_back(fit(function, parameter, given->second, device));
       named.erase(given);

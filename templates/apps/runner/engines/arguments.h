@@ -2,10 +2,12 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "program/input_spec.h"
 #include "values/torch_headers.h"
+#include "values/value.h"
 
 namespace runner {
 
@@ -20,5 +22,11 @@ std::string describe_value(const c10::IValue& value);
 // The arguments after self, as the schema wants them and on the device. Throws Error (kUsage).
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device);
+
+using NamedValues = std::vector<std::pair<std::string, Value>>;
+
+// The same of values.
+Stack make_arguments(const torch::jit::Function& function, const std::vector<Value>& positional,
+                     NamedValues named, const at::Device& device);
 
 }  // namespace runner

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -50,6 +51,8 @@ def render_project(plan: BuildPlan) -> FileSet:
     for app in plan.loaders:
         if app.has_runner:
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
+        elif app.template is None:
+            files[f"{_own_includes(app)}/torchscript_build/app.h"] = render_app_header(app)
     for library in plan.libraries:
         from torchscript_build.generate.library import render_library  # most projects have none
 
@@ -104,6 +107,16 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
     )
 
 
+def render_app_header(app: PlannedApp) -> bytes:
+    """``torchscript_build/app.h`` for a program of the project's own."""
+    models = [{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models]
+    return render("apps/app.h.in", models=models)
+
+
+def _own_includes(app: PlannedApp) -> str:
+    return f"apps/{app.name}/include"
+
+
 def _process(wishes: Wishes) -> str:
     """The runner's struct ``Process``, in braces."""
     return ", ".join(
@@ -131,6 +144,8 @@ def languages(plan: BuildPlan) -> list[str]:
 
 def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     sources = list(app.sources)
+    if app.template is None:
+        app = dataclasses.replace(app, include_dirs=(*app.include_dirs, _own_includes(app)))
     if app.template == "runner":
         sources = [f"apps/{app.name}/app_info.cpp"]
     elif app.template == "minimal":

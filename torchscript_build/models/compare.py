@@ -39,6 +39,15 @@ class Verdict:
     """Is the problem one of values, which wider tolerances can solve?"""
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A call that agreed, and how the program was asked for it."""
+
+    verdict: Verdict
+    arguments: tuple[str, ...]
+    """The runner's words, without those that name the model."""
+
+
 def compared_models(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> list[str]:
     """The models of an app that are compared. ``--run`` does so, too, unless the project has arguments of its own."""
     if not is_runner(app) or not (verify or app.verify or (run and not app.arguments)):
@@ -85,14 +94,16 @@ def compare_apps(
     *,
     again: bool,
     show: bool,
-) -> None:
+) -> tuple[Compared, ...]:
     """Compare apps with Python; one that agreed is run again only when something of it has changed, or on request.
 
     :param show: let each app print what it says to its first call.
+    :returns: the calls that were compared now, and agree.
     :raises ParityError: names every call that differs, after the table.
     """
     record_file = Path(plan.build_dir, RECORD)
     agreed = system.read_json(record_file)
+    calls: list[Compared] = []
     for name, models in compared.items():
         app, planned = apps[name], next(a for a in plan.apps if a.name == name)
         stamps = _stamps(app, planned, built[name], models, references, wanted, plan)
@@ -106,12 +117,14 @@ def compare_apps(
         bad = [v for v in verdicts if v.problem]
         if bad:
             raise _parity_error(app, bad, plan, environment, wanted, made)
+        calls += [Compared(v, tuple(comparison.arguments(v.case)[2:])) for v in verdicts if v.case.error is None]
         agreed = {**agreed, name: stamps}
         system.write_json(record_file, agreed)
         first = verdicts[0].case
         if show and first.error is None:
             with log.step(f"run {name}"):
                 comparison.show(first)
+    return tuple(calls)
 
 
 def table(app: TorchScriptApp, verdicts: Sequence[Verdict], no_original: Mapping[str, Optional[str]]) -> list[str]:

@@ -56,7 +56,7 @@ def external_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
 
 
 def package_of(spec: ProjectSpec, target: str) -> str:
-    """The package that a path in the package tree belongs to: ``my/package/bin/app`` → ``my.package``."""
+    """The package that a path in the package tree belongs to, or is: ``my/package/bin/app`` → ``my.package``."""
     names = [
         *(a.package for a in spec.packaged_apps),
         *(o.package for o in spec.packaged_ops),
@@ -64,7 +64,7 @@ def package_of(spec: ProjectSpec, target: str) -> str:
         *(c.package for c in spec.packaged_libraries),
     ]
     packages = {name or "" for name in names}
-    return max((p for p in packages if not p or target.startswith(_folder(p) + "/")), key=len)
+    return max((p for p in packages if not p or f"{target}/".startswith(_folder(p) + "/")), key=len)
 
 
 def _folder(package: Optional[str]) -> str:

@@ -116,9 +116,6 @@ def install_into_prefix(
     if place is not None:
         for _, path in stage(prefix_files(plan, targets, binary), place, owner):
             log.say(f"-- installed {path}")
-        if not any(place.root in d.parents for d in plan.libtorch.library_dirs) and not destination.is_bundle:
-            where, here = plan.libtorch.library_dirs[0], place.root / "lib"
-            log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {here}")
 
 
 @dataclass(frozen=True)

@@ -128,6 +128,7 @@ def collect_settings(
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
+    bundle: Any = {}
     defaults = _defaults(table.get(DEFAULTS, {}), problems)
 
     def read_entries(array: str, values: Any, where: str, *, toml: bool) -> None:
@@ -148,6 +149,8 @@ def collect_settings(
             doubts[key].add(ANY)
         elif key == DEFAULTS:
             continue
+        elif key == "bundle":
+            bundle = value
         elif key.replace("-", "_") not in _GENERAL and _is_array(value):
             meant = closest(key, ARRAYS)
             also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
@@ -168,7 +171,10 @@ def collect_settings(
         else:
             read_entries(KEYWORDS[keyword], value, f"setup({keyword}=…) item", toml=False)
 
-    bundle = read_fields(BundleOptions, general.pop("bundle", {}), f"[{TABLE}.bundle]", problems, toml=True)
+    if not isinstance(bundle, Mapping):
+        problems.append(f"{TABLE}.bundle must be a table, [{TABLE}.bundle], not {kind_of(bundle)}")
+        bundle = {}
+    wishes = read_fields(BundleOptions, bundle, f"[{TABLE}.bundle]", problems, toml=True)
     options = make_options(general, variables, command, problems)
     spec = ProjectSpec(
         options=options,
@@ -177,7 +183,7 @@ def collect_settings(
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
         libraries=tuple(_with_package(s, root, packages) for s in entries["library"]),
-        bundle=BundleOptions(**bundle),
+        bundle=BundleOptions(**wishes),
         libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
     check_spec(spec, root, packages, problems, doubts)

@@ -12,6 +12,7 @@ from torchscript_build.settings.coerce import suggestion
 from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 TEMPLATES = ("runner", "minimal")
+BUNDLE_FORMATS = ("dir", "tar", "tar.gz", "tar.zst", "deb")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 ABIS = ("series", "stable")
@@ -99,6 +100,9 @@ def check_spec(
         _check_ops(ops, spec, problems, doubts)
     _check_cycles(spec.ops, problems)
     _check_scripts(spec, problems)
+    if spec.bundle.format not in BUNDLE_FORMATS:
+        wrong = spec.bundle.format
+        problems.append(f"bundle: there is no format {wrong!r}{suggestion(wrong, BUNDLE_FORMATS)}")
     for app in spec.apps:
         _check_compiled(app, root, problems)
         check_package(app, packages, problems)

@@ -111,7 +111,9 @@ class _Compiled:
     find_packages: tuple[str, ...] = ()
     """CMake packages to find, as in `find_package`: `OpenCV COMPONENTS core imgproc`."""
     link_libraries: tuple[str, ...] = ()
-    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`."""
+    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`. A shared library
+    of the project's own folder must be in the package, too, and be found there: as package data, with
+    `link-options = ["-Wl,-rpath,$ORIGIN/…"]`."""
     link_dirs: tuple[str, ...] = ()
     """Folders in which libraries are looked for, relative to the project."""
 
@@ -239,7 +241,7 @@ class CMakeProject:
     install: bool = True
     """Put what it installs into wheels and installs. With `false`, only `build_ts_app` builds it."""
     components: tuple[str, ...] = ()
-    """The install components to take; by default all."""
+    """The install components to take, each of which must hold something; by default all."""
     include: tuple[str, ...] = ()
     """Patterns of installed files to take, `bin/*`; by default all."""
     artifacts: tuple[str, ...] = ()
@@ -305,14 +307,16 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """What a bundle (`build_ts_app --bundle`) holds, beside what its programs need."""
+    """What a bundle (`torchscript-build bundle`, `build_ts_app --bundle`) holds, beside what its programs need."""
 
+    format: str = "dir"
+    """What is written where no name says it: `dir`, `tar` (`tar.gz`), `tar.zst` or `deb`."""
     cxx_runtime: bool = False
     """Bring libstdc++ and libgcc along, with the glibc that they need. Else the machine must have its own."""
     strip: bool = False
     """Remove symbols that nobody needs at run time from the libraries; it takes the program `strip`."""
     libraries: tuple[str, ...] = ()
-    """Further libraries that are loaded by name: files, relative to the project."""
+    """Further libraries that are loaded by name: files, relative to the project. Not a GPU's driver."""
     maintainer: str = ""
     """Who maintains the Debian package, `Name <mail>`; by default the project's first author."""
 

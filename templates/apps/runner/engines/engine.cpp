@@ -1,9 +1,8 @@
 #include "engines/engine.h"
 
 #include "engines/torchscript.h"
-#include "files/nesting.h"
+#include "files/model_check.h"
 #include "program/error.h"
-#include "values/value.h"
 
 namespace runner {
 
@@ -19,12 +18,8 @@ std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& arch
     throw Error(kModelNotLoaded, path + " is not a TorchScript model: " + diagnosis.message,
                 diagnosis.hint);
   }
-  const std::string deep = find_deep_record(path, archive);
-  if (!deep.empty()) {
-    throw Error(kModelNotLoaded, path + " is refused: its record " + deep +
-                                     " is nested more than " + std::to_string(kMostNesting) +
-                                     " deep, which no model is");
-  }
+  const std::string problem = why_unreadable(path, archive);
+  if (!problem.empty()) throw Error(kModelNotLoaded, path + " is refused: " + problem);
   return open_torchscript(path, options);
 }
 

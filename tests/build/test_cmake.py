@@ -10,6 +10,7 @@ import pytest
 from support import write
 
 from torchscript_build.build import cmake
+from torchscript_build.build.damage import DamagedTreeError
 from torchscript_build.build.excerpt import EXCERPT_LINES, build_excerpt, configure_excerpt
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
@@ -217,5 +218,5 @@ def test_a_failing_build_ends_with_the_compilers_words(
 
 
 def test_a_tree_without_an_answer(tmp_path: Path) -> None:
-    with pytest.raises(ConfigureError, match="has no answer of CMake's file API; remove the folder and build again"):
+    with pytest.raises(DamagedTreeError, match="has no answer of CMake's file API; remove the folder and build again"):
         cmake.read_artifacts(tmp_path, "Release")

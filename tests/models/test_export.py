@@ -50,9 +50,6 @@ from . import helper
 def good():
     print("factory called")
     return torch.nn.Module()
-def hashes():
-    print("hash seed", os.environ["PYTHONHASHSEED"])
-    return torch.nn.Module()
 def raises(): raise ValueError("the lamp is out")
 def leaves(): sys.exit(0)
 def leaves_hard(): os._exit(0)
@@ -62,6 +59,9 @@ def imports_missing(): import no_such_thing
 def imports_generated():
     from demo import _torchscript_ops
     print("generated says", _torchscript_ops.WORD)
+    return torch.nn.Module()
+def hashes():
+    print("hash seed", os.environ["PYTHONHASHSEED"])
     return torch.nn.Module()
 """
 

@@ -60,7 +60,7 @@ def imports_generated():
     from demo import _torchscript_ops
     print("generated says", _torchscript_ops.WORD)
     return torch.nn.Module()
-def hashes():
+def tells_its_seed():
     print("hash seed", os.environ["PYTHONHASHSEED"])
     return torch.nn.Module()
 """
@@ -127,7 +127,7 @@ def test_sets_have_one_order(
     changes: dict[str, str],
     seed: str,
 ) -> None:
-    export_one(project, environment.with_variables(**changes), model("hashes"))
+    export_one(project, environment.with_variables(**changes), model("tells_its_seed"))
     assert f"hash seed {seed}\n" in capsys.readouterr().out
 
 

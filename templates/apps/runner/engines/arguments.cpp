@@ -136,11 +136,8 @@ std::string describe_value(const IValue& value) {
   return value.type()->annotation_str();
 }
 
-Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
-                     const at::Device& device) {
-  const auto& parameters = function.getSchema().arguments();
-  std::vector<Value> positional(1);  // in the place of self
-  std::vector<std::pair<std::string, Value>> named;
+Given read_inputs(const std::vector<InputSpec>& inputs) {
+  Given given;
   for (const InputSpec& input : inputs) {
     Value value = to_value(input, input.source);
     if (input.kind == InputSpec::Kind::kArgsFile) {
@@ -148,18 +145,28 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Inp
         throw Error(kUsage, "--input " + input.source + ": the file must hold a tuple, not " +
                                 summary(value));
       }
-      if (positional.size() > 1) {
+      if (!given.positional.empty()) {
         throw Error(kUsage, "--input " + input.source +
                                 ": supplies all positional arguments, "
                                 "but there are others");
       }
-      positional.insert(positional.end(), value.items.begin(), value.items.end());
+      given.positional = std::move(value.items);
     } else if (input.name.empty()) {
-      positional.push_back(std::move(value));
+      given.positional.push_back(std::move(value));
     } else {
-      named.emplace_back(input.name, std::move(value));
+      given.named.emplace_back(input.name, std::move(value));
     }
   }
+  return given;
+}
+
+Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
+                     const at::Device& device) {
+  const auto& parameters = function.getSchema().arguments();
+  Given given = read_inputs(inputs);
+  std::vector<Value>& positional = given.positional;
+  std::vector<std::pair<std::string, Value>>& named = given.named;
+  positional.insert(positional.begin(), Value());  // in the place of self
 
   if (positional.size() > parameters.size()) {
     reject(function, "takes " + std::to_string(parameters.size() - 1) + " inputs, but got " +
@@ -171,14 +178,14 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Inp
     const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
       return candidate.first == parameter.name();
     };
-    const auto given = std::find_if(named.begin(), named.end(), is_this);
+    const auto by_name = std::find_if(named.begin(), named.end(), is_this);
     if (i < positional.size()) {
-      if (given != named.end())
+      if (by_name != named.end())
         reject(function, "got two inputs for argument '" + parameter.name() + "'");
       arguments.push_back(fit(function, parameter, positional[i], device));
-    } else if (given != named.end()) {
-      arguments.push_back(fit(function, parameter, given->second, device));
-      named.erase(given);
+    } else if (by_name != named.end()) {
+      arguments.push_back(fit(function, parameter, by_name->second, device));
+      named.erase(by_name);
       if (std::any_of(named.begin(), named.end(), is_this)) {
         reject(function, "got two inputs for argument '" + parameter.name() + "'");
       }

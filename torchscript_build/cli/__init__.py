@@ -22,6 +22,7 @@ from torchscript_build.cli import (
     flags,
     inspect,
     matrix,
+    migrate,
     new,
     twins,
 )
@@ -54,7 +55,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 COMMANDS = (
     *(doctor, inspect, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix),
-    *(new, eject, audit, conda, completion),
+    *(new, migrate, eject, audit, conda, completion),
 )
 """In the order of the help text, after ``find``."""
 

@@ -344,7 +344,7 @@ def _tests(spec: ProjectSpec, project: str, *, python: bool) -> Iterator[Line]:
         yield from _runs(app, str(script), models)
     if not python:
         for name in sorted({m for a in spec.apps for m in a.models}):
-            yield Line(f'test -f "$PREFIX/{model_path(project, name)}"', UNIX)
+            yield Line(f'test -f "$PREFIX/{model_path(project, models[name].file_name)}"', UNIX)
         for ops in spec.ops:
             yield Line(f'test -f "$PREFIX/{posixpath.join("lib", ops.file_name or f"lib{ops.name}.so")}"', LINUX)
 

@@ -85,6 +85,10 @@ def check_report(job: Job, report: Mapping[str, Any]) -> None:
 def _cures(problem: str) -> list[str]:
     if "Unknown builtin op" in problem or "Unknown type name '__torch__.torch.classes" in problem:
         return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
+    if "No working C++ compiler" in problem or "InvalidCxxCompiler" in problem:
+        return ["install a C++ compiler, which AOTInductor needs: apt install g++, or conda install cxx-compiler"]
+    if "has no fake kernel" in problem:
+        return ["write the function that is printed above: torchscript-build migrate says it, too"]
     return []
 
 

@@ -52,6 +52,8 @@ class Case:
     """How the original's outputs and the exported model's differ (child/values.py); ``None`` without an original."""
     repeats: Optional[bool] = None
     """Where they differ: does the original repeat its own outputs with the same seed?"""
+    milliseconds: Optional[float] = None
+    """What a call of the original takes, where the model has a second form."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,13 @@ def _jobs(model: PlannedModel, how: Wanted, made: Made, archive: ModelArchive, p
     grad = True if model.grad is None and archive.uses_autograd else model.grad
     jobs = [Job("arguments", model, arguments), _reference_job("reference", model, how, made, grad, plan)]
     if model.factory is not None:
-        request = {**jobs[1].request, "libraries": list(how.external), "references": f"{stem}.reference.report.json"}
+        timed = any(m.same_as == model.name for m in plan.models)
+        request = {
+            **jobs[1].request,
+            "libraries": list(how.external),
+            "timed": timed,
+            "references": f"{stem}.reference.report.json",
+        }
         jobs.append(Job("eager", model, request))
     return jobs
 
@@ -201,6 +209,7 @@ def _references(name: str, reports: Mapping[str, Any]) -> References:
                 eager_error=original.get("error"),
                 difference=original.get("difference"),
                 repeats=original.get("repeats"),
+                milliseconds=original.get("milliseconds"),
             )
         )
     return References(tuple(cases), eager.get("none"))
@@ -220,6 +229,7 @@ def _settings(model: PlannedModel, how: Wanted, made: Made, plan: BuildPlan) -> 
         "quantized_engine": made.quantized_engine,
         "tolerance": [how.rtol, how.atol],
         "torch": plan.libtorch.full_version,
+        **({"timed": True} if any(m.same_as == model.name for m in plan.models) else {}),
         "libraries": {name: system.stamp(Path(name)) for name in (*how.external, *how.own)},
     }
 

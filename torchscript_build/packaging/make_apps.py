@@ -11,7 +11,7 @@ from torchscript_build.build.pipeline import build_lock, build_targets
 from torchscript_build.models.compare import compare_apps, compared_models, wanted_references
 from torchscript_build.models.export import prepare_models
 from torchscript_build.models.external import external_files, place_beside
-from torchscript_build.models.forecast import check_formats, find_missing, read_archives
+from torchscript_build.models.forecast import check_formats, check_packages, find_missing, read_archives
 from torchscript_build.models.proof import prove_loads, warn_of_missing
 from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
@@ -49,6 +49,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             bundled = sorted({m for a in apps.values() for m in a.models})
             archives = read_archives(plan, bundled)
             check_formats(archives, plan)
+            check_packages(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
             missing = find_missing(apps, plan, archives, registrations, read_schemas(plan))
             warn_of_missing(plan, missing)

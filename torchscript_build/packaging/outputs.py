@@ -23,7 +23,8 @@ def ops_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
 def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the programs, their models and launchers."""
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
-    models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
+    names = {model.name: model.file_name for model in spec.models}
+    models = {f"{_folder(a.package)}/models/{names[m]}" for a in spec.packaged_apps for m in a.models}
     launchers = map(launcher_target, launcher_packages(spec))
     return sorted([*programs, *models, *launchers, *external_targets(spec, environment)])
 

@@ -59,7 +59,10 @@ def prefix_files(
     models = sorted({m.name for t in targets if isinstance(t, PlannedApp) for m in t.models})
     return [
         *(StagedFile(target.path, binary(target)) for target in targets),
-        *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
+        *(
+            StagedFile(model_path(plan.project, plan.model(name).file_name), Path(plan.model(name).file))
+            for name in models
+        ),
         *(
             StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), plan.carried_file(library))
             for target in targets
@@ -71,8 +74,9 @@ def prefix_files(
 
 def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
     """Pairs (model, path in the package tree); a model lies beside each package's programs that use it."""
+    names = {model.name: model.file_name for model in spec.models}
     pairs = {
-        (model, f"{(app.package or '').replace('.', '/')}/models/{model}.pt")
+        (model, f"{(app.package or '').replace('.', '/')}/models/{names[model]}")
         for app in spec.packaged_apps
         for model in app.models
     }

@@ -7,9 +7,9 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Optional
+from typing import Any, Optional, Union
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.settings.specs import InputSets
@@ -52,6 +52,19 @@ class PlannedModel:
     grad: Optional[bool] = None
     default_dtype: Optional[str] = None
     quantized_engine: Optional[str] = None
+    same_as: Optional[str] = None
+    dynamic_shapes: Union[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, hash=False)
+    cpu: str = "native"
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called where it is installed."""
+        return f"{self.name}.pt2" if self.is_package else f"{self.name}.pt"
+
+    @property
+    def is_package(self) -> bool:
+        """Is it a ``.pt2`` package?"""
+        return self.file.endswith(".pt2")
 
 
 @dataclass(frozen=True)

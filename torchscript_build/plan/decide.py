@@ -90,7 +90,7 @@ def plan_build(
 
 def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:
     made = model.factory is not None or is_package_file(model.file or "")
-    file = build_dir / "models" / f"{model.name}.pt" if made else root / (model.file or "")
+    file = build_dir / "models" / model.file_name if made else root / (model.file or "")
     return PlannedModel(
         name=model.name,
         file=str(file),
@@ -107,6 +107,9 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         grad=model.grad,
         default_dtype=model.default_dtype,
         quantized_engine=model.quantized_engine,
+        same_as=model.same_as,
+        dynamic_shapes=model.dynamic_shapes,
+        cpu=model.cpu,
     )
 
 
@@ -213,17 +216,21 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
 
 def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedApp:
     folder, _, file_name = app_path(app, platform).rpartition("/")
-    model_files = {m.name: m.file for m in models}
+    by_name = {m.name: m for m in models}
     return PlannedApp(
         file_name=file_name,
         output_dir=folder,
         ops=app.ops,
         template=None if app.sources else app.template,
         method=app.method,
-        models=tuple(BundledModel(n, f"../models/{n}.pt" if app.install else model_files[n]) for n in app.models),
+        models=tuple(_bundled(by_name[n], install=app.install) for n in app.models),
         external_ops=_external_ops(app, root, platform),
         **_compiled(app, root),
     )
+
+
+def _bundled(model: PlannedModel, *, install: bool) -> BundledModel:
+    return BundledModel(model.name, f"../models/{model.file_name}" if install else model.file)
 
 
 def _external_ops(app: TorchScriptApp, root: Path, platform: str) -> tuple[ExternalLibrary, ...]:

@@ -18,9 +18,9 @@ PATH_LIMITS = {"linux": 4095, "darwin": 1023, "win32": 259}
 RPATH_ENTRY = "-DCMAKE_INSTALL_RPATH="
 
 
-def model_path(project: str, model: str) -> str:
+def model_path(project: str, file_name: str) -> str:
     """Where a model lies below the prefix."""
-    return f"share/{project}/models/{model}.pt"
+    return f"share/{project}/models/{file_name}"
 
 
 def in_prefix(plan: BuildPlan, prefix: Path, *, self_contained: bool = False) -> BuildPlan:
@@ -65,7 +65,9 @@ def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOp
 
 
 def _app_in_prefix(app: PlannedApp, plan: BuildPlan, place: _Place) -> PlannedApp:
-    models = tuple(BundledModel(m.name, f"../{model_path(plan.project, m.name)}") for m in app.models)
+    models = tuple(
+        BundledModel(m.name, f"../{model_path(plan.project, plan.model(m.name).file_name)}") for m in app.models
+    )
     return dataclasses.replace(
         app,
         output_dir="bin",

@@ -14,13 +14,14 @@ from typing import Any, Union
 from torchscript_build.settings.near_misses import TABLE
 from torchscript_build.settings.options import BUILD_TYPES, PINS
 from torchscript_build.settings.read import ARRAYS, DEFAULTS
-from torchscript_build.settings.rules import BINDINGS, DTYPES, ENGINES, METHODS, TEMPLATES
+from torchscript_build.settings.rules import BINDINGS, CPUS, DTYPES, ENGINES, METHODS, TEMPLATES
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (BuildOptions, "build_type"): BUILD_TYPES,
     (BuildOptions, "pin"): PINS,
     (ScriptModel, "method"): METHODS,
+    (ScriptModel, "cpu"): CPUS,
     (ScriptModel, "default_dtype"): DTYPES,
     (ScriptModel, "quantized_engine"): ENGINES,
     (OpLibrary, "python_binding"): BINDINGS,
@@ -137,6 +138,6 @@ def _default(f: dataclasses.Field[Any]) -> str:
     if f.name in ("name", "source_dir"):
         return "required"
     value = f.default
-    if value is None or value in ((), dataclasses.MISSING):
+    if value is None or value == () or value is dataclasses.MISSING:
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

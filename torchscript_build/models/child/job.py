@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from . import complaints, export, reference, used
+from . import complaints, export, reference, used, verdict
 
 
 def run(torch: Any, job: "dict[str, Any]") -> int:
@@ -39,6 +39,7 @@ KINDS = {
     "reference": reference.run_exported,
     "repeat": reference.repeat_exported,
     "eager": reference.run_eager,
+    "judge": verdict.judge,
 }
 
 

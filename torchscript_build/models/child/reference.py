@@ -2,9 +2,14 @@
 
 import dataclasses
 import json
+import statistics
+import time
 from typing import Any, Optional
 
-from . import export, inputs, process, values
+from . import aoti, export, inputs, process, values
+
+CALLS = 20
+"""How many calls are timed."""
 
 
 def make_arguments(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -93,7 +98,9 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
     if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
         return {"none": "the factory gives a scripted module"}
     with progress("loading the model", f"Python cannot load {job['model']}"):
-        other = _first_other_weight(torch, original, torch.jit.load(job["model"], map_location="cpu"))
+        is_package = job["model"].endswith(".pt2")
+        exported = None if is_package else torch.jit.load(job["model"], map_location="cpu")
+        other = None if is_package else _first_other_weight(torch, original, exported)
     if other is not None:
         return {"none": f"the factory gives other weights each time, {other} for one"}
     calls = []
@@ -110,8 +117,23 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
                 if entry["difference"]["place"]:
                     again = _outputs(torch, original, call, job, grad)
                     entry["repeats"] = not values.compare(torch, again, _load(torch, call["eager"]), 0.0, 0.0).place
+            if job["timed"] and "error" not in entry:
+                entry["milliseconds"] = _milliseconds(torch, original, call, grad)
             calls.append(entry)
     return {"calls": calls}
+
+
+def _milliseconds(torch: Any, original: Any, call: "dict[str, Any]", grad: bool) -> float:
+    """The middle of some calls of the original."""
+    args = _load(torch, call["arguments"])
+    function = original if call["method"] == "forward" else getattr(original, call["method"])
+    times = []
+    with torch.enable_grad() if grad else torch.no_grad():
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            function(*args)
+            times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
 
 
 def _difference(torch: Any, left: str, right: str, job: "dict[str, Any]") -> "dict[str, Any]":
@@ -123,7 +145,7 @@ def _run_exported(torch: Any, job: "dict[str, Any]", call: "dict[str, Any]", fil
     """Each call begins with the model as it was saved; one that needs gradients is found out by trying."""
     first: Optional[dict[str, Any]] = None
     for grad in (False, True) if job["grad"] is None else (job["grad"],):
-        module = torch.jit.load(job["model"], map_location="cpu").eval()
+        module = _load_model(torch, job["model"])
         entry, error = _call(torch, module, call, job, grad, file)
         if error is None:
             return entry
@@ -166,6 +188,12 @@ def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, An
     without = getattr(torch, "inference_mode", torch.no_grad)
     with torch.enable_grad() if grad else without():
         return values.plain(torch, function(*args))
+
+
+def _load_model(torch: Any, file: str) -> Any:
+    if file.endswith(".pt2"):
+        return aoti.load_package(torch, file)
+    return torch.jit.load(file, map_location="cpu").eval()
 
 
 def _load(torch: Any, file: str) -> Any:

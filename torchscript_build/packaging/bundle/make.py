@@ -48,6 +48,8 @@ def make_bundle(
     programs = [p for p in sorted((tree / "bin").glob("*")) if elf.is_elf(p)]
     own = [p for p in sorted((tree / "lib").rglob("*")) if elf.is_elf(p)]
     further = [Path(plan.source_dir, name) for name in options.libraries]
+    if any((tree / "share").rglob("*.pt2")):  # whose code is linked with the library that holds the others together
+        further += [path for path in libtorch.libraries if path.name == "libtorch.so"]
     with log.step("collect the libraries"):
         closure = find_closure(
             [*programs, *own],
@@ -115,7 +117,7 @@ def _bom(plan: BuildPlan, closure: Closure, tree: Path) -> bytes:
     components = [Component("library", "torch", libtorch.full_version, license="BSD-3-Clause", purl=_purl(libtorch))]
     for name in closure.libraries:
         components.append(Component("library", name, None, sha256=digest(tree / "lib" / name)))
-    for path in sorted((tree / "share").rglob("*.pt")):
+    for path in sorted(p for pattern in ("*.pt", "*.pt2") for p in (tree / "share").rglob(pattern)):
         components.append(Component("machine-learning-model", path.stem, None, sha256=digest(path)))
     return render_sbom(Component("application", plan.project, plan.version), components)
 

@@ -158,6 +158,17 @@ ANSWER_APP = """\
 name = "answer"
 sources = ["answer.cpp"]
 """
+NATIVE_TABLE = """\
+[[tool.torchscript-build.cmake]]
+name = "native"
+source-dir = "native"
+"""
+"""A CMake project in the folder ``native``."""
+
+
+def write_answer(folder: Path, settings: str = "") -> Path:
+    """The smallest project that makes a program of its own source; ``settings`` come before its app."""
+    return write_project(folder, settings + ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
 
 
 def clean_variables(**changes: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Optional
 
 def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line; errors of ours are one message and exit code 1."""
+    from torchscript_build import log
     from torchscript_build.cli import run_command
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.system import ending_by_signals
@@ -19,7 +20,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         with ending_by_signals():
             return run_command(sys.argv[1:] if arguments is None else arguments)
     except TorchScriptBuildError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(log.folded(f"error: {error}"), file=sys.stderr)
         return 1
     except BrokenPipeError:  # the reader (head, less) has seen enough
         sys.stderr.close()

@@ -56,7 +56,7 @@ class ElfInfo:
     def _symbols(self) -> tuple[frozenset[str], frozenset[str]]:
         exported: set[str] = set()
         undefined: set[str] = set()
-        for name, is_defined in _dynamic_symbols(self.path):
+        for name, is_defined in _named_in(self.path, ".dynsym"):
             (exported if is_defined else undefined).add(name)
         return frozenset(exported), frozenset(undefined)
 
@@ -193,15 +193,23 @@ def _by_number(version: str) -> tuple[str, list[int]]:
     return family, [int(n) for n in re.findall(r"\d+", number)]
 
 
-def _dynamic_symbols(path: Path) -> Iterator[tuple[str, bool]]:
-    """Name and whether it is defined, for each dynamic symbol that takes part in linking.
+def wanted_by_object(path: Path) -> frozenset[str]:
+    """The names of the symbols that an object file (``.o``) wants from others.
+
+    :raises ElfError: it is none, or broken.
+    """
+    return frozenset(name for name, is_defined in _named_in(path, ".symtab") if not is_defined)
+
+
+def _named_in(path: Path, table_name: str) -> Iterator[tuple[str, bool]]:
+    """Name and whether it is defined, for each symbol of a table that takes part in linking.
 
     The table is unpacked here rather than by pyelftools: big libraries have hundreds of thousands of them.
     """
     with opened(path) as file:
         elf = parse(file, path)
         try:
-            section = elf.get_section_by_name(".dynsym")
+            section = elf.get_section_by_name(table_name)
             if section is None:
                 return
             table = section.data()

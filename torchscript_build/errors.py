@@ -99,4 +99,4 @@ class InterruptedByUserError(TorchScriptBuildError):
     """The build was interrupted (Ctrl-C)."""
 
     def __init__(self, doing: Optional[str] = None) -> None:
-        super().__init__("interrupted" + (f" during: {doing}" if doing else ""))
+        super().__init__("interrupted" + (f" while {doing}" if doing else ""))

@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional, TextIO, Union
 
+from torchscript_build import columns
+
 
 @dataclass(frozen=True)
 class Step:
@@ -54,8 +56,12 @@ _told: set[str] = set()
 QUIET, NORMAL, VERBOSE = range(3)
 """How much is told: warnings, errors and programs' own output only; steps; also commands and all paths."""
 level: int = NORMAL
+colours: bool = False
+"""May what compilers print keep its colours?"""
 _running: list[tuple[str, float]] = []
 """The steps that run now, the outermost first, and when each began."""
+_edge: str = ""
+"""What the build tool does within the innermost of them, as far as it is known."""
 _live: Optional[Live] = None
 
 
@@ -66,11 +72,21 @@ def configure(verbosity: int, variables: Mapping[str, str]) -> None:
     :param variables: ``TORCHSCRIPT_BUILD_VERBOSE`` (1, or 0 for quiet) wins; with ``CI``, ``NO_COLOR`` or
         ``TERM=dumb`` lines are plain.
     """
-    global level, _live
+    global level, colours, _live
     said = {"0": QUIET, "1": VERBOSE}.get(variables.get("TORCHSCRIPT_BUILD_VERBOSE", ""))
     level = said if said is not None else max(QUIET, min(verbosity, VERBOSE))
     plain = any(variables.get(name) for name in ("CI", "NO_COLOR")) or variables.get("TERM") == "dumb"
-    _live = Live(sys.stdout) if level == NORMAL and not plain and sys.stdout.isatty() else None
+    _live = Live(sys.stdout) if level == NORMAL and not plain and _is_terminal(sys.stdout) else None
+    colours = not plain and _is_terminal(sys.stdout) and _is_terminal(sys.stderr)
+
+
+def _is_terminal(stream: Optional[TextIO]) -> bool:
+    return stream is not None and not stream.closed and stream.isatty()
+
+
+def is_live() -> bool:
+    """Is there a line that moves?"""
+    return _live is not None
 
 
 class Live:
@@ -96,7 +112,8 @@ class Live:
         """Print whole lines above it."""
         with self._lock:
             _print("\r\x1b[K" + text, self.stream)
-            self._draw()
+            if self._text:
+                self._draw()
 
     def clear(self) -> None:
         """Take it away until it is drawn the next time."""
@@ -105,8 +122,7 @@ class Live:
 
     def _draw(self) -> None:
         line = f"{self._text} … {time.monotonic() - self._began:.0f} s" if self._text else ""
-        width = shutil.get_terminal_size().columns - 1
-        _print("\r\x1b[K" + line[:width], self.stream)
+        _print("\r\x1b[K" + line[: terminal_width() - 1], self.stream)
 
     def _tick(self) -> None:
         while True:
@@ -152,11 +168,38 @@ def say(line: str) -> None:
         write(line + "\n", sys.stdout)
 
 
+def say_fitting(*lines: str) -> None:
+    """The first of these lines that fits a terminal's width, the last where none does; in a log the first."""
+    fits = [line for line in lines if _live is None or len(line) <= terminal_width()]
+    say([*fits, lines[-1]][0])
+
+
+def terminal_width() -> int:
+    """How many columns there are."""
+    return shutil.get_terminal_size().columns
+
+
+def folded(text: str, *, after: str = "") -> str:
+    """What standard error is to show: on a terminal with no line wider than that, as far as words allow.
+
+    :param after: what will stand before the first line.
+    """
+    if not _is_terminal(sys.stderr):
+        return text
+    parts = [part for line in (after + text).split("\n") for part in columns.fold(line, terminal_width())]
+    return "\n".join(parts)[len(after) :]
+
+
 def shown(path: Union[str, os.PathLike[str]]) -> str:
     """A path as it is told: relative to the current folder where it lies below, whole with ``-v``."""
     text = os.fspath(path)
     below = os.path.relpath(text) if level < VERBOSE and os.path.isabs(text) else text
     return text if below.startswith(os.pardir) else below
+
+
+def relative(text: str) -> str:
+    """What tools say, with paths relative to the current folder where they lie below; as it is with ``-v``."""
+    return text if level >= VERBOSE else text.replace(os.getcwd() + os.sep, "")
 
 
 def say_command(command: Sequence[object]) -> None:
@@ -165,25 +208,78 @@ def say_command(command: Sequence[object]) -> None:
         say("+ " + " ".join(shlex.quote(str(word)) for word in command))
 
 
-_EDGE = re.compile(r"\[(\d+/\d+)\] (?:\w+ )*?(?:object |\S*/)?([^\s/]+?)(?:\.o)?\s*$")
-"""A line of Ninja's, when an edge has ended: how many of them have, and the file's name."""
+_FINISHED = re.compile(r"\[(\d+)/(\d+)\] (.*\S)\s*$")
+"""A line of Ninja's, when an edge has ended: how many of them have, and what it was."""
+_STARTED = re.compile(r"\[ *(\d+%)\] (.*\S)\s*$")
+"""A line of Make's, when one begins."""
+_PRESENT = {"Building": "compiling", "Linking": "linking", "Generating": "generating"}
+
+
+class ToolLines:
+    """Shows a build tool's lines: progress moves the last line of a terminal, everything else is printed.
+
+    :param ahead: on a terminal, what Ninja says that it will do, in the order in which it begins.
+    """
+
+    def __init__(self, ahead: Sequence[str] = ()) -> None:
+        self._ahead = list(ahead)
+        self._is_known = bool(ahead)
+        self._has_failed = False
+        self._show(1, len(self._ahead))
+
+    def __call__(self, line: str) -> None:
+        """Show one line."""
+        said = columns.plain(line)
+        finished, started = _FINISHED.match(said), _STARTED.match(said)
+        if said.startswith("FAILED: "):
+            self._has_failed = True  # a command line follows, and what the error will say
+        elif finished or started or said.startswith("ninja: "):
+            self._has_failed = False
+        if _live is not None and _running and finished:
+            if finished[3] in self._ahead:
+                self._ahead.remove(finished[3])
+            self._show(int(finished[1]) + 1, int(finished[2]))
+        elif _live is not None and _running and started:
+            _show_edge(f"{_doing_edge(started[2], started[1])}")
+        elif level >= VERBOSE or (level > QUIET and not (_is_routine(said) or (is_live() and self._has_failed))):
+            line = line.rstrip("\n")
+            for part in columns.fold(relative(line), terminal_width()) if is_live() else [line]:
+                write((part if colours else columns.plain(part)) + "\n", sys.stdout)
+
+    def _show(self, number: int, count: int) -> None:
+        """What runs now: the first of what is ahead, where that is known."""
+        of = f"{min(number, count)}/{count}"
+        if self._ahead and _running:
+            _show_edge(_doing_edge(self._ahead[0], of))
+        elif not self._is_known and count and _running:
+            _show_edge(f"{_present(_running[-1][0])} [{of}]")
 
 
 def tool_line(line: str) -> None:
-    """A line of a build tool's: progress moves the last line of a terminal, everything else is printed."""
-    edge = _EDGE.match(line)
-    if _live is not None and _running and edge:
-        name, began = _running[-1]
-        _live.show(f"{name} [{edge[1]}] {edge[2]}", began)
-    elif level >= VERBOSE or (level > QUIET and not _is_routine(line)):
-        write(line, sys.stdout)
+    """A single line of a build tool's."""
+    ToolLines()(line)
+
+
+def _doing_edge(said: str, count: str) -> str:
+    """Ninja's or CMake's words for an edge, as ours: ``compiling [2/5] runtime.cpp``."""
+    verb, _, rest = said.partition(" ")
+    name = re.sub(r"\.(?:o|obj)$", "", rest.rpartition(" ")[2].rpartition("/")[2])
+    note = " (runner, once for this libtorch)" if re.search(r"/ts_runner\w*\.dir/", rest) else ""
+    return f"{_PRESENT.get(verb, 'making')} [{count}] {name}{note}"
+
+
+def _show_edge(text: str) -> None:
+    global _edge
+    _edge = text
+    if _live is not None:
+        _live.show(text, time.monotonic())
 
 
 def _is_routine(line: str) -> bool:
     """Does a build tool say what only ``-v`` wants, or on a terminal what it always says?"""
     if line.startswith("ninja: Entering directory"):
         return True
-    usual = not line.strip() or line.startswith(("-- ", "ninja: no work"))
+    usual = not line.strip() or line.startswith(("-- ", "ninja: no work", "ninja: build stopped"))
     return _live is not None and usual and "advice" not in line
 
 
@@ -209,8 +305,14 @@ def progress(line: str) -> None:
 
 
 def doing() -> str:
-    """What runs now, in the user's words; empty between steps."""
-    return _running[-1][0] if _running else ""
+    """What runs now, in the user's words and the present tense; empty between steps."""
+    return _edge or (_present(_running[-1][0]) if _running else "")
+
+
+def _present(step: str) -> str:
+    """``export model net`` → ``exporting model net``."""
+    verb, space, rest = step.partition(" ")
+    return {"run": "running"}.get(verb, f"{verb[:-1] if verb.endswith('e') else verb}ing") + space + rest
 
 
 @contextmanager
@@ -219,11 +321,12 @@ def step(name: str, *, quiet: bool = False) -> Iterator[None]:
 
     :param quiet: it has no line of its own in a log; for what is seldom worth one.
     """
+    global _edge
     start = time.monotonic()
     succeeded = False
     _running.append((name, start))
     if _live is not None:
-        _live.show(name, start)
+        _live.show(_present(name), start)
     elif not quiet:
         say(f"-- {name} …")
     try:
@@ -231,9 +334,11 @@ def step(name: str, *, quiet: bool = False) -> Iterator[None]:
         succeeded = True
     finally:
         _running.pop()
+        _edge = ""
         seconds = time.monotonic() - start
         steps.append(Step(name, start, seconds, succeeded, quiet))
         if _live is not None:
-            _live.show(*(_running[-1] if _running else ("", 0.0)))
+            outer, began = _running[-1] if _running else ("", 0.0)
+            _live.show(_present(outer) if outer else "", began)
     if not quiet:
         say(f"-- {name}: {seconds:.1f} s")

@@ -21,5 +21,8 @@ set(_ts_torch_cuda_libraries {{ cuda_libraries }})
 set(_ts_torch_python_library {{ python_library }})
 set(_ts_torch_cuda_version {{ cuda_version }})
 set(_ts_torch_link_options {{ link_options }})
+# The same and what is kept or optional, for a build tool that takes words.
+set(_ts_torch_link_words {{ link_words }})
+set(_ts_torch_standard_option {{ standard_option }})
 set(_ts_torch_library_names {{ library_names }})
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

@@ -17,7 +17,7 @@ if(POLICY CMP0174) # a keyword with an empty value is one without a value
   cmake_policy(SET CMP0174 NEW)
 endif()
 
-set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION KEEP_TORCH)
+set(_ts_options PYTHON_MODULE RUNNER CUDA SEPARABLE_COMPILATION STATIC_CUDA_RUNTIME KEEP_TORCH)
 set(_ts_single
     NAME
     FILE_NAME
@@ -31,6 +31,7 @@ set(_ts_single
     LINK_OPTIONS
     PYTHON_INCLUDE
     LIMITED_API
+    STABLE
     PRECOMPILE)
 set(_ts_multi
     SOURCES
@@ -144,6 +145,27 @@ function(ts_tell_unlinked package)
   endif()
 endfunction()
 
+# torch's headers as of release arg_STABLE, and of its libraries the one that has the stable functions.
+function(_ts_use_stable_abi)
+  target_include_directories("${arg_NAME}" SYSTEM PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_INCLUDE_DIRECTORIES>")
+  foreach(property IN ITEMS COMPILE_DEFINITIONS COMPILE_OPTIONS COMPILE_FEATURES LINK_OPTIONS)
+    set_property(
+      TARGET "${arg_NAME}"
+      APPEND
+      PROPERTY ${property} "$<TARGET_PROPERTY:torch,INTERFACE_${property}>")
+  endforeach()
+  target_compile_definitions("${arg_NAME}" PRIVATE TORCH_TARGET_VERSION=${arg_STABLE})
+  set(libraries torch_cpu)
+  if(arg_CUDA)
+    target_compile_definitions("${arg_NAME}" PRIVATE USE_CUDA)
+    list(APPEND libraries torch_cuda)
+  endif()
+  if(CMAKE_SYSTEM_NAME STREQUAL "Linux")
+    set(libraries "-Wl,--push-state,--as-needed" ${libraries} "-Wl,--pop-state")
+  endif()
+  target_link_libraries("${arg_NAME}" PRIVATE ${libraries})
+endfunction()
+
 # What an operator library and an app have in common; reads the caller's arg_… variables.
 function(_ts_finish_target)
   target_include_directories("${arg_NAME}" PRIVATE ${arg_INCLUDE_DIRS})
@@ -183,9 +205,13 @@ function(_ts_finish_target)
     else()
       target_compile_options("${arg_NAME}" PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-std=c++${TORCH_CXX_STANDARD}>")
     endif()
-    # The shared runtime, which libtorch has loaded already: a second one would not see its streams.
-    set_target_properties("${arg_NAME}" PROPERTIES CUDA_RUNTIME_LIBRARY Shared CUDA_SEPARABLE_COMPILATION
-                                                                               "${arg_SEPARABLE_COMPILATION}")
+    # The shared runtime is the one that libtorch has loaded already.
+    set(runtime Shared)
+    if(arg_STATIC_CUDA_RUNTIME)
+      set(runtime Static)
+    endif()
+    set_target_properties("${arg_NAME}" PROPERTIES CUDA_RUNTIME_LIBRARY ${runtime} CUDA_SEPARABLE_COMPILATION
+                                                                                   "${arg_SEPARABLE_COMPILATION}")
   endif()
   if(arg_CUDNN)
     list(GET arg_CUDNN 0 cudnn_include_dir)
@@ -200,7 +226,12 @@ function(_ts_finish_target)
     target_link_libraries("${arg_NAME}" PRIVATE "-Wl,--push-state,--no-as-needed" ${libraries} ${TORCH_CUDA_LIBRARIES}
                                                 "-Wl,--pop-state")
   endif()
-  target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES} torch)
+  target_link_libraries("${arg_NAME}" PRIVATE ${arg_LINK_LIBRARIES})
+  if(arg_STABLE)
+    _ts_use_stable_abi()
+  else()
+    target_link_libraries("${arg_NAME}" PRIVATE torch)
+  endif()
   # The RUNPATH of an installed file is relative; the one in the build tree finds libtorch where it is now.
   set_target_properties(
     "${arg_NAME}"
@@ -310,12 +341,19 @@ function(_ts_lighten)
       SOURCE ${arg_LEAN_PYTHON}
       APPEND
       PROPERTY COMPILE_DEFINITIONS TORCHSCRIPT_BUILD_WITH_PYTHON)
+    if(arg_LEAN_PYTHON)
+      list(REMOVE_ITEM arg_LEAN ${arg_LEAN_PYTHON})
+    endif()
+    set_property(
+      SOURCE ${arg_LEAN}
+      APPEND
+      PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_python")
   endif()
 endfunction()
 
 # ts_add_ops(… [PYTHON_INCLUDE dir] [PYTHON_MODULE [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…]]
-# [PRECOMPILE header [APART file…]]): an operator library. PYTHON_MODULE makes it a Python extension module as well, which
-# links libtorch_python.
+# [PRECOMPILE header [APART file…]] [STABLE release]): an operator library. PYTHON_MODULE makes it a Python extension
+# module as well, which links libtorch_python. STABLE aims at torch's stable ABI of that release (0x020a000000000000).
 function(ts_add_ops)
   cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")
   _ts_reject_unparsed(ts_add_ops)
@@ -324,7 +362,9 @@ function(ts_add_ops)
   target_include_directories("${arg_NAME}" SYSTEM PRIVATE "${arg_PYTHON_INCLUDE}")
   if(arg_PYTHON_MODULE)
     target_compile_definitions("${arg_NAME}" PRIVATE TORCH_API_INCLUDE_EXTENSION_H TORCH_EXTENSION_NAME=${arg_NAME})
-    target_link_libraries("${arg_NAME}" PRIVATE "${TORCH_PYTHON_LIBRARY}")
+    if(NOT arg_STABLE)
+      target_link_libraries("${arg_NAME}" PRIVATE "${TORCH_PYTHON_LIBRARY}")
+    endif()
     if(arg_LIMITED_API)
       target_compile_definitions("${arg_NAME}" PRIVATE Py_LIMITED_API=${arg_LIMITED_API})
     endif()

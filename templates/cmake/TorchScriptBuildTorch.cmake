@@ -49,7 +49,14 @@ if(NOT TARGET torch)
   set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_kept_libraries}"
                                      "${_ts_torch_optional_libraries}" "${_ts_torch_libraries}")
   set_property(TARGET torch PROPERTY INTERFACE_LINK_OPTIONS "${_ts_torch_link_options}")
-  foreach(_ts_name IN ITEMS torch torch_cpu torch_cuda)
+  if(CMAKE_PROJECT_NAME STREQUAL "MesonTemp")
+    # The probe behind Meson's dependency(method: 'cmake'), which reads this target's properties: no compile features,
+    # nothing of a generator, and of libraries only files.
+    set_property(TARGET torch PROPERTY INTERFACE_COMPILE_OPTIONS "${_ts_torch_standard_option}")
+    set_property(TARGET torch PROPERTY INTERFACE_LINK_LIBRARIES "${_ts_torch_libraries}")
+    set_property(TARGET torch PROPERTY INTERFACE_LINK_OPTIONS "${_ts_torch_link_words}")
+  endif()
+  foreach(_ts_name IN ITEMS torch torch_cpu torch_cuda torch_cuda_cpp torch_cuda_cu)
     if(TARGET ${_ts_name})
       add_library(${_ts_name}_library INTERFACE IMPORTED)
       set_property(TARGET ${_ts_name}_library PROPERTY INTERFACE_LINK_LIBRARIES ${_ts_name})
@@ -71,13 +78,15 @@ set(TORCH_LIBRARY_DIR "${_ts_torch_library_dir}")
 set(TORCH_CUDA_LIBRARIES "${_ts_torch_cuda_libraries}")
 set(TORCH_PYTHON_LIBRARY "${_ts_torch_python_library}")
 set(TORCH_LIBRARY "${_ts_torch_main_library}")
-foreach(_ts_file IN LISTS _ts_torch_libraries _ts_torch_cuda_libraries)
-  if(_ts_file MATCHES "[/\\\\](lib)?c10\\.[a-z]+$")
-    set(c10_LIBRARY "${_ts_file}")
-  elseif(_ts_file MATCHES "[/\\\\](lib)?c10_cuda\\.[a-z]+$")
-    set(C10_CUDA_LIBRARY "${_ts_file}")
-  endif()
+# Each file by the name that the stock package finds it by.
+foreach(_ts_file IN LISTS _ts_torch_main_library _ts_torch_libraries _ts_torch_cuda_libraries)
+  get_filename_component(_ts_name "${_ts_file}" NAME_WE)
+  string(REGEX REPLACE "^lib" "" _ts_name "${_ts_name}")
+  set(${_ts_name}_LIBRARY "${_ts_file}")
 endforeach()
+if(DEFINED c10_cuda_LIBRARY)
+  set(C10_CUDA_LIBRARY "${c10_cuda_LIBRARY}")
+endif()
 set(Caffe2_FOUND TRUE)
 set(Caffe2_MAIN_LIBS torch_library)
 set(CAFFE2_INCLUDE_DIRS "${_ts_torch_include_dirs}")
@@ -89,6 +98,26 @@ endif()
 if(NOT _ts_torch_cuda_version STREQUAL "")
   set(TORCH_CUDA_VERSION "${_ts_torch_cuda_version}")
 endif()
+
+# append_torchlib_if_found(name…): libraries that lie beside libtorch, for TORCH_LIBRARIES; torch_python mostly. The stock
+# package's own macro, which projects have come to use.
+macro(append_torchlib_if_found)
+  foreach(_ts_name ${ARGN})
+    find_library(
+      ${_ts_name}_LIBRARY ${_ts_name}
+      PATHS "${TORCH_LIBRARY_DIR}"
+      NO_DEFAULT_PATH)
+    if(${_ts_name}_LIBRARY)
+      list(APPEND TORCH_LIBRARIES "${${_ts_name}_LIBRARY}")
+    else()
+      message(WARNING "append_torchlib_if_found: there is no ${_ts_name} in ${TORCH_LIBRARY_DIR}")
+    endif()
+  endforeach()
+  unset(_ts_name)
+endmacro()
+macro(append_wholearchive_lib_if_found)
+  append_torchlib_if_found(${ARGN})
+endmacro()
 
 foreach(
   _ts_name IN
@@ -110,7 +139,9 @@ foreach(
         cuda_libraries
         python_library
         cuda_version
-        link_options)
+        link_options
+        link_words
+        standard_option)
   unset(_ts_torch_${_ts_name})
 endforeach()
 unset(_ts_name)

@@ -92,7 +92,7 @@ function(_ts_search_libtorch output result)
       return()
     endif()
     string(STRIP "${said}" said)
-    if(code EQUAL 1)
+    if(code EQUAL 1 AND NOT said STREQUAL "")
       set(${result}
           "${said}"
           PARENT_SCOPE)

@@ -16,26 +16,37 @@ def main(arguments):
     if sys.version_info < (3, 9):
         return give_up("Python %d.%d is too old" % sys.version_info[:2])
     try:
-        from torchscript_build.__main__ import main as run
-    except ImportError:
-        # This Python has none; ours is beside this folder. After its own packages, so that theirs win.
-        sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(HERE))))
-        try:
-            from torchscript_build.__main__ import main as run
-        except ImportError as error:
-            return give_up(error)
+        run = import_main()
+    except Exception as error:  # noqa: BLE001 - a broken installation, in whatever way; another Python's may be whole
+        return give_up(describe(error))
     words, prefixes = [], []
     while arguments:
         word = arguments.pop(0)
         if word == "--prefix-path":
             prefixes.append(arguments.pop(0))
+        elif word == "--libtorch":  # as a variable, which is how the build has named it
+            os.environ["TORCHSCRIPT_BUILD_LIBTORCH"] = arguments.pop(0)
         else:
             words.append(word)
     prepare_variables(prefixes)
     try:
         return run(["cmake-dir"] + words)
-    except ImportError as error:
-        return give_up(error)
+    except Exception as error:  # noqa: BLE001 - the same
+        return give_up(describe(error))
+
+
+def import_main():
+    try:
+        from torchscript_build.__main__ import main
+    except ImportError:
+        # This Python has none; ours is beside this folder. After its own packages, so that theirs win.
+        sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(HERE))))
+        from torchscript_build.__main__ import main
+    return main
+
+
+def describe(error):
+    return str(error) if isinstance(error, ImportError) else "%s: %s" % (type(error).__name__, error)
 
 
 def give_up(reason):

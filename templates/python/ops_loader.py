@@ -1,15 +1,18 @@
 """Loads the operator libraries of this package, once. Written by torchscript-build when the package was built."""
 
 import contextlib
+import importlib
 import os
 import re
 
 import torch
 
 PACKAGE = "my_ops"  # replaced when the package is built, like the next two
-BUILT_FOR = {"torch": "2.13", "cxx11_abi": True, "cuda": None}  # cuda: only where a library needs it
+BUILT_FOR = {"torch": "2.13", "cxx11_abi": True, "cuda": None}  # cuda: only where a library needs it, or "any"
+AT_LEAST = None  # the oldest torch, where all libraries keep to its stable ABI
 LIBRARIES = ()  # pairs (path from here, names of the operators that the library registers)
 OPERATORS = ()  # their schemas
+PARTS = ()  # modules that complete the operators from Python
 
 
 def _words(series, cxx11_abi, cuda):
@@ -23,7 +26,10 @@ def _check_torch():
     cuda = torch.version.cuda.split(".")[0] if torch.version.cuda else None
     abi = torch.compiled_with_cxx11_abi() if BUILT_FOR["cxx11_abi"] is not None else None
     # What was built without CUDA runs with a CUDA build of the same torch; not the other way round.
-    same_cuda = BUILT_FOR["cuda"] in (None, cuda)
+    same_cuda = BUILT_FOR["cuda"] in (None, cuda) or (BUILT_FOR["cuda"] == "any" and cuda is not None)
+    if AT_LEAST is not None:
+        _check_at_least(series, cuda, same_cuda)
+        return
     if series == BUILT_FOR["torch"] and abi == BUILT_FOR["cxx11_abi"] and same_cuda:
         return
     wanted = _words(BUILT_FOR["torch"], BUILT_FOR["cxx11_abi"], BUILT_FOR["cuda"])
@@ -35,6 +41,21 @@ def _check_torch():
         f"{PACKAGE} was built for {wanted}, but {_words(torch.__version__, abi, cuda)} is installed: "
         f"{cure}, or build {PACKAGE} again for this torch"
     )
+
+
+def _check_at_least(series, cuda, same_cuda):
+    """The same for libraries that any torch from some release on will do for."""
+    if [int(n) for n in series.split(".")] < [int(n) for n in AT_LEAST.split(".")]:
+        raise ImportError(
+            f"{PACKAGE} needs torch {AT_LEAST} or newer, but torch {torch.__version__} is installed: "
+            f"pip install 'torch>={AT_LEAST}'"
+        )
+    if not same_cuda:
+        which = "a build of torch with CUDA" + ("" if BUILT_FOR["cuda"] == "any" else f" {BUILT_FOR['cuda']}")
+        here = f"with CUDA {cuda}" if cuda else "without CUDA"
+        raise ImportError(
+            f"{PACKAGE} needs {which}, but torch {torch.__version__} here is {here}: install such a build"
+        )
 
 
 def _mapped_files():
@@ -85,3 +106,5 @@ for _path, _operators in LIBRARIES:
     _load(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), _path)), _operators)
 for _schema in OPERATORS:
     _document(_schema)
+for _part in PARTS:
+    importlib.import_module(_part)

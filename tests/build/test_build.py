@@ -295,6 +295,11 @@ def test_cxxflags_of_the_environment_are_used_and_noticed(project: Path, machine
         assert output_of(result.built("answer")) == f"{word} 42\n"
 
 
+def test_cmake_args_that_ask_for_something_else(project: Path, machine: Environment) -> None:
+    with pytest.raises(ConfigureError, match="configured nothing: do its arguments ask for something else"):
+        build(project, machine.with_variables(CMAKE_ARGS="--version"))
+
+
 def test_cmake_args_of_the_environment_reach_cmake(project: Path, machine: Environment) -> None:
     result = build(project, machine.with_variables(CMAKE_ARGS='-DCMAKE_CXX_FLAGS="-DA=1 -DB=2" -DMY_ENTRY=x'))
     cache = next(p for p in result.built("answer").parents if p.name == "tree") / "CMakeCache.txt"

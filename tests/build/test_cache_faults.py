@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, clean_variables, made_up, make_plan, run_python, write, write_project
+from support import clean_variables, made_up, make_plan, run_python, write, write_answer
 
 from torchscript_build import log
 from torchscript_build.build import compiler_cache, runner_cache
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
+from torchscript_build.system import locked
 
 SPEC = ProjectSpec(apps=(TorchScriptApp(name="app", install=False),))
 
@@ -151,6 +154,18 @@ def test_a_runner_is_read_again(tmp_path: Path) -> None:
     assert [p.name for p in (tmp_path / "runner").iterdir()] == [runner_cache.digest_of(INPUTS)]
 
 
+def test_a_build_keeps_its_own_copy_of_a_runner(tmp_path: Path) -> None:
+    entry = put(tmp_path)
+    copy = tmp_path / "build" / entry.name / NAME
+    plan = dataclasses.replace(make_plan(SPEC), runner_entry=str(entry), runner_library=str(copy))
+    assert runner_cache.take_runner(plan)
+    (entry / NAME).write_bytes(b"another's")
+    assert copy.read_bytes() == b"!<arch>\n"
+    assert not copy.is_symlink()
+    assert copy.stat().st_nlink == 1
+    assert not runner_cache.take_runner(plan)
+
+
 def test_the_first_of_two_stays(tmp_path: Path) -> None:
     put(tmp_path, b"first")
     assert runner_cache.read_library(put(tmp_path, b"second"), NAME) == b"first"
@@ -232,7 +247,7 @@ def test_what_a_killed_process_left_is_removed_when_it_is_old(tmp_path: Path) ->
 def test_a_build_without_its_cache_is_good_and_says_so_once(
     tmp_path: Path, run_setup: Any, changes: dict[str, str | None], wanted: str
 ) -> None:
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
     (project / "open").mkdir()
     (project / "open").chmod(0o777)
     done = run_setup(project, "build_ts_app", "--run", **changes)
@@ -275,3 +290,13 @@ def test_the_commands_for_a_cache_that_may_not_be_used(tmp_path: Path) -> None:
         assert "can be written by others (mode 777)" in done.stderr
         assert "set TORCHSCRIPT_BUILD_CACHE_DIR to a folder of your own" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_lock_that_fails_otherwise_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    named = re.escape(f"Input/output error: '{tmp_path / '.lock'}'")
+    with pytest.raises(OSError, match=named), locked(tmp_path / ".lock"):
+        pass

@@ -10,7 +10,7 @@ import pytest
 from support import write
 
 from torchscript_build.build import cmake
-from torchscript_build.build.cmake import build_excerpt, configure_excerpt
+from torchscript_build.build.excerpt import EXCERPT_LINES, build_excerpt, configure_excerpt
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.system import Environment
@@ -107,14 +107,14 @@ def test_makes_linker_message() -> None:
 
 def test_a_failure_without_a_known_word_is_its_last_lines() -> None:
     lines = [f"line {i}" for i in range(100)]
-    assert build_excerpt("\n".join(lines)).splitlines() == lines[-cmake.EXCERPT_LINES :]
+    assert build_excerpt("\n".join(lines)).splitlines() == lines[-EXCERPT_LINES:]
 
 
 def test_a_long_message_is_cut_at_its_end() -> None:
     text = "FAILED: a.o\nc++ -c a.cpp\n" + "".join(f"a.cpp:{i}:1: error: x\n" for i in range(100))
     lines = build_excerpt(text).splitlines()
     assert lines[0] == "a.cpp:0:1: error: x"
-    assert lines[-1] == f"… {100 - cmake.EXCERPT_LINES} more lines above"
+    assert lines[-1] == f"… {100 - EXCERPT_LINES} more lines above"
 
 
 def test_cmakes_first_error() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import copy_torch, read_project, run_child, write, write_project
+from support import NATIVE_TABLE, copy_torch, read_project, run_child, write, write_project
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
@@ -29,7 +29,6 @@ SOURCES = {
     "nat.cpp": "#include <torch/script.h>\nint nat() { return torch::answer(); }\n",
     "user.cpp": '#include <cstdio>\nint nat();\nint main() { std::printf("%d\\n", nat()); }\n',
 }
-TABLE = '[[tool.torchscript-build.cmake]]\nname = "native"\nsource-dir = "native"\n'
 
 
 def build(
@@ -41,7 +40,7 @@ def build(
     inplace: bool = False,
 ) -> dict[str, Path]:
     """Build a CMakeLists.txt; ``line`` is of the settings."""
-    write_project(folder, TABLE + line + "\n", files={f"native/{n}": t for n, t in files.items()})
+    write_project(folder, NATIVE_TABLE + line + "\n", files={f"native/{n}": t for n, t in files.items()})
     write(folder / "native/CMakeLists.txt", HEAD + text)
     plan = discover_plan(
         read_project(folder), machine, project="demo", version="1", root=folder, build_base=folder / "build"
@@ -78,6 +77,7 @@ RPATHS = {
     "none": "set_target_properties(tool PROPERTIES SKIP_BUILD_RPATH TRUE)\nset(CMAKE_SKIP_INSTALL_RPATH TRUE)\n"
     "install(TARGETS tool DESTINATION bin)\n",
     "as a file": "install(PROGRAMS $<TARGET_FILE:tool> DESTINATION bin)\n",
+    "as a file that may not be started": "install(FILES $<TARGET_FILE:tool> DESTINATION bin)\n",
     "at the top": "install(TARGETS tool DESTINATION .)\n",
     "deep": "install(TARGETS tool DESTINATION lib/a/b)\n",
 }
@@ -115,6 +115,42 @@ def test_libraries_in_folders_of_their_own_find_each_other(
     installed = build(tmp_path / "project", machine, text)
     assert run(installed, "tools/user", tmp_path / "site", fake_torch) == "42\n"
     assert "$ORIGIN/../runtime/libs/nat" in read_elf(installed["tools/user"]).rpath
+
+
+LINKS = {
+    "of a version": "set_target_properties(nat PROPERTIES VERSION 1.2.3 SOVERSION 1)\n"
+    "install(TARGETS tool nat RUNTIME DESTINATION bin LIBRARY DESTINATION lib)\n",
+    "to a program": "install(TARGETS tool nat RUNTIME DESTINATION real LIBRARY DESTINATION lib)\n"
+    'install(CODE [[file(MAKE_DIRECTORY "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/bin")]])\n'
+    'install(CODE [[file(CREATE_LINK ../real/tool "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/bin/tool" SYMBOLIC)]])\n',
+    "by an absolute path": "install(TARGETS tool nat RUNTIME DESTINATION real LIBRARY DESTINATION lib)\n"
+    'install(CODE [[file(CREATE_LINK "${CMAKE_INSTALL_PREFIX}/real" "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/bin" '
+    "SYMBOLIC)]])\n",
+    "that lead nowhere": "install(TARGETS tool nat RUNTIME DESTINATION bin LIBRARY DESTINATION lib)\n"
+    'install(CODE [[file(CREATE_LINK nobody "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/bin/other" SYMBOLIC)]])\n'
+    'install(CODE [[file(CREATE_LINK . "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/bin/self" SYMBOLIC)]])\n',
+}
+
+
+@pytest.mark.parametrize("shape", LINKS)
+def test_links_become_what_they_lead_to(tmp_path: Path, machine: Environment, fake_torch: Path, shape: str) -> None:
+    text = "find_package(Torch REQUIRED)\n" + LIBRARY + LINKED + LINKS[shape]
+    installed = build(tmp_path / "project", machine, text)
+    again = build(tmp_path / "project", machine, text)
+    assert again == installed
+    assert not any(path.is_symlink() for path in installed.values())
+    assert not {"bin/other", "bin/self"} & set(installed)
+    if shape == "of a version":
+        assert sorted(installed) == ["bin/tool", "lib/libnat.so", "lib/libnat.so.1", "lib/libnat.so.1.2.3"]
+    assert run(installed, "bin/tool", tmp_path / "site", fake_torch) == "42\n"
+
+
+LINKED = "add_executable(tool user.cpp)\ntarget_link_libraries(tool PRIVATE nat)\n"
+
+
+def test_a_program_whose_loader_is_not_there(tmp_path: Path, machine: Environment) -> None:
+    text = APP + "target_link_options(tool PRIVATE -Wl,--dynamic-linker=/nowhere/ld.so)\n" + RPATHS["our default"]
+    assert "bin/tool would not find /nowhere/ld.so" in refusal(tmp_path / "project", machine, text)
 
 
 def test_for_the_source_tree_it_finds_libtorch_where_it_is(
@@ -185,6 +221,13 @@ def test_nothing_installed_is_refused_with_what_was_built(tmp_path: Path, machin
 def test_a_component_that_is_not_there(tmp_path: Path, machine: Environment) -> None:
     text = refusal(tmp_path, machine, APP + "install(TARGETS tool DESTINATION bin)\n", 'components = ["runtime"]')
     assert "installs nothing of the components runtime" in text
+
+
+def test_one_of_two_components_is_not_there(tmp_path: Path, machine: Environment) -> None:
+    text = APP + "install(TARGETS tool DESTINATION bin COMPONENT a)\ninstall(FILES nat.cpp DESTINATION x COMPONENT b)\n"
+    said = refusal(tmp_path / "project", machine, text, 'components = ["a", "nobody"]')
+    assert said.startswith("native: components: its CMakeLists.txt installs nothing of 'nobody'")
+    assert set(build(tmp_path / "project", machine, text, 'components = ["a", "b", "a"]')) == {"bin/tool", "x/nat.cpp"}
 
 
 def test_patterns_that_match_nothing(tmp_path: Path, machine: Environment) -> None:

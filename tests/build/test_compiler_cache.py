@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, made_up, make_plan, read_project, run_child, write_project
+from support import made_up, make_plan, read_project, run_child, write_answer
 
 from torchscript_build.build.compiler_cache import _digest, with_known_compiler
 from torchscript_build.build.discover import discover_plan
@@ -73,10 +73,10 @@ def test_a_tree_with_a_known_compiler_is_the_same_as_one_without(
     tmp_path: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     machine = machine.with_variables(TORCHSCRIPT_BUILD_CACHE_DIR=str(tmp_path / "cache"))
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
 
     def build(base: str, settings: str = "") -> tuple[str, BuildPlan]:
-        write_project(project, settings + ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+        write_answer(project, settings)
         spec = read_project(project)
         plan = discover_plan(spec, machine, project="demo", version="1", root=project, build_base=tmp_path / base)
         result = build_targets(plan, machine, jobs=2, targets=plan.targets)

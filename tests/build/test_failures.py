@@ -13,6 +13,7 @@ from torchscript_build.build.explain import explain, explain_log
 from torchscript_build.build.failures import Failure, name_failures
 from torchscript_build.build.hints import HINTS
 from torchscript_build.build.pains import PAINS
+from torchscript_build.build.troubles import TROUBLES
 from torchscript_build.errors import BuildError, ConfigureError, ToolNotFoundError, TorchScriptBuildError
 
 TEXTS = re.findall(r"^== (\d+)\n(.*?)(?=^== |\Z)", (Path(__file__).parent / "pains.txt").read_text(), re.M | re.S)
@@ -42,7 +43,20 @@ def test_a_pain_is_not_taken_for_another(number: str, text: str) -> None:
     assert set(numbers(text)) - {number} <= also.get(number, set())
 
 
-@pytest.mark.parametrize("failure", [*PAINS, *HINTS], ids=lambda f: f.name)
+RUN = re.findall(r"^== ([^\n]+)\n(.*?)(?=^== |\Z)", (Path(__file__).parent / "troubles.txt").read_text(), re.M | re.S)
+"""Pairs (name of the trouble, what was reported)."""
+
+
+def test_every_trouble_has_a_text() -> None:
+    assert {name for name, _ in RUN} == {trouble.name for trouble in TROUBLES}
+
+
+@pytest.mark.parametrize(("name", "text"), RUN)
+def test_a_trouble_is_named_in_its_real_text_and_alone(name: str, text: str) -> None:
+    assert [n.failure.name for n in explain_log(f"one\n{text}two\n")] == [name]
+
+
+@pytest.mark.parametrize("failure", [*PAINS, *HINTS, *TROUBLES], ids=lambda f: f.name)
 def test_every_entry_is_whole(failure: Failure) -> None:
     groups = dict.fromkeys(re.compile(failure.pattern, re.MULTILINE).groupindex, "x")
     for sentence in (failure.cause.format(**groups), failure.cure.format(**groups)):
@@ -53,7 +67,7 @@ def test_every_entry_is_whole(failure: Failure) -> None:
 
 
 def test_names_are_given_once() -> None:
-    names = [f.name for f in (*PAINS, *HINTS)]
+    names = [f.name for f in (*PAINS, *HINTS, *TROUBLES)]
     assert len(names) == len(set(names))
 
 

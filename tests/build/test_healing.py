@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, read_project, run_child, write, write_project
+from support import ANSWER_APP, ANSWER_CPP, NATIVE_TABLE, read_project, run_child, write, write_answer, write_project
 
-from torchscript_build.build.cmake import inputs_of_the_future
+from torchscript_build.build.cmake_project import build_cmake_project
+from torchscript_build.build.damage import inputs_of_the_future, is_configured
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import build_lock, build_targets
 from torchscript_build.plan.build_plan import BuildPlan
@@ -22,7 +24,7 @@ pytestmark = pytest.mark.compile
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    return write_answer(tmp_path / "project")
 
 
 def build(project: Path, machine: Environment) -> BuildPlan:
@@ -53,6 +55,10 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a .ninja_log of noise": lambda tree: (tree / ".ninja_log").write_bytes(bytes(range(256))),
     "a cut .ninja_deps": lambda tree: cut(tree / ".ninja_deps"),
     "no program": lambda tree: (tree / "out/demo/bin/answer").unlink(),
+    "no answer of the file API": lambda tree: shutil.rmtree(tree / ".cmake"),
+    "a cut install script": lambda tree: cut(tree / "cmake_install.cmake"),
+    "no installed program": lambda tree: (tree.parent / "stage/apps/demo/bin/answer").unlink(),
+    "a cut installed program": lambda tree: cut(tree.parent / "stage/apps/demo/bin/answer"),
 }
 
 
@@ -60,8 +66,55 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 def test_a_damaged_tree_is_made_anew(project: Path, machine: Environment, damage: str) -> None:
     plan = build(project, machine)
     DAMAGES[damage](plan.tree_dir)
-    write(project / "answer.cpp", ANSWER_CPP + "// changed\n")
+    if "install" not in damage:
+        write(project / "answer.cpp", ANSWER_CPP + "// changed\n")
     build(project, machine)
+
+
+NATIVE = """\
+cmake_minimum_required(VERSION 3.18)
+project(native LANGUAGES CXX)
+find_package(Torch REQUIRED)
+add_executable(answer ../answer.cpp)
+target_link_libraries(answer torch)
+install(TARGETS answer DESTINATION bin)
+"""
+CUTS: dict[str, Callable[[Path], object]] = {
+    "a cut cache": lambda tree: (tree / "CMakeCache.txt").write_bytes((tree / "CMakeCache.txt").read_bytes()[:3000]),
+    "a cache of noise": lambda tree: (tree / "CMakeCache.txt").write_bytes(b"no cache at all\n"),
+    "a cache with noise": lambda tree: (tree / "CMakeCache.txt").write_bytes(
+        (tree / "CMakeCache.txt").read_bytes() + b"no entry\n"
+    ),
+    "everything is of the future": lambda tree: [
+        os.utime(p, (2e9, 2e9)) for p in tree.parent.rglob("*") if not p.is_symlink()
+    ],
+}
+OWN = ("no program", "no installed program", "a cut installed program")
+
+
+@pytest.mark.parametrize("damage", [*(d for d in DAMAGES if d not in OWN), *CUTS])
+def test_a_damaged_tree_of_a_cmake_project_is_made_anew_at_once(
+    project: Path, machine: Environment, damage: str
+) -> None:
+    write_project(project, NATIVE_TABLE)
+    write(project / "native/CMakeLists.txt", NATIVE)
+    build_native(project, machine)
+    {**DAMAGES, **CUTS}[damage](tree_of_native(project))
+    write(project / "answer.cpp", ANSWER_CPP.replace("answer %d", "answer 42 and %d"))
+    write(project / "native/CMakeLists.txt", NATIVE + "# changed\n")
+    assert b"answer 42 and" in build_native(project, machine).read_bytes()
+
+
+def build_native(project: Path, machine: Environment) -> Path:
+    plan = discover_plan(
+        read_project(project), machine, project="demo", version="1", root=project, build_base=project / "build"
+    )
+    return build_cmake_project(plan, plan.cmake[0], machine, jobs=1)["bin/answer"]
+
+
+def tree_of_native(project: Path) -> Path:
+    (tree,) = project.glob("build/torchscript/*/cmake/native/tree")
+    return tree
 
 
 @pytest.mark.parametrize("damage", ["cut", "noise"])
@@ -112,6 +165,16 @@ def test_what_was_made_while_the_clock_was_ahead_is_made_anew(
     assert b"answer 42 and" in (plan.tree_dir / "out/demo/bin/answer").read_bytes()
 
 
+@pytest.mark.parametrize("more", ["no entry\n", "=x\n", ":STRING=\n", "\x00\n", "X:lower=1\n"])
+def test_a_cache_with_a_line_that_is_none_is_not_whole(tmp_path: Path, more: str) -> None:
+    good = '# a\n// b\nX:STRING=a:b=c\n"a:b":BOOL=ON\n\nY-ADVANCED:INTERNAL=1\n'
+    good += "".join(f"CMAKE_{name}:INTERNAL=x\n" for name in ("GENERATOR", "HOME_DIRECTORY", "ROOT"))
+    write(tmp_path / "CMakeCache.txt", good)
+    assert is_configured(tmp_path)
+    write(tmp_path / "CMakeCache.txt", good + more)
+    assert not is_configured(tmp_path)
+
+
 def test_inputs_that_are_dated_in_the_future_are_named(tmp_path: Path) -> None:
     files = [write(tmp_path / name) for name in ("CMakeLists.txt", "a b.cmake", "$x.cmake", "old.cmake")]
     for file in files[:3]:
@@ -122,19 +185,34 @@ def test_inputs_that_are_dated_in_the_future_are_named(tmp_path: Path) -> None:
     assert inputs_of_the_future(tmp_path / "tree", now=2.1e9) == []
 
 
-def test_a_tree_that_was_made_without_a_program_is_made_anew_when_it_is_there(
-    project: Path, machine: Environment, tmp_path: Path
-) -> None:
+def bare_path(tmp_path: Path, machine: Environment) -> Path:
+    """A folder of programs, without ar."""
     bare = tmp_path / "bin"
     bare.mkdir()
     for name in ("c++", "gcc", "g++", "cc", "cmake", "ninja", "ld", "as", "strip", "sh", "uname", "cat", "env"):
         found = machine.which(name)
         if found:
             (bare / name).symlink_to(found)
-    plan = build(project, machine.with_variables(PATH=str(bare)))
+    return bare
+
+
+def test_a_tree_that_was_made_without_a_program_is_made_anew_when_it_is_there(
+    project: Path, machine: Environment, tmp_path: Path
+) -> None:
+    plan = build(project, machine.with_variables(PATH=str(bare_path(tmp_path, machine))))
     assert "CMAKE_AR:FILEPATH=CMAKE_AR-NOTFOUND" in (plan.tree_dir / "CMakeCache.txt").read_text()
     build(project, machine)
     assert "CMAKE_AR-NOTFOUND" not in (plan.tree_dir / "CMakeCache.txt").read_text()
+
+
+def test_so_is_the_tree_of_a_cmake_project(project: Path, machine: Environment, tmp_path: Path) -> None:
+    write_project(project, NATIVE_TABLE)
+    write(project / "native/CMakeLists.txt", NATIVE)
+    build_native(project, machine.with_variables(PATH=str(bare_path(tmp_path, machine))))
+    cache = tree_of_native(project) / "CMakeCache.txt"
+    assert "CMAKE_AR-NOTFOUND" in cache.read_text()
+    build_native(project, machine)
+    assert "CMAKE_AR-NOTFOUND" not in cache.read_text()
 
 
 @pytest.mark.parametrize("text", ['{"x": 1}', '{"x": ["a", "b"]}', '{"x": [0]}'])

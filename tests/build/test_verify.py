@@ -58,7 +58,7 @@ def test_a_library_of_link_dirs_is_told_not_refused(tmp_path: Path, libtorch: Li
     source = "int third();\nint main() { return third(); }\n"
     file = program(tmp_path, "-Lthird", "-lthird", source=source)
     (note,) = verify_artifacts([file], libtorch, link_dirs=[tmp_path / "third"])
-    assert note.startswith("app needs libthird.so from link-dirs, which is not part of the package")
+    assert note.startswith("app needs libthird.so, which it links and this build does not put into the package")
     assert verify_artifacts([file], libtorch, library_dirs=[tmp_path / "third"]) == ()
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import pty
 import re
 import shutil
 import subprocess
@@ -10,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import run_child
+from support import run_child, started
 
 from torchscript_build.cli import make_parser
 from torchscript_build.cli.completion import SHELLS, read_parser
@@ -83,10 +85,12 @@ def test_bash_completes(tmp_path: Path, words: Sequence[str], offered: Sequence[
 @pytest.mark.parametrize(
     ("line", "offered"),
     [
-        ("f", ["fetch", "find"]),
+        ("f", ["fetch", "find", "flags"]),
         ("find --c", ["--cuda", "--cxx11-abi"]),
         ("find --cxx11-abi ", ["0", "1"]),
         ("new ", ["app", "ops", "project"]),
+        ("new ops find --d", ["--directory"]),
+        ("--v", ["--version"]),
     ],
 )
 def test_fish_completes(tmp_path: Path, line: str, offered: Sequence[str]) -> None:
@@ -97,10 +101,54 @@ def test_fish_completes(tmp_path: Path, line: str, offered: Sequence[str]) -> No
     assert [text.split("\t")[0] for text in done.stdout.splitlines()] == offered
 
 
-@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
-def test_zsh_takes_the_script(tmp_path: Path) -> None:
-    script = tmp_path / "_torchscript-build"
+ZSH = """\
+PS1=
+autoload -Uz compinit; compinit -u -D
+source {script}
+compadd() {{  # what would be offered is told
+  if [[ ${{@[1,(i)(-|--)]}} == *-(O|A|D)\\ * ]]; then builtin compadd "$@"; return $?; fi
+  local -a hits
+  builtin compadd -A hits "$@"
+  (( $#hits )) && print -rl -- "<"${{^hits}}">"
+}}
+tell() {{ print; zle offered; print "<>"; exit }}
+zle -C offered complete-word _main_complete; zle -N tell; bindkey '^X' tell
+print "<""ready>"
+"""
+
+
+def complete_in_zsh(folder: Path, line: str) -> list[str]:
+    """What an interactive zsh offers for a line, on a terminal of its own."""
+    script = folder / "_torchscript-build"
     script.write_text(SHELLS["zsh"](COMMANDS), encoding="utf-8")
-    code = f"compdef() {{ print -r -- $@ }}; source {script}"
-    done = run_child(["zsh", "-f", "-c", code], stdout=subprocess.PIPE, encoding="utf-8", check=True)
-    assert re.fullmatch("_torchscript_build torchscript-build\n", done.stdout)
+    (folder / "start").write_text(ZSH.format(script=script), encoding="utf-8")
+    terminal, other = pty.openpty()
+    variables = {**os.environ, "TERM": "dumb", "HOME": str(folder)}
+    with started(["zsh", "-f", "-i"], stdin=other, stdout=other, stderr=other, env=variables, cwd=folder) as child:
+        os.close(other)
+        told = b""
+        for typed, mark in ((b"source ./start\n", b"<ready>"), (f"torchscript-build {line}\x18".encode(), b"<>")):
+            os.write(terminal, typed)
+            while mark not in told:
+                told += os.read(terminal, 4096)
+        os.close(terminal)
+        child.wait()
+    return re.findall(r"<([^<>\s]+)>", told.partition(b"<ready>")[2].decode())
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="there is no zsh")
+@pytest.mark.parametrize(
+    ("line", "offered"),
+    [
+        ("f", ["find", "flags", "fetch"]),
+        ("find --c", ["--cuda", "--cxx11-abi"]),
+        ("find --cxx11-abi ", ["0", "1"]),
+        ("new ", ["ops", "app", "project"]),
+        ("new ops find --d", ["--directory"]),
+        ("cache ", ["info", "clean"]),
+        ("--v", ["--version"]),
+        ("completion z", ["zsh"]),
+    ],
+)
+def test_zsh_completes(tmp_path: Path, line: str, offered: Sequence[str]) -> None:
+    assert complete_in_zsh(tmp_path, line) == offered

@@ -60,7 +60,7 @@ def test_run_builds_and_runs(twin: RunSetup) -> None:
     done = twin("run")
     assert done.returncode == 0, done.stderr
     assert "answer 42\n" in done.stdout
-    assert re.search(r"^-- built answer: \S*build/", done.stdout, re.MULTILINE)
+    assert re.search(r"^-- done in [\d.]+ s: program answer\n {5}build/\S*/answer$", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.compile

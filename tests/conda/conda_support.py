@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 import zstandard
 from local_channel import find_patchelf
 from meta_yaml import Recipe, to_v1
@@ -45,21 +46,31 @@ class Workshop:
 
     def build(self, recipe: Recipe, *, source: Path | None = None, test: bool = True) -> Path:
         """Build one variant of a recipe; returns the package."""
-        recipe_dir = self.folder / "recipes" / recipe.data["package"]["name"]
+        return self._build(to_v1(recipe, source=source), recipe.folder, {"python_min": "3.9"}, test=test)
+
+    def build_v1(self, folder: Path, **variant: str) -> Path:
+        """Build a ``recipe.yaml`` as it is written; returns the package."""
+        recipe = yaml.safe_load((folder / "recipe.yaml").read_text(encoding="utf-8"))
+        recipe["source"]["path"] = str((folder / recipe["source"]["path"]).resolve())
+        return self._build(recipe, folder, variant, test=True)
+
+    def _build(self, recipe: Mapping[str, Any], folder: Path, variant: Mapping[str, str], *, test: bool) -> Path:
+        name = recipe["package"]["name"]
+        recipe_dir = self.folder / "recipes" / name
         shutil.rmtree(recipe_dir, ignore_errors=True)
-        shutil.copytree(recipe.folder, recipe_dir)
+        shutil.copytree(folder, recipe_dir)
         answer = self._ask(
             {
                 "do": "build",
-                "recipe": to_v1(recipe, source=source),
+                "recipe": recipe,
                 "recipe_dir": str(recipe_dir),
-                "variant": {"python_min": "3.9"},
+                "variant": variant,
                 "test_strategy": "native" if test else "skip",
                 "output": str(self.output),
             }
         )
         [package] = answer["packages"]
-        self.log_of(recipe.data["package"]["name"]).write_text(answer["log"], encoding="utf-8")
+        self.log_of(name).write_text(answer["log"], encoding="utf-8")
         return Path(package)
 
     def log_of(self, name: str) -> Path:

@@ -38,5 +38,5 @@ def workshop(cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     folder = tmp_path_factory.mktemp("conda")
     # The unpacked packages lie beside the prefixes that they are linked into: on one file system.
     yield Workshop(channel, folder, folder / "cache")
-    for large in ("cache", "output"):
+    for large in ("cache", "output", "everything"):
         shutil.rmtree(folder / large, ignore_errors=True)

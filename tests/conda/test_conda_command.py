@@ -12,7 +12,7 @@ from support import write_project
 
 from torchscript_build.cli import run_command
 from torchscript_build.cli.conda import project_facts
-from torchscript_build.errors import ScaffoldError
+from torchscript_build.errors import ScaffoldError, SettingsError
 
 
 @pytest.fixture
@@ -71,6 +71,40 @@ def test_leftovers_of_a_build_are_not_imported(tmp_path: Path, monkeypatch: pyte
     assert run_command(["conda-recipe"]) == 0
     meta = (folder / "recipe/meta.yaml").read_text(encoding="utf-8")
     assert "  imports:\n    - demo\n    - demo.inner\n  commands:\n" in meta
+
+
+def test_a_recipe_that_setuptools_would_take_for_a_package_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = '[[tool.torchscript-build.ops]]\nname = "fast"\nsources = ["demo/fast.cpp"]\n'
+    folder = write_project(tmp_path, settings, files={"demo/__init__.py": "", "demo/fast.cpp": ""})
+    pyproject = folder / "pyproject.toml"
+    text = pyproject.read_text(encoding="utf-8")
+    pyproject.write_text(text.replace('packages = ["demo"]\n', ""), encoding="utf-8")
+    monkeypatch.chdir(folder)
+    assert run_command(["conda-recipe", "--output", ".conda"]) == 0
+    assert "setuptools takes" not in capsys.readouterr().out
+    assert run_command(["conda-recipe"]) == 0
+    said = capsys.readouterr().out
+    cure = '[tool.setuptools]\n  packages = ["demo"]\n'
+    assert (
+        f"setuptools takes recipe for one of your packages now, and stops: write into pyproject.toml\n  {cure}" in said
+    )
+    with pytest.raises(SettingsError, match=r"Multiple top-level packages .*'recipe'.*: write packages = "):
+        run_command(["conda-recipe", "--check"])
+
+
+def test_what_a_cmake_project_installs_only_its_author_can_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = '[[tool.torchscript-build.cmake]]\nname = "sdk"\nsource-dir = "sdk"\ninstall = false\n'
+    folder = write_project(tmp_path, settings, files={"sdk/CMakeLists.txt": ""})
+    monkeypatch.chdir(folder)
+    for more, name in (([], "meta.yaml"), (["--v1", "--force"], "recipe.yaml")):
+        assert run_command(["conda-recipe", *more]) == 0
+        assert "  test: only you know what the CMake projects install: " in capsys.readouterr().out
+        assert "\n\nabout:\n" in (text := (folder / "recipe" / name).read_text(encoding="utf-8"))
+        assert "test" not in text.replace("torchscript", "")
 
 
 @pytest.mark.filterwarnings("ignore::setuptools.SetuptoolsDeprecationWarning")

@@ -7,11 +7,19 @@ from typing import Any
 
 import pytest
 
-from torchscript_build.conda.facts import Line, RecipeFacts, recipe_facts
+from torchscript_build.conda.dependencies import Line
+from torchscript_build.conda.facts import RecipeFacts, recipe_facts
 from torchscript_build.conda.render import render_recipe
-from torchscript_build.conda.selectors import CROSS, CUDA
+from torchscript_build.conda.selectors import CROSS, CUDA, UNIX
 from torchscript_build.errors import SettingsError
-from torchscript_build.settings.specs import BuildOptions, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import (
+    BuildOptions,
+    CMakeProject,
+    OpLibrary,
+    ProjectSpec,
+    ScriptModel,
+    TorchScriptApp,
+)
 
 OPS = OpLibrary(name="fast", sources=("fast.cpp",), package="demo")
 APP = TorchScriptApp(name="demo-app", models=("m",), package="demo")
@@ -111,6 +119,42 @@ def test_markers_of_dependencies_are_selectors() -> None:
             "      then: uvloop\n"
             "    - attrs\n"
         )
+    )
+
+
+def test_what_the_back_end_requires_is_in_host_or_among_the_tools() -> None:
+    requires = ["setuptools>=77", "torchscript-build>=0.1", "torch==2.13.*", "cmake>=3.20", "ninja", "pybind11~=2.13"]
+    requires += ["cmake<4; sys_platform == 'win32'"]
+    pyproject = {**PYPROJECT, "build-system": {"requires": [*requires, "cython; sys_platform == 'win32'"]}}
+    wanted = {"root": "..", "packages": ["demo"], "license_files": ["LICENSE"]}
+    found = recipe_facts(pyproject, ProjectSpec(ops=(OPS,)), **wanted)
+    backend = ["setuptools >=77", "torchscript-build >=0.1", "pybind11 ~=2.13"]
+    assert texts(found.host) == ["python", "pip", *backend, "pytorch", "pytorch * {{ proc }}*"]
+    assert [line.only.v0 for line in found.host if line.text == "cython" and line.only] == ["win"]
+    found = recipe_facts(pyproject, without_python(MODEL), **wanted)
+    assert texts(found.host) == ["libtorch", "libtorch * {{ proc }}*"]
+    assert texts(found.build)[4:] == ["python >=3.9", *backend]
+    pyproject["build-system"]["requires"].append("?")
+    with pytest.raises(SettingsError, match=r"build-system\.requires: Expected package name"):
+        recipe_facts(pyproject, ProjectSpec(ops=(OPS,)), **wanted)
+
+
+def test_one_dependency_with_two_ranges_by_platform() -> None:
+    dependencies = ["numpy<2; python_version < '3.11'", "numpy>=2; python_version >= '3.11'"]
+    found = facts(ProjectSpec(ops=(OPS,)), dependencies=dependencies)
+    assert [line.text for line in found.run if "numpy" in line.text] == ["numpy <2", "numpy >=2"]
+
+
+def test_programs_that_only_their_author_can_run_are_looked_for() -> None:
+    existing = CMakeProject(
+        name="sdk", package="demo", source_dir="sdk", console_script={"tag": "bin/tagger", "untag": "bin/t2"}
+    )
+    own = TorchScriptApp(name="own", package="demo", sources=("own.cpp",), console_script="own-name")
+    found = facts(ProjectSpec(apps=(own,), cmake=(existing,)))
+    there = [f'test -x "$PREFIX/bin/{name}"' for name in ("own-name", "tag", "untag")]
+    assert [line.text for line in found.tests if line.only == UNIX] == there
+    assert '      - if: unix\n        then: test -x "$PREFIX/bin/tag"\n' in (
+        render_recipe(found, v1=True)["recipe.yaml"].decode()
     )
 
 

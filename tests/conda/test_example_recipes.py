@@ -112,7 +112,7 @@ def test_every_variant_has_its_compilers_torch_and_cuda(name: str, pinned: str) 
         flavour = recipe.data["build"]["string"].split("_")[0]
         assert recipe.requirements("build")[:2] == COMPILERS[flavour]
         in_host, in_run = CUDA_LINES[flavour]
-        python = ["python", "pip", "setuptools", "torchscript-build"] if name == "conda_ops" else []
+        python = ["python", "pip", "setuptools >=64", "torchscript-build"] if name == "conda_ops" else []
         of_torch = f"{torch} * {flavour[:4].strip('1')}*"
         assert recipe.requirements("host") == [*python, torch, of_torch, *in_host]
         assert recipe.requirements("run") == [*python[:1], *in_run, of_torch]

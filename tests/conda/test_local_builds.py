@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import run_child
+from support import run_child, write
+
+from torchscript_build.cli.conda import make_recipe
 
 meta_yaml = pytest.importorskip("meta_yaml", reason="PyYAML is not installed")
 pytest.importorskip("zstandard", reason="zstandard is not installed")
@@ -36,6 +38,17 @@ def recipe_of(folder: Path) -> Any:
     return recipe
 
 
+def build_with_rattler(workshop: Any, folder: Path) -> Path:
+    """The recipe in one of the two formats: conda_ops as `conda-recipe --v1` writes it, the others as they are."""
+    if folder.parent.name != "conda_ops":
+        return Path(workshop.build(recipe_of(folder)))
+    project = workshop.folder / "conda_ops"
+    shutil.copytree(folder.parent, project, ignore=shutil.ignore_patterns("recipe", "build", "*.egg-info"))
+    for name, content in make_recipe(project, project / "recipe", v1=True).items():
+        write(project / "recipe" / name, content.decode())
+    return Path(workshop.build_v1(project / "recipe", python=SERIES, c_stdlib="sysroot", c_stdlib_version="2.17"))
+
+
 def build_with_conda(workshop: Any, folder: Path) -> Path:
     """The same by ``conda build``, into the same output folder."""
     before = set(workshop.output.glob("*/*.conda"))
@@ -58,7 +71,7 @@ TOOLS = [
 def tool(request: pytest.FixtureRequest, workshop: Any) -> Build:
     """Builds a recipe with the plugin's package, and runs the tests of the recipe."""
     if request.param == "rattler-build":
-        return lambda folder: workshop.build(recipe_of(folder))
+        return lambda folder: build_with_rattler(workshop, folder)
     if shutil.which("conda-build") is None:
         pytest.skip("there is no conda-build on PATH")
     return lambda folder: build_with_conda(workshop, folder)
@@ -80,6 +93,15 @@ def loader(tool: Build, plugin: Path) -> Path:
 def operators(tool: Build, plugin: Path) -> Path:
     """The package of examples/conda_ops, built with the plugin's."""
     return tool(EXAMPLES / "conda_ops/recipe")
+
+
+@pytest.fixture(scope="session")
+def everything(plugin: Path, loader: Path, operators: Path, workshop: Any) -> Path:
+    """A fresh prefix with all three."""
+    prefix: Path = workshop.folder / "everything"
+    shutil.rmtree(prefix, ignore_errors=True)  # of the other tool
+    workshop.install(prefix, "smooth-series", "series-ops", "torchscript-build")
+    return prefix
 
 
 with_rattler = pytest.mark.parametrize("tool", TOOLS[:1], indirect=True)
@@ -135,15 +157,12 @@ def test_build_respects_the_packagers_variables(loader: Path, workshop: Any) -> 
 
 
 def test_nothing_of_the_build_machine_is_installed(
-    plugin: Path, loader: Path, operators: Path, workshop: Any, tmp_path: Path
+    plugin: Path, loader: Path, operators: Path, everything: Path, workshop: Any, tmp_path: Path
 ) -> None:
-    prefix = tmp_path / "prefix"
-    workshop.install(prefix, "smooth-series", "series-ops", "torchscript-build")
     for package in (plugin, loader, operators):
         for name in unpack(package, tmp_path / package.name):
-            file = (
-                prefix / name.replace("site-packages", SITE, 1) if name.startswith("site-packages/") else prefix / name
-            )
+            installed = name.replace("site-packages", SITE, 1) if name.startswith("site-packages/") else name
+            file = everything / installed
             found = texts_inside(file, [str(workshop.folder), str(ROOT), "placehold"])
             assert not found, f"{package.name}: {name} has {found}"
 
@@ -164,11 +183,9 @@ def test_operators_hold_the_package_only(operators: Path, tmp_path: Path) -> Non
     assert index["build"].startswith(f"cpu_py{TAG}_h")
 
 
-def test_operators_work_from_python(operators: Path, workshop: Any, tmp_path: Path) -> None:
-    prefix = tmp_path / "prefix"
-    workshop.install(prefix, "series-ops")
+def test_operators_work_from_python(everything: Path) -> None:
     code = "import torch, series_ops; print(series_ops.longest_rise(torch.tensor([1., 2., 3., 2.])))"
-    done = run_bare(prefix / "bin/python", "-B", "-W", "ignore", "-c", code)
+    done = run_bare(everything / "bin/python", "-B", "-W", "ignore", "-c", code)
     assert done.stdout == "3\n", done.stderr
 
 

@@ -8,11 +8,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from support import clean_variables, run_child, write
 
 from torchscript_build.packaging.commands import build_ts_app
-from torchscript_build.settings.docs import markdown_tables
+from torchscript_build.settings.docs import json_schema, markdown_tables
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -69,6 +75,21 @@ def test_the_command_lines_words_are_there(page: Path) -> None:
             assert option in _help_of(command), words
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_options_of_the_setuptools_commands_are_there(page: Path) -> None:
+    known = {f"--{name.rstrip('=')}" for name, *_ in build_ts_app.user_options}
+    for words in re.findall(r"build_ts_(?:app|ops)((?: [^\s`&|)]+)+)", text_of(page)):
+        assert set(re.findall(r" (--[a-z][a-z-]*)", words)) <= known, words
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "examples/README.md"], ids=lambda page: page.name)
+def test_settings_that_are_shown_are_settings(page: Path) -> None:
+    for block in re.findall(r"```toml\n(.*?)```", text_of(page), re.DOTALL):
+        table = tomllib.loads(block).get("tool", {}).get("torchscript-build")
+        for error in jsonschema.Draft202012Validator(json_schema()).iter_errors(table) if table else ():
+            assert error.validator == "required", error.message  # what is shown may be a part
+
+
 def _help_of(command: str) -> str:
     from torchscript_build.cli import make_parser
 
@@ -84,7 +105,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 
 def test_every_example_is_in_the_table() -> None:
     named = re.findall(r"^\| \[(\w+)\]\(\1\) \|", text_of(ROOT / "examples/README.md"), re.MULTILINE)
-    assert sorted(named) == sorted(p.name for p in (ROOT / "examples").iterdir() if (p / "pyproject.toml").is_file())
+    assert sorted(named) == sorted(p.name for p in (ROOT / "examples").iterdir() if (p / "README.md").is_file())
 
 
 @pytest.mark.compile

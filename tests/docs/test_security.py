@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_child, run_python, write_project
+from support import run_child, run_python, write_answer
 
 ROOT = Path(__file__).parents[2]
 
@@ -29,7 +29,7 @@ def test_every_row_of_claims_has_a_test() -> None:
 
 @pytest.mark.compile
 def test_where_a_build_writes(tmp_path: Path, variables: dict[str, str]) -> None:
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
     for name in ("home", "tmp"):
         (tmp_path / name).mkdir()
     places = {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "tmp"), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
@@ -45,7 +45,7 @@ def test_a_build_needs_no_network(tmp_path: Path, variables: dict[str, str]) -> 
     """In a network namespace of its own, without even a loopback."""
     if run_child(["unshare", "--net", "true"], capture_output=True).returncode:
         pytest.skip("this machine lets nobody make a network namespace")
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
     code = "import setuptools, sys; sys.argv = ['setup.py', 'build_ts_app', '--run']; setuptools.setup()"
     done = run_child(
         ["unshare", "--net", sys.executable, "-c", code],

@@ -26,7 +26,8 @@ BINARIES = {
     "scikit_build_core": "skbuild_shrink/lib/libskbuild_shrink.so",
 }
 
-pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.network]
+by_network = pytest.mark.network
+"""An isolated build gets its back end, and torch, from the index."""
 
 
 def run(command: Sequence[str | Path], cwd: Path, **variables: str) -> str:
@@ -84,6 +85,9 @@ def test_every_example_is_known() -> None:
     assert sorted(BINARIES) == NAMES
 
 
+@by_network
+@pytest.mark.compile
+@pytest.mark.torch
 def test_the_wheel_installs_and_works_without_us(wheel: tuple[str, Path], fresh: Path, tmp_path: Path) -> None:
     name, file = wheel
     run([fresh, "-m", "pip", "install", "-q", "--no-deps", "--force-reinstall", file], tmp_path)
@@ -93,25 +97,96 @@ def test_the_wheel_installs_and_works_without_us(wheel: tuple[str, Path], fresh:
     assert "torchscript" not in packages
 
 
+@by_network
+@pytest.mark.compile
+@pytest.mark.torch
 def test_the_wheel_is_fit_to_be_shipped(wheel: tuple[str, Path], tmp_path: Path) -> None:
     name, file = wheel
     said = run([sys.executable, "-m", "torchscript_build", "check-wheel", file], tmp_path)
     assert said.splitlines()[0] == f"{file.name}: fit to be shipped, for torch 2.13.0+cpu"
-    assert said.count("\n") == 1, said
-    assert re.search(r"-py3-none-(manylinux|linux)\w+\.whl$", file.name)
+    if name == "meson_python":  # it takes all that lies beside Python code for Python's own
+        assert re.search(r"-(cp3\d+)-\1-linux_x86_64\.whl$", file.name)
+        assert "note: its tag is" in said.splitlines()[1]
+    else:
+        assert said.count("\n") == 1, said
+        assert re.search(r"-py3-none-(manylinux|linux)\w+\.whl$", file.name)
+    assert "problem:" not in said
     with zipfile.ZipFile(file) as archive:
         assert not [n for n in archive.namelist() if "libtorch" in n or "libc10" in n]
-        binary = Path(archive.extract(BINARIES[name], tmp_path))
-    assert "$ORIGIN/../../torch/lib" in read_elf(binary).runpath
+        info = read_elf(Path(archive.extract(BINARIES[name], tmp_path)))
+    # The plugin gives programs a DT_RPATH, as to those that it compiles itself.
+    assert "$ORIGIN/../../torch/lib" in (info.runpath if name != "fetchcontent" else info.rpath)
 
 
-def test_the_plain_project_configures_by_hand(tmp_path: Path) -> None:
-    shutil.copytree(FOLDER / "fetchcontent", tmp_path / "project")
-    folder = run([sys.executable, "-m", "torchscript_build", "cmake-dir"], tmp_path).strip()
-    text = run(["cmake", f"-DCMAKE_PREFIX_PATH={folder}", "-S", "project", "-B", "b"], tmp_path)
-    assert text.count("Found Torch: 2.13.0 (CPU, new C++ ABI) in ") == 1
+def operator_of(name: str) -> str:
+    """A project's operator, without what is its own."""
+    text = (FOLDER / name / "cpp/ops.cpp").read_text(encoding="utf-8")
+    package = BINARIES[name].partition("/")[0]
+    return " ".join(text.replace(package, "PACKAGE").split())
 
 
+def test_all_back_ends_have_the_same_operator() -> None:
+    assert len({operator_of(name) for name in NAMES if name != "fetchcontent"}) == 1
+
+
+@pytest.mark.compile
+@pytest.mark.torch
+@pytest.mark.slow
+def test_plain_cmake_builds_what_a_back_end_builds(tmp_path: Path) -> None:
+    """So what all back ends compile does compile, also where there is no index."""
+    for name in ("fetchcontent", "scikit_build_core"):
+        folder = tmp_path / name
+        shutil.copytree(FOLDER / name, folder)
+        package = run([sys.executable, "-m", "torchscript_build", "cmake-dir"], folder).strip()
+        text = run(["cmake", f"-DCMAKE_PREFIX_PATH={package}", "-S", ".", "-B", "b"], folder)
+        assert text.count("Found Torch: 2.13.0 (CPU, new C++ ABI) in ") == 1
+        run(["cmake", "--build", "b"], folder)
+    assert run([tmp_path / "fetchcontent/b/shrink", "1", "-3", "0.5", "2"], tmp_path) == "-2\n0\n1\n"
+    package = tmp_path / "scikit_build_core/src/skbuild_shrink"
+    (package / "lib").mkdir()
+    shutil.copy(tmp_path / "scikit_build_core/b/libskbuild_shrink.so", package / "lib")
+    tests = tmp_path / "scikit_build_core/tests"
+    run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests],
+        tmp_path,
+        PYTHONPATH=str(package.parent),
+    )
+
+
+MESON = """\
+project('probe', 'cpp')
+folder = run_command('torchscript-build', 'cmake-dir', check: true).stdout().strip()
+torch = dependency('Torch', method: 'cmake', cmake_module_path: folder, cmake_args: '-DTorch_DIR=' + folder)
+executable('probe', 'probe.cpp', dependencies: torch)
+"""
+PROBE = """\
+#include <ATen/ops/ones.h>
+#include <ATen/ops/sum.h>
+#include <cstdio>
+int main() { std::printf("%g\\n", at::sum(at::ones({2, 3})).item<float>()); }
+"""
+
+
+@by_network
+@pytest.mark.compile
+@pytest.mark.torch
+def test_mesons_own_way_to_cmake_packages_finds_torch(tmp_path: Path) -> None:
+    run([sys.executable, "-m", "venv", "meson"], tmp_path)
+    run(["meson/bin/pip", "install", "-q", "meson", "ninja"], tmp_path)
+    write(tmp_path / "meson.build", MESON)
+    write(tmp_path / "probe.cpp", PROBE)
+    path = os.pathsep.join([str(tmp_path / "meson/bin"), str(Path(sys.executable).parent), os.environ["PATH"]])
+    said = run(["meson/bin/meson", "setup", "b"], tmp_path, PATH=path)
+    assert "Run-time dependency torch found: YES 2.13.0" in said
+    assert "WARNING" not in said
+    run(["meson/bin/meson", "compile", "-C", "b"], tmp_path, PATH=path)
+    assert run(["b/probe"], tmp_path) == "6\n"
+    assert "libtorch.so" in read_elf(tmp_path / "b/probe").needed
+
+
+@by_network
+@pytest.mark.compile
+@pytest.mark.torch
 def test_without_torch_the_message_names_the_line(links: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     shutil.copytree(FOLDER / "scikit_build_core", project)

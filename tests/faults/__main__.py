@@ -15,20 +15,21 @@ from .kills import Killer
 from .world import World, make_world
 
 
-def run(world: World, *, seed: int, minutes: float, kills: int) -> list[Figure]:
+def run(world: World, *, seed: int, minutes: float, kills: int, kills_alone: bool = False) -> list[Figure]:
     """Crowds, environments and full disks once; then kills, for as long as there is time.
 
     :param kills: rounds whose kill hit a build that still ran; others count as none.
     """
     until = time.monotonic() + 60 * minutes
-    figures = [on_one_cache(world), in_one_folder(world), run_cases(world), fill_disks(world)]
+    first = () if kills_alone else (on_one_cache, in_one_folder, run_cases, fill_disks)
+    figures = [part(world) for part in first]
     killer = Killer(world, seed)
     rounds = 0
     while rounds < kills and time.monotonic() < until:
-        killer.round()
+        failure = killer.round()
         rounds = sum(f.rounds for f in killer.figures.values())
-        failed = sum(len(f.failures) for f in killer.figures.values())
-        print(f"\r{rounds} rounds, {failed} failures", end="", file=sys.stderr)
+        each = ", ".join(f"{f.rounds} {name}" for name, f in killer.figures.items())
+        print(f"\n{failure}" if failure else f"\r{rounds} rounds: {each}", end="", file=sys.stderr)
     return [*figures, *killer.figures.values(), killer.signals]
 
 
@@ -38,9 +39,10 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--kills", type=int, default=100_000, help="at most so many rounds of kills")
+    parser.add_argument("--kills-alone", action="store_true", help="leave crowds, environments and full disks out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        figures = run(make_world(Path(folder)), seed=options.seed, minutes=options.minutes, kills=options.kills)
+        figures = run(make_world(Path(folder)), **vars(options))
     print("\n" + render(figures))
     return 1 if any(figure.failures for figure in figures) else 0
 

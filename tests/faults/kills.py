@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -13,12 +14,33 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from torchscript_build.system import stamp
+
 from .figures import Figure
-from .world import COMMANDS, PHASES, World, build, fresh_project, leftovers, members_of, phase_of, results, start
+from .world import (
+    COMMANDS,
+    PHASES,
+    SECONDS,
+    World,
+    build,
+    fresh_project,
+    leftovers,
+    members_of,
+    phase_of,
+    results,
+    start,
+)
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 REACHED_BY: Mapping[str, list[str]] = {"package": ["wheel"], "export": ["wheel", "inplace", "prefix", "run"]}
 """The commands that come to a phase, where not all do."""
+CHANGES: Mapping[str, tuple[str, ...]] = {
+    "build": ("answer.cpp", "ops.cpp", "native/nat.cpp"),
+    "export": ("mymodel.py",),
+    "install": ("answer.cpp", "mymodel.py", "native/CMakeLists.txt"),
+    "package": ("answer.cpp", "mymodel.py", "native/CMakeLists.txt"),
+}
+"""What is changed in a tree that was built before, so that a phase has work to do; nothing of it shows in the end."""
 GENTLE = 20.0
 """Seconds within which a build that was asked to end must have ended, with all that it started."""
 
@@ -46,24 +68,33 @@ class Killer:
             if code:
                 raise RuntimeError((self.world.folder / "clean.log").read_text())
             appeared = [str(p.relative_to(folder)) for p in sorted(set(folder.rglob("*")) - before)]
+            subprocess.run(["cp", "-a", folder, self._built(command)], check=True)
             self._clean[command] = results(command, folder), seconds, appeared
         return self._clean[command]
 
-    def round(self) -> None:
-        """Kill one build, perhaps twice, and let the next one end."""
+    def _built(self, command: str) -> Path:
+        """The project as a command has left it; its build folder is good in the project's own place alone."""
+        return self.world.folder / f"built-{command}"
+
+    def round(self) -> str | None:
+        """Kill one build, perhaps twice, and let the next one end; what was wrong."""
         least = min(self.figures, key=lambda name: (self.figures[name].rounds, self.random.random()))
         command = self.random.choice(REACHED_BY.get(least, list(COMMANDS)))
         expected, usual, appeared = self.clean(command)
         folder, log = fresh_project(self.world), self.world.folder / "build.log"
-        if self.random.random() < 0.3:  # a tree that has been built before
-            build(self.world, command, log)
-            (folder / "answer.cpp").write_text((folder / "answer.cpp").read_text() + "\n")
+        if self.random.random() < (0.7 if least in CHANGES else 0.3):  # a tree that has been built before
+            shutil.rmtree(folder)
+            subprocess.run(["cp", "-a", self._built(command), folder], check=True)
+            changed = folder / self.random.choice(CHANGES.get(least, ("answer.cpp",)))
+            changed.write_text(changed.read_text() + "\n")
         failure, phase = None, None
         for _ in range(self.random.choice((1, 1, 2))):
             hit, problem = self._kill(command, usual, appeared, log, least)
             failure, phase = failure or problem, hit or phase
         if phase is None:  # they had all ended before
-            return
+            if failure:
+                self.figures[least].add(failure, 0)
+            return failure
         code, seconds = build(self.world, command, log)
         if code:
             failure = failure or f"{command}, rerun: exit code {code}: {log.read_text(errors='replace')[-600:]}"
@@ -73,6 +104,7 @@ class Killer:
             failure = failure or (f"{command}, rerun: {different} are not as in a clean build" if different else None)
             failure = failure or (f"{command}: left {leftovers(folder)}" if leftovers(folder) else None)
         self.figures[phase].add(failure, seconds)
+        return failure
 
     def _kill(
         self, command: str, usual: float, appeared: list[str], log: Path, least: str
@@ -114,16 +146,17 @@ class Killer:
     def _wait_for_the_moment(
         self, child: subprocess.Popen[bytes], usual: float, appeared: list[str], log: Path, least: str
     ) -> None:
-        """At random, when a file appears, or shortly after the phase began that has been hit least."""
+        """At random, when a file appears or changes, or shortly after the phase began that has been hit least."""
         way = self.random.random()
-        until = time.monotonic() + 3 * usual + 5
-        if way < 0.25:
+        until = time.monotonic() + SECONDS  # a machine may do other things, too
+        if way < 0.1:
             until = time.monotonic() + self.random.uniform(0, usual)
             while time.monotonic() < until and child.poll() is None:
                 time.sleep(0.005)
-        elif way < 0.5:
+        elif way < 0.3:
             file = self.world.project / self.random.choice(appeared)
-            while not file.exists() and child.poll() is None and time.monotonic() < until:
+            before = stamp(file)
+            while stamp(file) == before and child.poll() is None and time.monotonic() < until:
                 time.sleep(0.001)
         else:
             while child.poll() is None and time.monotonic() < until:

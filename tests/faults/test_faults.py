@@ -38,4 +38,4 @@ def test_the_phase_of_a_build_is_what_it_printed_last() -> None:
     assert phase_of("") == "find"
     assert phase_of(output) == "configure"
     assert phase_of(output + "+ /usr/bin/ninja -C b\n") == "build"
-    assert phase_of(output + "+ /usr/bin/ninja -C b\n+ python child.py x\n") == "export"
+    assert phase_of(output + "+ /usr/bin/ninja -C b\n+ python a/models/child/__main__.py x\n") == "export"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from support import ANSWER_CPP, build_fake_torch, clean_variables, write, write_project
+from support import ANSWER_CPP, NATIVE_TABLE, build_fake_torch, clean_variables, write, write_project
 
 from torchscript_build.system.files import LEFTOVER
 
@@ -56,9 +56,6 @@ name = "answer"
 sources = ["answer.cpp"]
 ops = ["my_ops"]
 models = ["mod"]
-[[tool.torchscript-build.cmake]]
-name = "native"
-source-dir = "native"
 """
 NATIVE = """\
 cmake_minimum_required(VERSION 3.18)
@@ -127,7 +124,7 @@ def fresh_project(world: World, folder: Optional[Path] = None) -> Path:
     """The project as it was written, in place of what was there."""
     folder = folder or world.project
     shutil.rmtree(folder, ignore_errors=True)
-    write_project(folder, SETTINGS, files=FILES)
+    write_project(folder, SETTINGS + NATIVE_TABLE, files=FILES)
     write(folder / "demo/__init__.py", "from . import _torchscript_ops\n")
     return folder
 
@@ -198,7 +195,7 @@ PHASES: Mapping[str, str] = {
     "find": r"^running ",
     "configure": r"^\+ \S*cmake -S ",
     "build": r"^\+ \S*ninja ",
-    "export": r"^\+ .*child\.py ",
+    "export": r"^\+ .*/models/child/__main__\.py ",
     "install": r"^-- model mod: \d|^-- build",
     "package": r"^(?:installing to|creating) build/bdist|^adding '",
 }

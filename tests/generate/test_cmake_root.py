@@ -212,7 +212,7 @@ def test_a_named_folder_without_libtorch_is_refused(tmp_path: Path, variables: d
     argument = f"-DTORCHSCRIPT_BUILD_LIBTORCH={tmp_path}"
     done = configure(tmp_path, "find_package(Torch REQUIRED)", argument, variables=variables)
     assert done.returncode == 1
-    assert f"error: no libtorch in {tmp_path} (named by --libtorch)" in done.stderr
+    assert f"error: no libtorch in {tmp_path} (named by TORCHSCRIPT_BUILD_LIBTORCH)" in done.stderr
 
 
 def test_an_environment_that_names_this_folder_as_torch_dir_names_no_libtorch(
@@ -254,6 +254,18 @@ def test_a_broken_installation_breaks_only_who_wants_torch(
     assert done.returncode == 1
     assert "torchscript-build cannot be run to search for libtorch" in done.stderr
     assert f"{bare_python}: No module named 'jinja2' (3)" in done.stderr
+    write(broken / "torchscript_build/__main__.py", "def main(:\n")
+    done = configure(project, "find_package(Torch REQUIRED)", python, variables=variables, root=root)
+    assert f"{bare_python}: SyntaxError: invalid syntax (__main__.py, line 1) (3)" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_python_that_fails_without_a_word_is_named(tmp_path: Path, variables: dict[str, str]) -> None:
+    python = "-DTORCHSCRIPT_BUILD_PYTHON=/bin/false"
+    done = configure(tmp_path, "find_package(Torch REQUIRED)", python, variables=variables)
+    assert done.returncode == 1
+    assert "/bin/false: (1)" in done.stderr  # configure() makes one line of it
+    assert "name a Python that has it: -DTORCHSCRIPT_BUILD_PYTHON=" in done.stderr
 
 
 @pytest.mark.compile

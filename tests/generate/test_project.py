@@ -18,7 +18,7 @@ from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal
 from torchscript_build.generate.templates import FileSet
 from torchscript_build.generate.torch_package import render_torch_package
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.plan.build_plan import BuildPlan, Wishes
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 from torchscript_build.toolchain.programs import Generator
 
@@ -105,6 +105,20 @@ def test_the_torch_package(golden: Golden, name: str, libtorch: LibTorch) -> Non
 def test_a_runners_only_own_source(golden: Golden) -> None:
     files = render_project(make_plan(full_spec()))
     golden("app_info.cpp", text(files, "apps/runner-app/app_info.cpp"))
+
+
+MODELS = tuple(ScriptModel(name=name, file=f"{name}.pt") for name in "ab")
+
+
+def test_each_model_has_its_own_wishes_and_a_foreign_file_what_all_want() -> None:
+    plan = make_plan(ProjectSpec(apps=(TorchScriptApp(name="app", package="demo", models=("a", "b")),), models=MODELS))
+    wishes = {"a": Wishes(True, "float64", None, True, 3), "b": Wishes(False, "float64", "qnnpack", True, 4, 2, "on")}
+    lines = text(render_project(plan.with_wishes(wishes)), "apps/app/app_info.cpp").splitlines()
+    assert lines[4:6] == [
+        '    {"a", "../models/a.pt", {true, "float64", nullptr, true, 3, 0, nullptr}},',
+        '    {"b", "../models/b.pt", {false, "float64", "qnnpack", true, 4, 2, "on"}},',
+    ]
+    assert lines[-2] == '    {false, "float64", nullptr, true, 0, 0, nullptr},'
 
 
 def test_only_what_is_used_is_written() -> None:

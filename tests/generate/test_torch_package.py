@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables, copy_torch, run_child, run_python, write, write_project
+from support import build_fake_cuda_torch, clean_variables, copy_torch, run_child, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 
@@ -251,6 +251,33 @@ def test_a_package_whose_libtorch_is_gone(tmp_path: Path, variables: dict[str, s
     ran = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8")
     assert ran.returncode == 1
     assert "libtorch has moved since this package was written" in " ".join(ran.stderr.split())
+
+
+@pytest.mark.compile
+def test_meson_gets_words_in_the_place_of_what_only_cmake_understands(
+    tmp_path: Path, variables: dict[str, str]
+) -> None:
+    """What its probe, a project of this name, reads of the target; see mesonbuild/dependencies/cmake.py."""
+    torch, _ = build_fake_cuda_torch(tmp_path / "site")
+    words = ["-m", "torchscript_build", "cmake-dir", "--libtorch", str(torch)]
+    package = run_python(*words, cwd=tmp_path, variables=variables).stdout.strip()
+    properties = ["COMPILE_OPTIONS", "LINK_LIBRARIES", "LINK_OPTIONS"]
+    print_all = "".join(
+        f'get_target_property(p torch INTERFACE_{p})\nmessage(STATUS "{p}: ${{p}}")\n' for p in properties
+    )
+    start = "cmake_minimum_required(VERSION 3.18)\nproject(MesonTemp LANGUAGES CXX)\nfind_package(Torch REQUIRED)\n"
+    write(tmp_path / "CMakeLists.txt", start + print_all)
+    command = ["cmake", "-S", ".", "-B", "b", f"-DTorch_DIR={package}"]
+    said = run_child(command, cwd=tmp_path, env=variables, capture_output=True, encoding="utf-8").stdout
+    got = dict(re.findall(r"-- (\w+): (.*)", said))
+    assert got["COMPILE_OPTIONS"] == "-std=c++20"
+    assert got["LINK_LIBRARIES"] == ";".join(str(torch / f"lib/lib{name}.so") for name in ("torch_cpu", "c10"))
+    assert got["LINK_OPTIONS"].split(";") == [
+        f"-L{torch / 'lib'}",
+        "-Wl,--push-state,--no-as-needed,-ltorch,--pop-state",
+        "-Wl,--push-state,--as-needed,-ltorch_cuda,-lc10_cuda,--pop-state",
+        "-Wl,--allow-shlib-undefined",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 #include "app_info.h"
 
 static const BundledModel models[] = {
-    {"net", "../models/net.pt"},
+    {"net", "../models/net.pt", {false, nullptr, nullptr, false, 0, 0, nullptr}},
 };
 
 const AppInfo app_info = {
@@ -14,7 +14,5 @@ const AppInfo app_info = {
     nullptr,
     0,
     "scale",
-    false,
-    nullptr,
-    nullptr,
+    {false, nullptr, nullptr, false, 0, 0, nullptr},
 };

@@ -21,5 +21,8 @@ set(_ts_torch_cuda_libraries "")
 set(_ts_torch_python_library "/venv/lib/python3.11/site-packages/torch/lib/libtorch_python.so")
 set(_ts_torch_cuda_version "")
 set(_ts_torch_link_options "")
+# The same and what is kept or optional, for a build tool that takes words.
+set(_ts_torch_link_words "-L/venv/lib/python3.11/site-packages/torch/lib" "-Wl,--push-state,--no-as-needed,-ltorch,--pop-state")
+set(_ts_torch_standard_option "-std=c++20")
 set(_ts_torch_library_names "torch_cpu" "c10" "torch_python")
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

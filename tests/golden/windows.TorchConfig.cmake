@@ -21,5 +21,8 @@ set(_ts_torch_cuda_libraries "C:/venv/Lib/site-packages/torch/lib/torch_cuda.lib
 set(_ts_torch_python_library "C:/venv/Lib/site-packages/torch/lib/torch_python.lib")
 set(_ts_torch_cuda_version "13.0")
 set(_ts_torch_link_options "LINKER:/INCLUDE:?warp_size@cuda@at@@YAHXZ")
+# The same and what is kept or optional, for a build tool that takes words.
+set(_ts_torch_link_words "/INCLUDE:?warp_size@cuda@at@@YAHXZ")
+set(_ts_torch_standard_option "/std:c++20")
 set(_ts_torch_library_names "torch_cuda" "torch_cpu" "c10_cuda" "c10" "torch_python")
 include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildTorch.cmake")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support import run_child, started
+from support import run_child
+from terminal import in_terminal, left_over, terminal_variables
 
 from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError
@@ -35,8 +35,7 @@ log.say("-- built app: " + log.shown(os.path.join(os.getcwd(), "build", "app")))
 
 
 def variables(**more: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR", "TERM")}
-    return {**kept, "TERM": "xterm", "COLUMNS": "80", **more}
+    return terminal_variables(os.environ, **more)
 
 
 def in_a_log(folder: Path, verbosity: int, **more: str) -> str:
@@ -48,27 +47,9 @@ def in_a_log(folder: Path, verbosity: int, **more: str) -> str:
 
 def on_a_terminal(folder: Path, script: str = SCRIPT, verbosity: int = 1, **more: str) -> str:
     """Everything that a terminal is sent."""
-    master, slave = pty.openpty()
-    command = [sys.executable, "-c", script, str(verbosity)]
-    with started(command, cwd=folder, env=variables(**more), stdin=slave, stdout=slave, stderr=slave) as child:
-        os.close(slave)
-        sent = b""
-        while True:
-            try:
-                part = os.read(master, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not part:
-                break
-            sent += part
-    os.close(master)
-    assert child.returncode == 0, sent
-    return sent.decode()
-
-
-def left_over(sent: str) -> list[str]:
-    """The lines that stay: of each line what was written after it was last taken away."""
-    return [line.rpartition("\x1b[K")[2].rstrip("\r") for line in sent.split("\n")]
+    code, sent = in_terminal([sys.executable, "-c", script, str(verbosity)], folder, variables(**more))
+    assert code == 0, sent
+    return sent
 
 
 def test_a_log_has_plain_lines_and_each_step_before_it_begins(tmp_path: Path) -> None:
@@ -98,8 +79,8 @@ def test_quiet_leaves_what_programs_say(tmp_path: Path) -> None:
 
 def test_a_terminal_has_a_line_that_moves(tmp_path: Path) -> None:
     sent = on_a_terminal(tmp_path)
-    assert re.search(r"\x1b\[Kfind everything … \d+ s", sent)
-    assert re.search(r"\x1b\[Kbuild \[1/2\] main\.cpp … \d+ s", sent)
+    assert re.search(r"\x1b\[Kfinding everything … \d+ s", sent)
+    assert re.search(r"\x1b\[Kbuilding \[2/2\] … \d+ s", sent)
     lines = [re.sub(r"\d+\.\d s$", "0.0 s", line) for line in left_over(sent)]
     assert lines == [
         "main.cpp:1: warning: hm",
@@ -117,7 +98,7 @@ def test_it_moves_while_a_step_says_nothing(tmp_path: Path) -> None:
         "import os, time\nfrom torchscript_build import log\nlog.configure(1, os.environ)\n"
         "with log.step('export model'):\n    time.sleep(1.3)\n"
     )
-    times = re.findall(r"export model … (\d+) s", on_a_terminal(tmp_path, script))
+    times = re.findall(r"exporting model … (\d+) s", on_a_terminal(tmp_path, script))
     assert len(times) > 2
     assert set(times) == {"0", "1"}
 
@@ -146,6 +127,24 @@ def test_verbose_on_a_terminal_is_a_log(tmp_path: Path) -> None:
     assert "+ c++ -c main.cpp\r\n" in sent
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Building CXX object CMakeFiles/app.dir/cpp/main.cpp.o", "compiling [2/5] main.cpp"),
+        ("Building CUDA object CMakeFiles/ops.dir/k.cu.o", "compiling [2/5] k.cu"),
+        (
+            "Building CXX object CMakeFiles/ts_runner_torch.dir/runner/runtime.cpp.o",
+            "compiling [2/5] runtime.cpp (runner, once for this libtorch)",
+        ),
+        ("Linking CXX shared library out/demo/lib/libops.so", "linking [2/5] libops.so"),
+        ("Generating moc_x.cpp", "generating [2/5] moc_x.cpp"),
+        ("Copying data", "making [2/5] data"),
+    ],
+)
+def test_edges_are_told_in_the_present_tense(said: str, shown: str) -> None:
+    assert log._doing_edge(said, "2/5") == shown
+
+
 def test_paths_outside_of_the_current_folder_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert log.shown(tmp_path / "build/app") == "build/app"
@@ -156,7 +155,7 @@ def test_paths_outside_of_the_current_folder_stay_whole(tmp_path: Path, monkeypa
 def test_an_interrupted_step_is_named_in_the_users_words() -> None:
     assert log.doing() == ""
     with log.step("configure", quiet=True):
-        assert log.doing() == "configure"
+        assert log.doing() == "configuring"
         with log.step("probe", quiet=True):
-            assert log.doing() == "probe"
-    assert str(InterruptedByUserError("configure")) == "interrupted during: configure"
+            assert log.doing() == "probing"
+    assert str(InterruptedByUserError("configuring")) == "interrupted while configuring"

@@ -658,8 +658,9 @@ def test_the_record_says_where_it_comes_from(machine: Environment, tmp_path: Pat
         "asked": "",
         "variant": "torch26-cpu-x86_64-linux",
     }
-    (fetched.folder / "fetched.json").write_text("[]")
-    assert list_fetched(machine) == (Fetched(fetched.name, fetched.folder, "", "", 0),)
+    for damaged in ("[]", "", "[" * 100_000):
+        (fetched.folder / "fetched.json").write_text(damaged)
+        assert list_fetched(machine) == (Fetched(fetched.name, fetched.folder, "", "", 0),)
 
 
 # The command.

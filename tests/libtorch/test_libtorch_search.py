@@ -315,6 +315,8 @@ def test_the_starter_is_known_by_the_name_that_it_was_called_by(tmp_path: Path) 
     for words, found in ((b"venv/bin/python3\0-m\0build", python), (b"python3\0x", None), (b"/bin/sh\0-c", None)):
         (process / "cmdline").write_bytes(words)
         assert locate_starter(process) == found
+    (process / "cmdline").write_bytes(b"../" + tmp_path.name.encode() + b"/venv/bin/python3\0x")
+    assert locate_starter(process) == python
     assert locate_starter(tmp_path / "none") is None
 
 

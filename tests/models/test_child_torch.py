@@ -12,7 +12,7 @@ from torchscript_build.errors import ModelError
 from torchscript_build.models.export import Made, prepare_models
 from torchscript_build.models.forecast import read_archives
 from torchscript_build.models.references import References, Wanted, prepare_references, wishes_of
-from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.plan.build_plan import BuildPlan, Wishes
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel
 from torchscript_build.system import Environment
 
@@ -46,6 +46,14 @@ class Dicts(nn.Module):
 def dicts():
     return Dicts()
 
+class Counted(nn.Module):
+    def forward(self, x):
+        print("called in Python")
+        return x + 1
+
+def counted():
+    return Counted()
+
 class Methods(nn.Module):
     @torch.jit.export
     def encode(self, x):
@@ -60,8 +68,11 @@ class Wide(nn.Module):
 
 def wide():
     torch.set_default_dtype(torch.float64)
-    torch.set_num_threads(1 if torch.get_num_threads() != 1 else 2)
-    torch.use_deterministic_algorithms(True)
+    torch.set_num_threads(3)
+    torch.set_num_interop_threads(5)
+    torch.set_flush_denormal(True)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_float32_matmul_precision("high")
     return Wide()
 
 class Forces(nn.Module):
@@ -158,13 +169,27 @@ def test_the_export_is_the_same_with_and_without_a_comparison(
     assert capsys.readouterr().out == ""
 
 
+def test_torch_checks_a_trace_by_calling_again_unless_we_compare_it_anyway(
+    root: Path, machine: Environment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    plan = plan_of(root, model("counted", method="trace", example_inputs=("ones:2",)))
+    prepare_models(plan, machine, names=["counted"], libraries={}, compared=["counted"])
+    assert capfd.readouterr().out.count("called in Python") == 1
+    Path(plan.model("counted").file).unlink()
+    prepare_models(plan, machine, names=["counted"], libraries={})
+    assert capfd.readouterr().out.count("called in Python") > 1
+
+
 def test_an_export_that_fails_says_why_with_the_users_line(root: Path, machine: Environment) -> None:
     with pytest.raises(ModelError) as caught:
         exported(plan_of(root, model("broken")), machine)
     text = str(caught.value)
     assert text.startswith("model 'broken': torch.jit.script cannot compile what factories:broken gave: RuntimeError: ")
-    assert "no_such_name" in text
-    assert len(text.splitlines()) == 1
+    assert "no_such_name" in text.splitlines()[0]
+    assert text.splitlines()[1:] == [
+        "  do this:",
+        '    - rewrite what TorchScript does not know, or say method = "trace" with example-inputs',
+    ]
     with pytest.raises(ModelError) as caught:
         exported(plan_of(root, model("text")), machine)
     assert str(caught.value) == (
@@ -189,12 +214,19 @@ def test_what_a_factory_does_to_its_process(
     plain = model("dicts", method="trace", example_inputs=("ones:2",))
     plan = plan_of(root, model("wide", example_inputs=("ones:2",)), plain)
     made = exported(plan, machine)
-    assert made["wide"] == Made("float64", None)
-    assert made["dicts"] == Made(None, None)
+    assert made["wide"] == Made(Wishes(False, "float64", None, True, 3, 5, "warn"))
+    assert made["dicts"] == Made()
     out = capsys.readouterr().out
-    head = "-- model wide: its factory changes the"
-    assert f"{head} default dtype of the process from float32 to float64; the app does so, too (setting: " in out
-    assert f"{head} deterministic algorithms of the process from False to True, which no model file carries" in out
+    head, tail = "-- model wide: its factory changes the", "; the app does so, too (setting:"
+    assert f"{head} default dtype of the process from float32 to float64{tail} default-dtype)\n" in out
+    assert f"{head} deterministic algorithms of the process from off to warn{tail} deterministic)\n" in out
+    assert f"{head} flush-denormal of the process from False to True{tail} flush-denormal)\n" in out
+    assert f"to 3{tail} threads)\n" in out
+    assert f"to 5{tail} interop-threads)\n" in out
+    assert f"{head} float32 matmul precision of the process from highest to high, which no model file carries" in out
+    calm = {"default_dtype": "float32", "flush_denormal": False, "threads": 0, "deterministic": "off"}
+    by_settings = plan_of(root, model("wide", example_inputs=("ones:2",), interop_threads=4, **calm))
+    assert exported(by_settings, machine)["wide"] == Made(Wishes(default_dtype="float32", interop_threads=4))
     found = references(plan, machine)
     assert {name: r.cases[0].error for name, r in found.items()} == {"wide": None, "dicts": None}
     import torch
@@ -254,10 +286,111 @@ def test_values_are_made_plain() -> None:
         RED = 1
 
     pair = collections.namedtuple("pair", "x y")
-    value = (pair(1, 2), collections.OrderedDict(a=Colour.RED), torch.Size([2]), numpy.float64(0.5), {3}, None)
-    assert plain(torch, value) == ((1, 2), {"a": 1}, (2,), 0.5, [3], None)
-    with pytest.raises(TypeError, match="a value of the type object cannot be carried"):
-        plain(torch, object())
+    value = (pair(1, 2), collections.OrderedDict(a=Colour.RED), torch.Size([2]), numpy.float64(0.5), None)
+    assert plain(torch, value) == ((1, 2), {"a": 1}, (2,), 0.5, None)
+
+
+def test_what_cannot_be_carried_is_a_sentence() -> None:
+    import numpy
+    import torch
+
+    from torchscript_build.models.child.values import NotCarried, plain
+
+    scales = torch.ones(1), torch.zeros(1)
+    refused = {
+        "a value of the type object": object(),
+        "a value of the type set": {3},
+        "a value of the type ndarray": numpy.ones(2),
+        "a nested tensor": torch.nested.nested_tensor([torch.ones(1), torch.ones(2)]),
+        "a tensor without data (on the device meta)": torch.ones(1, device="meta"),
+        "a tensor of dtype quint4x2": torch.quantize_per_channel(torch.ones(1, 2), *scales, 0, torch.quint4x2),
+    }
+    for words, value in refused.items():
+        with pytest.raises(NotCarried) as caught:
+            plain(torch, [value])
+        assert str(caught.value) == f"{words} cannot be carried to C++"
+
+
+def test_what_python_passes_to_a_saved_model() -> None:
+    import dataclasses
+    import enum
+    import pickle
+
+    import torch
+
+    from torchscript_build.models.child.values import stand_in
+
+    class Colour(enum.Enum):
+        RED = 1
+
+    @dataclasses.dataclass
+    class Box:
+        colour: Colour
+        sizes: list[int]
+
+    (box,), table = pickle.loads(pickle.dumps(stand_in(torch, ((Box(Colour.RED, [3]),), {Colour.RED: 2}))))
+    assert (box.colour.name, box.colour.value, box.sizes) == ("RED", 1, [3])
+    assert [(key.name, value) for key, value in table.items()] == [("RED", 2)]
+
+
+INTERPRETER = """\
+The following operation failed in the TorchScript interpreter.
+Traceback of TorchScript, serialized code (most recent call last):
+  File "code/__torch__/net.py", line 5, in forward
+    return torch.zeros([2], device="cuda:0")
+           ~~~~~~~~~~~ <--- HERE
+
+Traceback of TorchScript, original code (most recent call last):
+  File "net.py", line 3, in forward
+        return torch.zeros(2, device="cuda:0")
+               ~~~~~~~~~~~ <--- HERE
+RuntimeError: {}"""
+
+
+def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
+    from torchscript_build.models.child.reference import _cause
+
+    code = 'return torch.zeros(2, device="cuda:0")'
+    backends = (
+        "Could not run 'aten::empty' with arguments from the 'CUDA' backend. This could be because\nCPU: here\nFPGA"
+    )
+    for message, line in (
+        (backends, f"Could not run 'aten::empty' with arguments from the 'CUDA' backend (in {code})"),
+        ("mat1 and mat2 cannot be multiplied\n", f"mat1 and mat2 cannot be multiplied (in {code})"),
+    ):
+        assert _cause(INTERPRETER.format(message).splitlines()) == line
+    assert _cause(["expected 2", "more"]) == "expected 2"
+
+
+def test_numbers_are_compared_as_python_does() -> None:
+    import torch
+
+    from torchscript_build.models.child.values import compare
+
+    same = [(2, 2.0), (True, 1), (1.5, 1.5 + 0j), (torch.tensor(3), 3), (float("nan"), float("nan"))]
+    assert [compare(torch, a, b, 1e-5, 1e-5).words for a, b in same] == [""] * 5
+    other = [(2, 3), (2, 3.0), (True, False), (torch.tensor([3]), 3), ("1", 1), (2**62, 2**62 + 1)]
+    assert [compare(torch, a, b, 1e-5, 1e-5).kind for a, b in other] == ["structure", "values", *["structure"] * 4]
+
+
+def test_dtypes_are_numbers_for_cpp_and_dtypes_for_python() -> None:
+    import torch
+
+    from torchscript_build.models.child.values import NUMBERS, plain, revive, stand_in
+
+    @torch.jit.script
+    def number(x: torch.Tensor) -> int:
+        return x.dtype
+
+    names = ("uint8", "float16", "bfloat16", "bool", "complex64", "uint16", "float8_e5m2", "float8_e8m0fnu")
+    for name in names:
+        assert NUMBERS[f"torch.{name}"] == number(torch.zeros(1).to(getattr(torch, name)))
+    assert plain(torch, (torch.channels_last, torch.sparse_csr)) == (2, 2)
+    assert stand_in(torch, torch.float64) is torch.float64
+    future = torch.futures.Future()
+    future.set_result(3)
+    (revived,) = revive(torch, stand_in(torch, [future]))
+    assert revived.wait() == 3
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScri
 
 MODEL = ScriptModel(name="net", factory="demo:net", method="trace", example_inputs=("ones:2",), seed=7)
 APP = TorchScriptApp(name="app", package="demo", models=("net",), rtol=1e-3, atol=0.0)
-PLAIN = Made(None, None)
+PLAIN = Made()
 AGREES = {"place": "", "words": "", "largest": 0.0, "kind": ""}
 AGREED = {"match": True, "max_absolute": 1.5e-7, "max_relative": 1e-7}
 
@@ -105,20 +105,24 @@ def failure(here: Project, one: Case, *lines: str) -> str:
 def test_what_an_app_is_asked(here: Project) -> None:
     here.compare(case(), *report(AGREED))
     (words,) = here.asked()
-    model = here.plan.model("net").file
-    assert words == (f"--model {model} --input args:a.pt --expect e.pt --rtol 0.001 --atol 0.0 --seed 7 --json")
+    assert words == "--model net --input args:a.pt --expect e.pt --rtol 0.001 --atol 0.0 --seed 7 --json"
 
 
 def test_what_the_program_does_not_do_by_itself_is_said(here: Project) -> None:
     wanted = case(method="encode", grad=True)
-    here.compare(wanted, *report(AGREED), made=Made("float64", "qnnpack"))
-    wishes = {"net": Wishes(True, "float64", "qnnpack")}
-    here.plan = here.plan.with_wishes(wishes)
-    here.compare(wanted, *report(AGREED), made=Made("float64", "qnnpack"))
+    wishes = Wishes(True, "float64", "qnnpack", True, 3, 2, "warn")
+    made = Made(dataclasses.replace(wishes, grad=False))
+    here.compare(wanted, *report(AGREED), made=made)
+    here.plan = here.plan.with_wishes({"net": wishes})
+    here.compare(wanted, *report(AGREED), made=made)
     first, second = here.asked()
+    options = (
+        "--grad --default-dtype float64 --quantized-engine qnnpack --flush-denormal --threads 3 "
+        "--interop-threads 2 --deterministic warn "
+    )
     assert "--method encode" in first
-    assert "--grad --default-dtype float64 --quantized-engine qnnpack --json" in first
-    assert second == first.replace("--grad --default-dtype float64 --quantized-engine qnnpack ", "")
+    assert f"{options}--json" in first
+    assert second == first.replace(options, "")
 
 
 def test_a_run_for_people_prints_the_first_call_after_the_table(
@@ -179,6 +183,13 @@ def test_an_export_that_differs_from_the_original(here: Project) -> None:
 def test_an_export_that_fails_where_the_original_does_not(here: Project) -> None:
     text = failure(here, case(error="RuntimeError: shape", difference=None), "exit 1")
     assert "check 1: the original runs, the exported model fails: RuntimeError: shape" in text
+    assert not (here.root / "asked").exists()
+
+
+def test_outputs_that_no_file_carries(here: Project) -> None:
+    error = "its outputs hold what no file carries: a nested tensor cannot be carried to C++"
+    text = failure(here, case(error=error, carried=False, difference=None), "exit 1")
+    assert f"net.forward, check 1: {error}" in text
     assert not (here.root / "asked").exists()
 
 

@@ -140,7 +140,7 @@ def test_the_code_is_shown_where_asked(
         ("is_killed", "", "calling factory demo.model:is_killed: the process was killed by signal 9"),
         (
             "returns_a_list",
-            "it returned list",
+            "",
             (
                 "factory demo.model:returns_a_list gave something else: TypeError: it returned list, "
                 "not a torch.nn.Module or a function"
@@ -156,10 +156,19 @@ def test_the_code_is_shown_where_asked(
         ),
         (
             "missing",
-            "has no attribute 'missing'",
+            "",
             (
                 "factory demo.model:missing cannot be imported: AttributeError: module 'demo.model' has no attribute "
-                "'missing'"
+                "'missing'; did you mean imports_missing?"
+            ),
+        ),
+        (
+            "xyz",
+            "",
+            (
+                "factory demo.model:xyz cannot be imported: AttributeError: module 'demo.model' has no attribute "
+                "'xyz'; demo.model has good, imports_generated, imports_missing, is_killed, leaves, leaves_hard, "
+                "raises, returns_a_list"
             ),
         ),
     ],
@@ -184,7 +193,8 @@ def test_a_factory_whose_module_is_not_there(
 ) -> None:
     text = failure(project, environment, ScriptModel(name="net", factory="demo.modle:good"))
     assert text.endswith(
-        "factory demo.modle:good cannot be imported: ModuleNotFoundError: No module named 'demo.modle'"
+        "factory demo.modle:good cannot be imported: ModuleNotFoundError: No module named 'demo.modle'; did you mean "
+        "model?"
     )
 
 

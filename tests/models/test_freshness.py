@@ -30,6 +30,16 @@ def imports_installed():
     import lamps
     lamps.DATA.read_text()
     return torch.nn.Module()
+def takes_the_newest():
+    import glob
+    assert glob.glob("ckpt/*.bin")
+    return torch.nn.Module()
+def has_a_fallback():
+    try:
+        open("best.bin").read()
+    except OSError:
+        pass
+    return torch.nn.Module()
 def lists():
     sorted(os.listdir("data"))
     return torch.nn.Module()
@@ -74,6 +84,33 @@ def test_a_file_that_the_factory_opened(
     write(project / "weights.bin", "new")
     assert why(loading(factory)) == ["weights.bin has changed"]
     assert why(loading(factory)) == []
+
+
+def test_a_folder_whose_files_the_factory_asked_for(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    write(project / "ckpt/1.bin")
+    assert why(loading("takes_the_newest")) == ["first"]
+    write(project / "other.txt")
+    write(project / "ckpt/.partial")
+    assert why(loading("takes_the_newest")) == []
+    write(project / "ckpt/2.bin")
+    assert why(loading("takes_the_newest")) == ["ckpt/2.bin is new"]
+    (project / "ckpt/1.bin").unlink()
+    assert why(loading("takes_the_newest")) == ["ckpt/1.bin is gone"]
+    assert why(loading("takes_the_newest")) == []
+
+
+def test_a_file_that_was_not_there(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+) -> None:
+    assert why(loading("has_a_fallback")) == ["first"]
+    assert why(loading("has_a_fallback")) == []
+    write(project / "best.bin")
+    assert why(loading("has_a_fallback")) == ["best.bin is new"]
+    assert why(loading("has_a_fallback")) == []
 
 
 def test_a_file_that_was_only_touched(

@@ -64,19 +64,26 @@ FILES = """\
 [[tool.torchscript-build.model]]
 name = "format_{0}"
 file = "format_{0}.pt"
-example-inputs = ["ones:2x4"]
+example-inputs = {1}
 
 [[tool.torchscript-build.app]]
 name = "app_{0}"
 models = ["format_{0}"]
 verify = true
 """
-OTHER_FORMATS = (1, 2, 6, 7)
-"""What no torch of these years writes for a model; archives of torch 1.3 to 1.11 have them."""
+OLD_FORMATS = (1, 2)
+"""Files that torch 1.4 and 1.5 wrote; see old/save.cpp."""
+UNUSED_FORMATS = (6, 7)
+"""What libtorch reads and no torch.jit.save ever wrote: 6 is that of torch.package, and 7 had no operator of its own
+(caffe2/serialize/versions.h)."""
+OTHER_FORMATS = (*OLD_FORMATS, *UNUSED_FORMATS)
 
 
 def save_as(version: int, file: Path) -> None:
-    """A model in a file format that this torch reads and does not write: only the record of the version differs."""
+    """A model in a file format that nobody wrote: only the record of the version differs."""
+    if version in OLD_FORMATS:
+        shutil.copyfile(HERE / "old" / file.name, file)
+        return
     import torch
 
     with warnings.catch_warnings():
@@ -91,7 +98,9 @@ def save_as(version: int, file: Path) -> None:
 
 
 def entries() -> list[Any]:
-    from gallery import behaviour, networks, values  # noqa: F401 - each adds its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.jit is deprecated
+        from gallery import behaviour, networks, values  # noqa: F401 - each adds its own
     from gallery.base import ENTRIES
 
     return ENTRIES
@@ -106,7 +115,8 @@ def build(project: Path, variables: Mapping[str, str]) -> Built:
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
-    tables = settings(entries()) + "".join(FILES.format(version) for version in OTHER_FORMATS)
+    inputs = {version: ["ones:2x4", *(["int:5"] if version in OLD_FORMATS else [])] for version in OTHER_FORMATS}
+    tables = settings(entries()) + "".join(FILES.format(version, json.dumps(inputs[version])) for version in inputs)
     project = write_project(tmp_path_factory.mktemp("gallery") / "project", tables)
     for version in OTHER_FORMATS:
         save_as(version, project / f"format_{version}.pt")
@@ -133,6 +143,17 @@ def test_every_file_format_is_there(built: Built) -> None:
         assert float(built.rows[f"format_{version}", "forward", "example"][1]) == 0
 
 
+@pytest.mark.parametrize("version", OLD_FORMATS)
+def test_an_old_file_keeps_its_meaning(built: Built, version: int) -> None:
+    """Division of whole numbers, and full() of one, give whole numbers and floats, as they did then."""
+    (program,) = re.findall(rf"^-- built app_{version}: (.*)$", built.output, re.M)
+    command = [built.project / program, "--input", "ones:2x4", "--input", "int:5", "--json"]
+    done = run_child(command, capture_output=True, encoding="utf-8")
+    _, halves, filled, *_ = json.loads(done.stdout)["output"]["items"]
+    assert (halves["dtype"], halves["values"]) == ("int64", [0, 0, 1, 1, 2])
+    assert (filled["dtype"], filled["values"]) == ("float32", [3, 3])
+
+
 def test_what_a_factory_did_to_its_process_is_told(built: Built) -> None:
     told = re.findall(
         r"^-- model (\w+): its factory changes the (.*?) of the process from (\w+) to (\w+)", built.output, re.M
@@ -140,6 +161,7 @@ def test_what_a_factory_did_to_its_process_is_told(built: Built) -> None:
     assert ("doubles", "default dtype", "float32", "float64") in told
     assert [(m, what, to) for m, what, _, to in told if m == "qnnpack"] == [("qnnpack", "quantized engine", "qnnpack")]
     assert {m for m, what, *_ in told if what == "default dtype"} == {"doubles"}
+    assert [what for m, what, *_ in told if m == "tiny"] == ["deterministic algorithms", "flush-denormal", "threads"]
 
 
 def test_a_second_build_does_nothing_of_it_again(built: Built) -> None:
@@ -149,7 +171,7 @@ def test_a_second_build_does_nothing_of_it_again(built: Built) -> None:
 
 
 def test_the_programs_run_where_the_log_says_that_they_are(built: Built) -> None:
-    (program,) = re.findall(r"^-- built forces: (.*)$", built.output, re.M)
+    (program,) = re.findall(r"^ {5}(\S*/forces)$", built.output, re.M)
     command = [built.project / program, "--input", "ones:2x3"]
     done = run_child(command, capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

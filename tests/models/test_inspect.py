@@ -5,6 +5,7 @@ from __future__ import annotations
 import html.parser
 import json
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from torchscript_build.__main__ import main
 from torchscript_build.errors import ModelError
 from torchscript_build.models.contents import plain_type, read_contents
 from torchscript_build.models.differences import differences
+from torchscript_build.models.exported_graph import expression
 from torchscript_build.models.page import HEIGHT, WIDTH, lay_out, render_page
 from torchscript_build.models.risks import lowest_libtorch, quantization_of, risks_of
 from torchscript_build.models.unpickle import LIMIT, Opaque, TensorInfo, read_pickle
@@ -159,12 +161,26 @@ def test_a_program_of_torch_export(tmp_path: Path, capsys: pytest.CaptureFixture
     path = archive(tmp_path / "net.pt2", exported_records())
     contents = read_contents(path)
     assert (contents.kind, contents.made_by) == ("pt2", "2.13.0+cpu")
-    assert contents.methods == ("forward(x: float32[…, 8]) -> float32[…, 4]",)
+    assert contents.methods == ("forward(x: float32[s0, 8]) -> float32[s0, 4]",)
     assert {n: t.shape for n, t in contents.tensors.items()} == {"fc.weight": (4, 8), "fc.bias": (4,)}
     assert contents.operators == {"aten::linear": 1}
-    assert contents.code["net/models/model.json"] == "linear = torch.ops.aten.linear.default(x, p_fc_weight, p_fc_bias)"
+    assert contents.code["models/model.json"] == "linear = torch.ops.aten.linear.default(x, p_fc_weight, p_fc_bias)"
     assert contents.extra == {"notes.txt": 2}
     assert "a program of torch.export" in run(capsys, path)[1]
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Symbol('s77', positive=True, integer=True)", "s77"),
+        ("Add(Symbol('s0', integer=True), Integer(-1))", "s0 + -1"),
+        ("Mul(Integer(2), Add(Symbol('s0'), Symbol('s1')))", "2*s0 + s1"),
+        ("FloorDiv(Symbol('s0'), Integer(2))", "FloorDiv(s0, 2)"),
+        ("s0", "s0"),
+    ],
+)
+def test_sizes_are_written_for_people(written: str, shown: str) -> None:
+    assert expression(written) == shown
 
 
 def test_a_package_of_aotinductor(tmp_path: Path) -> None:
@@ -177,6 +193,44 @@ def test_a_package_of_aotinductor(tmp_path: Path) -> None:
     assert contents.kind == "AOTInductor"
     assert contents.root.attributes["m.so"] == "4 bytes"
     assert "the same kind of processor" in lowest_libtorch(contents)
+
+
+WRAPPER = """\
+    inputs_info_[0].name = "arg8_1";
+    constants_info_[0].name = "fc_weight";
+    constants_info_[0].dtype = cached_torch_dtype_float32;
+    constants_info_[0].offset = 0;
+    constants_info_[0].shape = {3, 4};
+    constants_info_[0].stride = {4, 1};
+    constants_info_[0].original_fqn = "fc.weight";
+    out_spec_ = R"([1, {"type": "builtins.dict", "context": "[\\"out\\", \\"drop\\"]", "children_spec": []}])";
+    outputs_info_[0].name = "output0";
+    outputs_info_[1].name = "output1";
+    int32_t arg8_1_expected_dtype = aoti_torch_dtype_float32();
+    if (arg8_1_size[0] < 2) {
+    if (arg8_1_size[0] > 64) {
+    if (4 != arg8_1_size[1]) {
+    if (4 != arg8_1_stride[0]) {
+"""
+"""Lines of what torch 2.13 writes."""
+
+
+def test_what_a_compiled_package_says_of_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = {"AOTI_DEVICE_KEY": "cpu", "AOTI_PLATFORM": "linux", "AOTI_MACHINE": "x86_64", "AOTI_CPU_ISA": "AVX512"}
+    records = {
+        "archive_format": "pt2",
+        "data/aotinductor/model/m.wrapper.so": b"\x7fELF",
+        "data/aotinductor/model/m.wrapper.cpp": WRAPPER,
+        "data/aotinductor/model/m.wrapper_metadata.json": json.dumps({**facts, "AOTI_COMPUTE_CAPABILITY": ""}),
+    }
+    path = archive(tmp_path / "net.pt2", records)
+    contents = read_contents(path)
+    assert contents.methods == ("run(arg8_1: float32[2…64, 4]) -> out, drop",)
+    assert {n: (t.dtype, t.shape) for n, t in contents.tensors.items()} == {"fc.weight": ("float32", (3, 4))}
+    assert risks_of(contents) == [
+        "compiled for linux, x86_64, AVX512: a processor without these instructions cannot run it"
+    ]
+    assert "run(arg8_1: float32[2…64, 4]) -> out, drop" in run(capsys, path)[1]
 
 
 def test_a_state_dict_is_told_kindly(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -440,6 +494,23 @@ torch.save(Net().state_dict(), "state.pth")
 torch.save(Net(), "whole.pth")
 torch.save(Net().state_dict(), "legacy.pth", _use_new_zipfile_serialization=False)
 torch.export.save(torch.export.export(plain, (torch.ones(2, 8),)), "plain.pt2", extra_files={"notes.txt": "hi"})
+
+class Dynamic(nn.Module):
+    def forward(self, x, n: int):
+        x = torch.cond(x.sum() > 0, lambda x: x.sin(), lambda x: x.cos(), (x + torch.rand_like(x),))
+        return {"out": x, "twice": 2 * n}
+
+rows = torch.export.Dim("rows", min=1, max=64)
+program = torch.export.export(Dynamic(), (torch.ones(3, 8), 2), dynamic_shapes={"x": {0: rows}, "n": None})
+torch.export.save(program, "dynamic.pt2")
+training = nn.Sequential(nn.BatchNorm1d(8), nn.Dropout(0.5)).train()
+class Training(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.inner = training
+    def forward(self, x):
+        return self.inner(x)
+torch.export.save(torch.export.export(Training(), (torch.ones(2, 8),)), "training.pt2")
 """
 
 
@@ -473,11 +544,34 @@ def test_what_torch_itself_writes(tmp_path: Path) -> None:
     assert set(whole.tensors) >= {"conv.weight", "fc.bias", "mean"}
     with pytest.raises(ModelError, match=r"in its format before 1\.6"):
         read_contents(tmp_path / "legacy.pth")
+    dynamic = read_contents(tmp_path / "dynamic.pt2")
+    assert re.fullmatch(
+        r"forward\(x: float32\[(s\d+), 8\], n=2\) -> out: float32\[\1, 8\], twice: 4 where 1 ≤ \1 ≤ 64",
+        dynamic.methods[0],
+    )
+    assert risks_of(dynamic) == [
+        "random operators: aten::rand_like: outputs differ between runs",
+        "data decide: cond ×1",
+    ]
+    assert {"aten::sin", "aten::cos"} <= set(dynamic.operators), "in the branches"
+    assert "higher_order::cond" not in dynamic.operators
+    training = "\n".join(risks_of(read_contents(tmp_path / "training.pt2")))
+    assert "fixed input sizes: x is float32[2, 8]" in training
+    assert "training mode: aten::batch_norm ×1, aten::dropout ×1" in training
     plain = read_contents(tmp_path / "plain.pt2")
     assert plain.methods == ("forward(x: float32[2, 8]) -> float32[2, 4]",)
     assert {name: t.shape for name, t in plain.tensors.items()}["fc.weight"] == (4, 8)
     assert "aten::linear" in plain.operators
     assert plain.made_by.startswith("2.")
     assert plain.extra == {"notes.txt": 2}
-    for kind in ("net.pt", "net.ptl", "traced.pt", "plain.pt2", "quantized.pt", "state.pth", "whole.pth"):
+    for kind in (
+        "net.pt",
+        "net.ptl",
+        "traced.pt",
+        "plain.pt2",
+        "dynamic.pt2",
+        "quantized.pt",
+        "state.pth",
+        "whole.pth",
+    ):
         assert b"</html>" in render_page(read_contents(tmp_path / kind))

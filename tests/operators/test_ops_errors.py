@@ -45,7 +45,7 @@ def forecast(folder: Path, run_setup: Run, settings: str, files: dict[str, str])
     """What is said of the text of sources; it refuses nothing, so the compiler is asked next, and knows no macro."""
     done = run_setup(write_project(folder, settings, files=files), "build_ts_ops")
     assert "the build failed" in done.stderr
-    return " ".join(line for line in done.stderr.splitlines() if line.startswith("warning: "))
+    return " ".join(line for line in done.stdout.splitlines() if line.startswith("-- by the text of the sources: "))
 
 
 def test_promised_namespace_is_missing(tmp_path: Path, run_setup: Run) -> None:
@@ -67,6 +67,32 @@ def test_two_libraries_own_a_namespace(tmp_path: Path, run_setup: Run) -> None:
     said = forecast(tmp_path, run_setup, library("one") + library("two"), files)
     assert "TORCH_LIBRARY(my_ops, m) stands in 'one' and 'two'" in said
     assert "TORCH_LIBRARY_FRAGMENT(my_ops, m)" in said
+
+
+LOADING = """\
+import ctypes
+__version__ = "2.13.0+cpu"
+class _C:
+    _jit_get_all_schemas = staticmethod(list)
+class ops:
+    load_library = staticmethod(ctypes.CDLL)
+"""
+NO_TORCH = "raise ImportError('no torch here')\n"
+
+
+@pytest.mark.parametrize(("torch", "settled"), [(LOADING, True), (NO_TORCH, False)])
+def test_loading_settles_what_the_text_seems_to_register(
+    tmp_path: Path, run_setup: Run, torch: str, settled: bool
+) -> None:
+    """Conditions may hide from the compiler what a reader of the text sees."""
+    files = {f"{n}.cpp": f"#if 0\n{OPS.format(namespace='my_ops', name=n)}#endif\nint f() {{}}\n" for n in ("a", "b")}
+    project = write_project(tmp_path / "p", library("a") + library("b"), files=files)
+    write(tmp_path / "site/torch.py", torch)
+    for _ in range(2):  # the second time, what was loaded is known
+        done = run_setup(project, "build_ts_ops", PYTHONPATH=str(tmp_path / "site"))
+        assert done.returncode == 0, done.stderr
+        assert "-- by the text of the sources: TORCH_LIBRARY(my_ops, m) stands in 'a' and 'b'" in done.stdout
+        assert ("warning: TORCH_LIBRARY(my_ops, m) stands in" in done.stderr) is not settled
 
 
 def test_all_wrong_settings_are_told_at_once(tmp_path: Path, run_setup: Run) -> None:

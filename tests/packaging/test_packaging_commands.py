@@ -401,6 +401,17 @@ def test_static_scripts_of_pyproject_stay(tmp_path: Path, run_setup: Any) -> Non
     assert OUR_SCRIPT in text
 
 
+def test_a_script_of_the_projects_own_has_the_apps_name(tmp_path: Path, run_setup: Any) -> None:
+    project = '\n[project.scripts]\nanswer = "demo:main"\n'
+    folder = write_project(tmp_path, ANSWER_APP, files=FILES, project=project)
+    done = run_setup(folder, "-q", "egg_info")
+    assert done.returncode == 1
+    assert "console script 'answer': the project has one of that name (demo:main); give the program's" in done.stderr
+    assert "Traceback" not in done.stderr
+    write(folder / "pyproject.toml", (folder / "pyproject.toml").read_text() + "console-script = false\n")
+    assert "answer = demo:main" in entry_points(folder, run_setup)
+
+
 @pytest.mark.parametrize(
     "points",
     [

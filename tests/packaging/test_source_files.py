@@ -28,6 +28,37 @@ def test_what_is_included_is_taken_whatever_its_suffix(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_macro_includes_or_an_assembler_takes_in(tmp_path: Path) -> None:
+    write(
+        tmp_path / "src/a.cpp",
+        '#include "b.x"\n#define H "h.x"\n#include H\nasm(".incbin \\"data/w.bin\\"");\nf("../");\n',
+    )
+    write(tmp_path / "src/b.x", 'auto text = "src/t.txt .env ../../outside";\nauto env = ".env", c = "src";\n')
+    for name in ("src/h.x", "src/t.txt", ".env", "src/.env", "data/w.bin"):
+        write(tmp_path / name)
+    spec = ProjectSpec(apps=(TorchScriptApp(name="a", sources=("src/a.cpp",)),))
+    assert source_files(spec, tmp_path) == ["data/w.bin", "src/a.cpp", "src/b.x", "src/h.x"]
+    write(tmp_path / "src/b.x", '#embed "t.txt"\n')
+    assert source_files(spec, tmp_path) == ["data/w.bin", "src/a.cpp", "src/b.x", "src/h.x", "src/t.txt"]
+
+
+def test_what_a_cmake_project_takes_from_beside_it(tmp_path: Path) -> None:
+    write(
+        tmp_path / "native/CMakeLists.txt",
+        "include(../cmake/x.cmake)\nadd_subdirectory(build)\n"
+        'file(GLOB s "${CMAKE_CURRENT_SOURCE_DIR}/../shared/*.cpp")\n'
+        "install(FILES ../../away DESTINATION .)\nset(o ../build ../.git ../dist/x)\n",
+    )
+    write(tmp_path / "native/build/CMakeLists.txt", "add_executable(a ../main.cpp ${CMAKE_SOURCE_DIR}/../more)\n")
+    write(tmp_path / "native/main.cpp", '#include "../include/api.h"\n')
+    needed = ("cmake/x.cmake", "shared/a.cpp", "shared/b.cpp", "more/deep/c.txt", "include/api.h")
+    for name in (*needed, "shared/notes.txt", "build/a.o", ".git/x", "dist/x", "native/dist/y", "unrelated.txt"):
+        write(tmp_path / name)
+    spec = ProjectSpec(cmake=(CMakeProject(name="c", source_dir="native"),))
+    own = ("native/CMakeLists.txt", "native/build/CMakeLists.txt", "native/main.cpp")
+    assert source_files(spec, tmp_path) == sorted([*needed, *own])
+
+
 def test_libraries_of_link_dirs(tmp_path: Path) -> None:
     for name in ("libs/libx.so.1", "libs/liby.a", "libs/readme.txt", "a.cpp"):
         write(tmp_path / name)

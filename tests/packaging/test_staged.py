@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, copy_torch, run_child, run_python, stub, write, write_project
+from support import ANSWER_APP, copy_torch, run_child, run_python, stub, write, write_answer, write_project
 
 from torchscript_build import system
 from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, make_place, stage, take_away_others
@@ -188,7 +188,7 @@ def names_of(wheel: Path) -> set[str]:
 
 @pytest.mark.compile
 def test_the_second_wheel_has_only_what_the_settings_name(tmp_path: Path, variables: dict[str, str]) -> None:
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
     assert names_of(build_wheel(project, variables)) == {
         "demo/__init__.py",
         "demo/_torchscript_apps.py",
@@ -208,7 +208,7 @@ def test_the_second_wheel_has_only_what_the_settings_name(tmp_path: Path, variab
 @pytest.mark.compile
 @pytest.mark.parametrize("option", ["--inplace", "--prefix=there"])
 def test_the_source_tree_and_a_prefix_have_only_that_too(tmp_path: Path, run_setup: Any, option: str) -> None:
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
     folder = project / ("demo/bin" if option == "--inplace" else "there/bin")
     write(folder / "others")
     for settings, name in ((ANSWER_APP, "answer"), (OTHER, "renamed")):
@@ -226,7 +226,7 @@ def test_the_same_bytes_in_another_folder_at_another_time_with_another_umask(
     for name, umask, date in (("a", 0o022, 10**9), ("another/deeper", 0o077, 1.5 * 10**9)):
         before = os.umask(umask)
         try:
-            project = write_project(tmp_path / name, ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+            project = write_answer(tmp_path / name)
         finally:
             os.umask(before)
         for path in project.rglob("*"):
@@ -248,7 +248,7 @@ def test_the_same_bytes_with_libtorch_in_another_isolated_environment(
     wheels = []
     for name in ("pip-build-env-k3x0qz1a", "pip-build-env-w9_bb2c7"):
         torch = copy_torch(fake_torch, tmp_path / name / "torch")
-        project = write_project(tmp_path / f"for-{name}", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+        project = write_answer(tmp_path / f"for-{name}")
         wheel = build_wheel(project, {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": str(torch)})
         wheels.append(wheel.read_bytes())
         with zipfile.ZipFile(wheel) as archive:
@@ -260,7 +260,7 @@ def test_the_same_bytes_with_libtorch_in_another_isolated_environment(
 
 @pytest.mark.compile
 def test_source_date_epoch_is_honoured(tmp_path: Path, variables: dict[str, str]) -> None:
-    project = write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP})
+    project = write_answer(tmp_path / "project")
     wheel = build_wheel(project, {**variables, "SOURCE_DATE_EPOCH": "1000000000"})
     with zipfile.ZipFile(wheel) as archive:
         assert {i.date_time for i in archive.infolist()} == {(2001, 9, 9, 1, 46, 40)}

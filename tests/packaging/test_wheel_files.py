@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -84,6 +86,9 @@ def test_a_requirement_goes_to_the_end_of_the_headers(body: str) -> None:
         ("torch!=2.13.1", "torch ==2.13.*,!=2.13.1"),
         ("torch>=2.13.1", "torch ==2.13.*,>=2.13.1"),
         ("Torch==2.13.0", "torch ==2.13.*,==2.13.0"),
+        ("torch==2.13.0+cpu", "torch ==2.13.*,==2.13.0+cpu"),
+        ("torch[opt-einsum]>=2.1", "torch[opt-einsum] ==2.13.*"),
+        ("torch>=2.13.5,<2.13.9", "torch ==2.13.*,<2.13.9,>=2.13.5"),
     ],
 )
 def test_the_projects_own_requirement_and_the_pin_are_one_line(theirs: str, together: str) -> None:
@@ -95,6 +100,17 @@ def test_the_projects_own_requirement_and_the_pin_are_one_line(theirs: str, toge
 def test_a_requirement_under_a_condition_stays() -> None:
     metadata = 'Name: demo\nRequires-Dist: torch>=2.1; extra == "gpu"\n'
     assert add_requirement(metadata, "torch ==2.13.*") == f"{metadata}Requires-Dist: torch ==2.13.*\n"
+
+
+def test_several_requirements_of_the_project_become_one() -> None:
+    metadata = "Name: demo\nRequires-Dist: torch>=2.13.1\nRequires-Dist: torch[a]<3\nRequires-Dist: torch[b]\n"
+    assert add_requirement(metadata, "torch ==2.13.*") == "Name: demo\nRequires-Dist: torch[a,b] ==2.13.*,>=2.13.1\n"
+
+
+@pytest.mark.parametrize("theirs", ["torch>=2.14", "torch!=2.13.*", "torch==2.12.0+cpu", "torch<2.13"])
+def test_what_no_release_of_the_series_meets_is_refused(theirs: str) -> None:
+    with pytest.raises(SettingsError, match="but what libtorch it is built for makes torch ==2"):
+        add_requirement(f"Name: demo\nRequires-Dist: {theirs}\n", "torch ==2.13.*")
 
 
 def test_a_requirement_that_the_pin_contradicts_is_refused() -> None:
@@ -155,3 +171,30 @@ def test_what_could_not_start_is_refused_and_what_others_built_is_told(
 def test_what_was_declared_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(VerificationError, match=r"lacks what the settings declare:\n  - demo/bin/app"):
         check_wheel_files(tmp_path, linux_torch(), declared=["demo/bin/app"], own=[])
+
+
+@pytest.mark.compile
+def test_what_the_project_links_of_its_own_folder_must_be_in_the_wheel(tmp_path: Path, fake_torch: Path) -> None:
+    libtorch = linux_torch(site=str(fake_torch.parent))
+    third = library(tmp_path / "third/libthird.so", "int f(void) { return 0; }", "-Wl,-soname,libthird.so")
+    root = tmp_path / "wheel"
+    library(root / "demo/_C.so", "int g(void) { return 0; }", "-Wl,--no-as-needed", os.fspath(third))
+    with pytest.raises(
+        VerificationError, match=r"libthird\.so beside the torch(.*\n)*.*put the library that is linked"
+    ):
+        check_wheel_files(root, libtorch, declared=[], own=["demo/_C.so"], own_libraries=[third])
+
+
+@pytest.mark.compile
+def test_a_module_of_another_name_and_a_program_that_may_not_be_started(tmp_path: Path, fake_torch: Path) -> None:
+    libtorch = linux_torch(site=str(fake_torch.parent))
+    name = f"demo/_x.cpython-{sys.version_info[0]}{sys.version_info[1]}-x86_64-linux-gnu.so"
+    library(tmp_path / name, "void* PyInit__y(void) { return 0; }")
+    write(tmp_path / "x.c", "int main(void) { return 0; }\n")
+    run_child(["cc", "x.c", "-o", "demo/tool"], cwd=tmp_path, check=True)
+    check_wheel_files(tmp_path, libtorch, declared=[], own=["demo/tool"])
+    (tmp_path / "demo/tool").chmod(0o644)
+    with pytest.raises(VerificationError) as caught:
+        check_wheel_files(tmp_path, libtorch, declared=[], own=[name, "demo/tool"])
+    assert f"{name} is no Python module: it has PyInit__y, wanted is PyInit__x" in str(caught.value)
+    assert "demo/tool is a program that has no right to be started" in str(caught.value)

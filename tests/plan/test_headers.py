@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
-from support import clean_variables, make_plan, run_python, write, write_project
+from support import clean_variables, make_plan, run_child, run_python, write, write_project
 
 from torchscript_build.build.whole_headers import remember_whole_headers, with_headers
+from torchscript_build.generate.templates import templates_dir
 from torchscript_build.operators.includes import read_header_use
 from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders
 from torchscript_build.plan.headers import HeaderUse, plan_headers, with_whole_headers
@@ -41,6 +44,7 @@ PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
         ('#include "own.h"\n' + PLAIN, HeaderUse(None, python=True)),  # own.h is not there
         ("#include <torch/script.h>\n", HeaderUse("torch/script.h")),
         ("#include <ATen/core/Tensor.h>\n", HeaderUse()),
+        (f'#include "{"x" * 5000}.h"\n' + PLAIN, HeaderUse(None, python=True)),  # no file can be called so
         ("", HeaderUse()),
     ],
 )
@@ -93,15 +97,40 @@ def test_a_source_that_asks_what_there_is_gets_the_whole(tmp_path: Path, text: s
     assert read_header_use(source, definitions=["MY_SETTING"]).lean is lean
 
 
-def test_a_python_modules_sources_always_get_pythons_part(tmp_path: Path) -> None:
-    """Without torch's casters pybind compiles a module that takes no tensor."""
-    source = write(tmp_path / "a.cpp", PLAIN)
-    for module in (True, False):
-        spec = OpLibrary(name="m", package="demo", sources=(str(source),), python_module=module)
-        plan = make_plan(ProjectSpec(ops=(spec,)), root=tmp_path, build_base=tmp_path / "b")
-        headers = with_headers(plan, [spec], processors=1).ops[0].headers
-        assert headers.lean == (str(source),)
-        assert headers.python == ((str(source),) if module else ())
+def test_a_python_modules_sources_get_pythons_part_where_they_name_it(tmp_path: Path) -> None:
+    texts = {"kernel.cpp": PLAIN, "module.cpp": PYTHON, "bare.cpp": PLAIN + "#include <Python.h>\n"}
+    for name, text in texts.items():
+        write(tmp_path / name, text)
+    spec = OpLibrary(name="m", package="demo", sources=tuple(texts), python_module=True)
+    plan = make_plan(ProjectSpec(ops=(spec,)), root=tmp_path, build_base=tmp_path / "b")
+    for precompiled, python in ((False, ["module.cpp", "bare.cpp"]), (True, list(texts))):
+        asked = dataclasses.replace(spec, precompiled_header=precompiled)
+        headers = with_headers(plan, [asked], processors=1).ops[0].headers
+        assert [Path(s).name for s in headers.lean] == list(texts)
+        # Without torch's casters pybind compiles a module that takes no tensor.
+        assert [Path(s).name for s in headers.python] == python
+
+
+@pytest.mark.compile
+def test_without_pythons_part_python_is_out_of_reach(tmp_path: Path) -> None:
+    """Whatever hides it: the compilation fails, and the next one has the whole header."""
+    source = write(tmp_path / "hidden.cpp", EXTENSION + "#define HEADER <Python.h>\n#include HEADER\n")
+    write(tmp_path / "torch/extension.h")
+    folders = [
+        f"-I{templates_dir() / 'ops/lean_without_python'}",
+        f"-I{tmp_path}",
+        f"-I{sysconfig.get_path('include')}",
+    ]
+    done = run_child(
+        ["c++", "-fsyntax-only", *(f"-I{f}" for f in folders), source], stderr=subprocess.PIPE, encoding="utf-8"
+    )
+    assert done.returncode != 0
+    spec = OpLibrary(name="m", package="demo", sources=(str(source),))
+    plan = make_plan(ProjectSpec(ops=(spec,)), root=tmp_path, build_base=tmp_path / "b")
+    ops = dataclasses.replace(plan.ops[0], headers=PlannedHeaders(lean=(str(source),)))
+    again = with_whole_headers(dataclasses.replace(plan, ops=(ops,)), f"FAILED: x/hidden.cpp.o\n{done.stderr}")
+    assert again is not None
+    assert again.ops[0].headers.lean == ()
 
 
 @pytest.mark.parametrize(
@@ -277,7 +306,7 @@ def test_lean_headers_compile_and_what_needs_more_is_compiled_with_the_whole(tmp
     project = write_project(tmp_path, OPS.format(precompiled="false"), files=SOURCES)
     done = run_python("setup.py", "-v", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "lean torch headers for 3 sources, 3 of them with Python" in done.stdout
+    assert "lean torch headers for 3 sources, 1 of them with Python" in done.stdout
     assert done.stdout.count("compiling again with the whole") == 1
     code = (
         "import torch; from demo import lean; x = torch.ones(1, 2, requires_grad=True); y = lean.twice(x);"

@@ -37,3 +37,16 @@ def test_the_debug_mode_of_the_standard_library(how: dict[str, tuple[str, ...]])
     assert problems("-D_GLIBCXX_DEBUG_PEDANTIC")
     assert problems("-D_GLIBCXX_ASSERTIONS") == []
     assert find_unfit_flags(ProjectSpec(), {"CXXFLAGS": "-D_GLIBCXX_DEBUG"}, mac_torch()) == []
+
+
+def test_the_other_abi_is_told_before_anything_is_compiled() -> None:
+    (problem,) = problems("-D_GLIBCXX_USE_CXX11_ABI=0")
+    assert "-D_GLIBCXX_USE_CXX11_ABI=0: libtorch 2.13.0 was compiled with 1" in problem
+    assert problems("-D_GLIBCXX_USE_CXX11_ABI=1") == []
+
+
+def test_a_standard_by_two_hyphens_and_of_nvcc() -> None:
+    assert "need C++20" in problems("--std=c++14")[0]
+    target = OpLibrary(name="o", cuda_options=("-std=c++17",))
+    (problem,) = find_unfit_flags(ProjectSpec(ops=(target,)), {}, linux_torch())
+    assert problem.startswith("'o': cuda-options: -std=c++17: the headers of libtorch 2.13.0 need C++20")

@@ -18,6 +18,16 @@ static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {}};
 static PyModuleDef def = {PyModuleDef_HEAD_INIT, "NAME", nullptr, -1, methods};
 PyMODINIT_FUNC PyInit_NAME() { return PyModule_Create(&def); }
 """
+OPENCV_CPP = """\
+#include <opencv2/imgproc.hpp>
+#include <torch/script.h>
+#include <cstdio>
+int main() {
+  cv::Mat color(6, 7, CV_8UC3, cv::Scalar(1, 2, 3)), gray;
+  cv::cvtColor(color, gray, cv::COLOR_BGR2GRAY);
+  std::printf("answer %d\\n", static_cast<int>(gray.total()) + torch::answer() - 42);
+}
+"""
 OPS_CPP = 'extern "C" int NAME() { return 7; }\n'
 CMAKE = "cmake_minimum_required(VERSION 3.16)\nproject(native LANGUAGES CXX)\n"
 FIND = "find_package(Torch REQUIRED)\n"
@@ -47,6 +57,8 @@ class Shape:
     ways: tuple[str, ...] = ALL_WAYS
     refused: Mapping[str, str] = field(default_factory=dict)
     """Ways that end in an error, and its words."""
+    needs: str = "/"
+    """A folder that not every machine has."""
 
 
 SHAPES: Mapping[str, Shape] = {
@@ -203,5 +215,40 @@ SHAPES: Mapping[str, Shape] = {
         + "print('answer', ctypes.CDLL(f'{f}/lib/libnat.so')._Z3natv()); "
         + "assert 'IMPORTED_LOCATION' in open(f'{f}/lib/cmake/nat/natConfig-release.cmake').read()",
         PROJECT,
+    ),
+    "OpenCV in an app": Shape(
+        {"demo/__init__.py": "", "cpp/main.cpp": OPENCV_CPP},
+        RUN.format(package="demo", name="answer"),
+        APP
+        + 'find-packages = ["OpenCV COMPONENTS core imgproc"]\nlink-libraries = ["opencv_core", "opencv_imgproc"]\n',
+        needs="/usr/include/opencv4",
+    ),
+    "OpenCV in a CMake project": Shape(
+        {
+            "demo/__init__.py": "",
+            "native/CMakeLists.txt": CMAKE
+            + FIND
+            + "find_package(OpenCV REQUIRED COMPONENTS core imgproc)\nadd_executable(answer main.cpp)\n"
+            "target_link_libraries(answer PRIVATE torch ${OpenCV_LIBS})\ninstall(TARGETS answer DESTINATION bin)\n",
+            "native/main.cpp": OPENCV_CPP,
+        },
+        RUN.format(package="demo", name="bin_2f_answer"),
+        PROJECT + 'console-script = "answer"\n',
+        needs="/usr/include/opencv4",
+    ),
+    "libraries with a version": Shape(
+        {
+            "demo/__init__.py": "",
+            "native/CMakeLists.txt": CMAKE
+            + FIND
+            + "add_library(dep SHARED dep.cpp)\nset_target_properties(dep PROPERTIES VERSION 1.2.3 SOVERSION 1)\n"
+            "add_executable(answer main.cpp)\ntarget_link_libraries(answer PRIVATE torch dep)\n"
+            "install(TARGETS answer dep RUNTIME DESTINATION bin LIBRARY DESTINATION lib)\n",
+            "native/main.cpp": "int dep();\n" + MAIN_CPP.replace("torch::answer()", "torch::answer() + dep()"),
+            "native/dep.cpp": "int dep() { return 0; }\n",
+        },
+        RUN.format(package="demo", name="bin_2f_answer"),
+        PROJECT + 'console-script = "answer"\n',
+        ways=("wheel", "strict"),
     ),
 }

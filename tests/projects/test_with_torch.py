@@ -19,7 +19,7 @@ project(native LANGUAGES CXX)
 find_package(Torch REQUIRED)
 find_package(Python3 REQUIRED COMPONENTS Interpreter Development.Module)
 find_library(TORCH_PYTHON_LIBRARY torch_python PATHS "${TORCH_INSTALL_PREFIX}/lib")
-Python3_add_library(_cmake MODULE WITH_SOABI ../module.cpp)
+Python3_add_library(_cmake MODULE WITH_SOABI ../module.cpp ../kernel.cpp)
 target_include_directories(_cmake PRIVATE ../include)
 target_compile_definitions(_cmake PRIVATE TORCH_EXTENSION_NAME=_cmake)
 target_link_libraries(_cmake PRIVATE "${TORCH_LIBRARIES}" "${TORCH_PYTHON_LIBRARY}")
@@ -32,14 +32,18 @@ install(TARGETS _cmake DESTINATION .)
     "module.cpp": """\
 #include <mylib/bind.h>
 #include <torch/extension.h>
-at::Tensor twice(const at::Tensor& x) { return x * 2; }
+at::Tensor twice(const at::Tensor& x);
 MYLIB_MODULE(m) { m.def("twice", &twice); }
+""",
+    "kernel.cpp": """\
+#include <torch/extension.h>
+torch::Tensor twice(const torch::Tensor& x) { return x * 2; }
 """,
 }
 SETTINGS = """\
 [[tool.torchscript-build.ops]]
 name = "_ops"
-sources = ["module.cpp"]
+sources = ["module.cpp", "kernel.cpp"]
 include-dirs = ["include"]
 python-module = true
 
@@ -58,7 +62,7 @@ def test_modules_by_pybind_take_and_give_tensors(tmp_path: Path) -> None:
     hook = "from setuptools.build_meta import build_wheel; build_wheel('dist')"
     done = run_python("-c", hook, cwd=project, variables=clean_variables(MAX_JOBS="1"))
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
-    assert "_ops: lean torch headers for 1 sources, 1 of them with Python" in done.stdout
+    assert "_ops: lean torch headers for 2 sources, 1 of them with Python" in done.stdout
     (wheel,) = (project / "dist").glob("demo-1.5-cp3*-cp3*-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")

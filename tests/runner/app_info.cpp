@@ -4,13 +4,22 @@
 namespace {
 
 const BundledModel kModels[] = {
-    {"linear", "models/linear.pt"},     {"echo", "models/echo.pt"},
-    {"nested", "models/nested.pt"},     {"sum", "models/sum.pt"},
-    {"raises", "models/raises.pt"},     {"prints", "models/prints.pt"},
-    {"training", "models/training.pt"}, {"grad", "models/grad.pt"},
-    {"kinds", "models/kinds.pt"},       {"forces", "models/forces.pt"},
-    {"stateful", "models/stateful.pt"}, {"default", "models/default.pt"},
-    {"random", "models/random.pt"},     {"oncuda", "models/oncuda.pt"},
+    {"linear", "models/linear.pt"},
+    {"echo", "models/echo.pt"},
+    {"nested", "models/nested.pt"},
+    {"sum", "models/sum.pt"},
+    {"raises", "models/raises.pt"},
+    {"prints", "models/prints.pt"},
+    {"training", "models/training.pt"},
+    {"grad", "models/grad.pt"},
+    {"kinds", "models/kinds.pt"},
+    {"forces", "models/forces.pt"},
+    {"stateful", "models/stateful.pt"},
+    {"default", "models/default.pt"},
+    {"process", "models/process.pt"},
+    {"wants", "models/process.pt", {false, "float64", nullptr, true, 3, 2, "warn"}},
+    {"random", "models/random.pt"},
+    {"oncuda", "models/oncuda.pt"},
 };
 
 }  // namespace
@@ -23,6 +32,4 @@ const AppInfo app_info = {"test-app",
                           nullptr,
                           0,
                           "forward",
-                          false,
-                          nullptr,
-                          nullptr};
+                          {}};

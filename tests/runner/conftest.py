@@ -89,10 +89,10 @@ def compile_runner(torch_root: Path, folder: Path) -> Path:
 
 
 def save_models(folder: Path) -> None:
-    import models
-
     folder.mkdir()
     with quiet():
+        import models
+
         models.save_all(folder)
 
 

@@ -251,6 +251,13 @@ class Default(torch.nn.Module):
         return torch.zeros([2]) + torch.rand([1]) * 0
 
 
+class Process(torch.nn.Module):
+    """What the process makes of the smallest numbers, and an operator that is not deterministic."""
+
+    def forward(self, x: torch.Tensor):
+        return torch.zeros([1]), x + x, x.put(torch.tensor([0]), x[:1])
+
+
 class Random(torch.nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + torch.rand_like(x)
@@ -264,7 +271,7 @@ class OnCuda(torch.nn.Module):
 def save_all(folder: Path) -> None:
     for model in (Linear(), Echo(), Nested(), Sum(), Raises(), Prints(), Training(), Grad(), Kinds()):
         _save(model, folder)
-    for model in (Forces(), Stateful(), Default(), Random(), OnCuda()):
+    for model in (Forces(), Stateful(), Default(), Process(), Random(), OnCuda()):
         _save(model, folder)
 
 

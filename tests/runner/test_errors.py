@@ -219,7 +219,7 @@ def test_no_such_device(runner):
         (["model.pt"], "unexpected argument 'model.pt'\nhint: a model is given as --model model.pt"),
         (["--input"], "--input needs a value"),
         (["--json=1"], "--json takes no value"),
-        (["--threads", "0"], "--threads takes a whole number of at least 1, not '0'"),
+        (["--threads", "-1"], "--threads takes a whole number of at least 0, not '-1'"),
         (["--rtol", "x", "--expect", "y.pt"], "--rtol takes a number of at least 0, not 'x'"),
         (["--seed", "-1"], "--seed takes a whole number"),
         (["--warmup", "3"], "--warmup needs --benchmark"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import resource
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -159,3 +160,99 @@ def test_code_that_inflates_beyond_reason(runner: Any) -> None:
             new.writestr(f"linear/code/{part}.py", bytes(100_000_000), zipfile.ZIP_DEFLATED)
     error = runner.error(model="m.pt", code=3)
     assert "its compressed records claim to be far larger than code can be" in error
+
+
+CLASS = "class M(Module):\n  __parameters__ = []\n  __buffers__ = []\n"
+DEEP: dict[str, Callable[[int], str]] = {
+    "brackets": lambda n: method("(" * n + "x" + ")" * n),
+    "calls": lambda n: method("torch.neg(" * n + "x" + ")" * n),
+    "lists": lambda n: method("[" * n + "x" + "]" * n, "Any"),
+    "signs": lambda n: method("-" * n + "x"),
+    "a sum": lambda n: method("x" + " + x" * n),
+    "attributes": lambda n: method("x" + ".T" * n),
+    "indices": lambda n: method("x" + "[0]" * n),
+    "conditions": lambda n: method("1 if True else " * n + "1", "int"),
+    "types": lambda n: f"{CLASS}  def forward(self: __torch__.M, x: {'List[' * n}int{']' * n}) -> int:\n    return 1\n",
+    "elifs": lambda n: method("x", before="    if True:\n      pass\n" + "    elif True:\n      pass\n" * n),
+    "indentations": lambda n: method(
+        "x", before="".join(f"{' ' * (4 + i)}if True:\n" for i in range(n)) + " " * (4 + n) + "pass\n"
+    ),
+    "functions": lambda n: method("__torch__.f0(x)") + functions(n),
+    "classes": lambda n: (
+        "".join(f"class C{i}(Module):\n  __parameters__ = []\n  a : __torch__.C{i + 1}\n" for i in range(n))
+        + f"class C{n}(Module):\n  __parameters__ = []\n"
+        + method("x").replace("forward(self: __torch__.M,", "forward(self: __torch__.M, c: __torch__.C0,")
+    ),
+}
+"""Code that is nested so many times."""
+
+
+def method(expression: str, gives: str = "Tensor", before: str = "") -> str:
+    return f"{CLASS}  def forward(self: __torch__.M, x: Tensor) -> {gives}:\n{before}    return {expression}\n"
+
+
+def functions(count: int) -> str:
+    """Each calls the next."""
+    named = "".join(f"def f{i}(x: Tensor) -> Tensor:\n  return __torch__.f{i + 1}(x)\n" for i in range(count))
+    return f"{named}def f{count}(x: Tensor) -> Tensor:\n  return x\n"
+
+
+def write_model(runner: Any, code: str, data: bytes = b"\x80\x02c__torch__\nM\nq\x00)\x81}b.") -> str:
+    with zipfile.ZipFile(runner.folder / "m.pt", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (("version", b"3\n"), ("constants.pkl", b"\x80\x02)."), ("data.pkl", data)):
+            archive.writestr(f"m/{name}", content)
+        archive.writestr("m/code/__torch__.py", code)
+    return "m.pt"
+
+
+@pytest.mark.parametrize("kind", DEEP)
+def test_code_that_is_nested_beyond_reason_never_reaches_libtorch(runner: Any, kind: str) -> None:
+    depth = 2_000 if kind == "indentations" else 20_000
+    error = runner.error("--info", model=write_model(runner, DEEP[kind](depth)), code=3)
+    assert "nested more than 500 deep, which no model is" in error
+
+
+@pytest.mark.parametrize("kind", [k for k in DEEP if k not in ("types", "classes", "attributes", "lists")])
+def test_code_that_is_nested_as_far_as_that_is_taken(runner: Any, kind: str) -> None:
+    runner("--info", model=write_model(runner, DEEP[kind](240)))
+
+
+DEEP_DATA = {
+    "lists": (b"]", b"a"),
+    "tuples": (b"N", b"\x85"),
+    "marks": (b"(", b"t"),
+    "dicts": (b"}K\x01", b"s"),
+    "itself": (b"]q\x01h\x01", b"a"),
+    "objects": (b"h\x00)\x81}X\x01\x00\x00\x00a", b"sb"),
+}
+
+
+@pytest.mark.parametrize("kind", DEEP_DATA)
+def test_data_that_is_nested_beyond_reason_never_reaches_libtorch(runner: Any, kind: str) -> None:
+    first, then = DEEP_DATA[kind]
+    data = b"\x80\x02c__torch__\nM\nq\x00)\x81}X\x01\x00\x00\x00a" + first * 200_000 + b"N" + then * 200_000 + b"sb."
+    code = method("x").replace("  def", "  a : Any\n  def", 1)
+    error = runner.error("--info", model=write_model(runner, code, data), code=3)
+    assert "its record data.pkl is nested more than 500 deep" in error
+
+
+def test_what_the_models_maker_put_beside_the_code_is_not_looked_at(runner: Any) -> None:
+    name = write_model(runner, method("x"))
+    with zipfile.ZipFile(runner.folder / name, "a") as archive:
+        archive.writestr("m/extra/notes.py", "(" * 10_000)
+    runner("--info", model=name)
+
+
+def test_texts_and_comments_are_not_nested(runner: Any) -> None:
+    text = "'" + "(" * 2000 + "\\\\' + \"" + "[" * 2000 + '\\""'
+    code = method("x", before=f"    # {'(' * 2000}\n    text = {text}\n")
+    runner("--info", model=write_model(runner, code))
+
+
+def test_a_crash_of_libtorch_while_it_reads_a_model_is_a_sentence(runner: Any) -> None:
+    """libtorch 2.13 follows a null pointer where a list is given for Any."""
+    error = runner.error("--info", model=write_model(runner, method("[x]", "Any")), code=3)
+    assert error == (
+        "test-app: error: libtorch crashed while it read m.pt\n"
+        "hint: the file is damaged, or has code that this libtorch cannot take"
+    )

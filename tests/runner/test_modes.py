@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support import run_child
 
@@ -21,6 +23,7 @@ def test_options_with_equals_sign(runner):
 def test_help_lists_models_and_exit_codes(runner):
     text = runner.bare("--help").stdout
     assert text.startswith("usage: test-app [options]\n\nA program to test the runner.\n")
+    assert "Runs a TorchScript model in evaluation mode." in text
     assert "linear (default)" in text
     assert "5  the outputs differ from --expect" in text
     assert max(map(len, text.splitlines())) <= 100
@@ -103,6 +106,45 @@ def test_the_default_dtype(runner):
     assert runner.output("--default-dtype", "float64", "--input", "ones:1", model="default")["dtype"] == "float64"
     assert "--default-dtype int64: only a floating-point" in runner.error("--default-dtype", "int64", code=2)
     assert "'what' is not a dtype" in runner.error("--default-dtype", "what", code=2)
+
+
+TINY = ("--input", "full:1e-310:1:float64")
+
+
+def process_outputs(runner, *options, model):
+    output = runner.output(*TINY, *options, model=model)["items"]
+    return output[0]["dtype"], output[1]["values"][0] == 0
+
+
+def test_numbers_too_small_for_full_precision(runner):
+    assert process_outputs(runner, model="process") == ("float32", False)
+    assert process_outputs(runner, "--flush-denormal", model="process") == ("float32", True)
+
+
+def test_operators_that_are_not_deterministic(runner):
+    error = runner.error(*TINY, "--deterministic", "on", model="process", code=1)
+    assert "does not have a deterministic implementation" in error
+    warning = runner(*TINY, "--deterministic", "warn", model="process").stderr
+    assert "does not have a deterministic implementation" in warning
+    assert runner(*TINY, "--deterministic", "off", model="process").stderr == ""
+    assert "--deterministic takes on, warn or off, not 'yes'" in runner.error("--deterministic", "yes", code=2)
+
+
+def test_a_model_runs_in_the_process_that_it_wants(runner):
+    assert process_outputs(runner, model="wants") == ("float64", True)
+    assert "deterministic implementation" in runner(*TINY, model="wants").stderr
+    assert runner.json("--info", model="wants")["threads"] == 3
+    # what the user says comes first, wherever it stands
+    options = ("--default-dtype", "float32", "--no-flush-denormal")
+    assert process_outputs(runner, *options, model="wants") == ("float32", False)
+    done = runner.bare(*options, *TINY, "--deterministic", "off", "--threads", "2", "--model", "wants", "--json")
+    assert (json.loads(done.stdout)["output"]["items"][0]["dtype"], done.stderr) == ("float32", "")
+    # a file from elsewhere gets what all models of the app want, which is nothing here
+    assert process_outputs(runner, model=str(runner.models / "process.pt")) == ("float32", False)
+    assert runner.json("--info", "--threads", 0, model="linear")["threads"] > 0
+    assert runner.json("--info", "--interop-threads", 2, model="linear")["threads"] > 0
+    wants = "wants: --default-dtype float64 --flush-denormal --threads 3 --interop-threads 2 --deterministic warn\n"
+    assert wants in runner("--help").stdout
 
 
 def test_the_quantized_engine(runner):

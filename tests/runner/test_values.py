@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import pickle
 import warnings
 from typing import Any
 
@@ -218,6 +219,19 @@ TAKEN = [
     ("color", models.Color.BLUE),
     ("mode", models.Mode.SAFE),
 ]
+
+
+def test_why_a_named_tuple_is_written_as_a_tuple(runner: Any, save: Any) -> None:
+    """Its class is all that a pickle says of it, not the fields, and with weights_only torch.load takes no class."""
+    save("point.pt", models.Point(torch.ones(1), "a"))
+    with pytest.raises(pickle.UnpicklingError, match=r"Unsupported global: GLOBAL models\.Point"):
+        torch.load(runner.folder / "point.pt", weights_only=True)
+    runner("--method", "point", "--input", "point.pt", "--output", "out.pt", model="kinds")
+    written = torch.load(runner.folder / "out.pt", weights_only=True)
+    assert type(written) is tuple
+    for file in ("point.pt", "out.pt"):  # and nothing is lost: a tuple becomes what the schema names
+        runner("--method", "point", "--input", file, "--expect", "out.pt", model="kinds")
+        runner("--method", "point", "--input", "out.pt", "--expect", file, model="kinds")
 
 
 @pytest.fixture(scope="session")

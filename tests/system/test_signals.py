@@ -77,7 +77,7 @@ def test_ctrl_c_ends_them_too(tmp_path: Path) -> None:
         members = numbers(tmp_path)
         child.send_signal(signal.SIGINT)
         output, _ = child.communicate()
-    assert "interrupted during: /bin/sh" in output
+    assert "interrupted while running /bin/sh" in output
     assert [gone(n) for n in members] == [True, True]
 
 

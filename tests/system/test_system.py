@@ -51,6 +51,39 @@ def test_a_child_reads_nothing(tmp_path: Path) -> None:
     assert system.run([stub(tmp_path / "x", "read a; echo got $?")], variables={}).output == "got 1\n"
 
 
+SERVER = """\
+import sys
+for line in sys.stdin:
+    if line.strip() == "die":
+        sys.exit(7)
+    print("did", line.strip(), end="\\0end of answer\\n", flush=True)
+"""
+
+
+def test_a_server_does_one_thing_after_the_other(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = write(tmp_path / "server.py", SERVER)
+    with system.serving([sys.executable, program], variables={}) as server:
+        assert server.ask("one") is None
+        assert capsys.readouterr().out == "did one"
+        assert server.ask("two") is None
+        assert server.ask("die") == 7
+    assert capsys.readouterr().out == "did two"
+
+
+def test_children_beside_end_with_what_they_run_beside_and_stand_in_the_lock(tmp_path: Path) -> None:
+    lock = tmp_path / "lock"
+    program = stub(tmp_path / "x", "echo begun", "sleep 1000")
+    with system.locked(lock), system.beside([program], tmp_path / "1", variables=dict(os.environ)) as first:
+        with system.beside([program], tmp_path / "2", variables=dict(os.environ)) as second:
+            while (tmp_path / "2").read_text() != "begun\n":
+                time.sleep(0.01)
+            named = [line.split()[1] for line in lock.read_text().splitlines() if line.startswith("child ")]
+            assert named == [str(first.pid), str(second.pid)]
+        assert second.returncode != 0
+        assert first.poll() is None
+    assert first.returncode != 0
+
+
 def test_a_program_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         system.run([tmp_path / "x"], variables={})

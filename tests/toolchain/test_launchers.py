@@ -268,6 +268,7 @@ def test_ccaches_configuration_is_read() -> None:
         ('{"Disabled":"disabled"}', None),
         ("", None),
         ("distcc[1] CRITICAL! Failed to get host list", None),
+        ("[" * 100_000, None),
     ],
 )
 def test_what_the_engines_say(text: str, jobs: Optional[int]) -> None:

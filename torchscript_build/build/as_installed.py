@@ -82,6 +82,9 @@ def find_unstartable(
     reached: set[str] = set()
     programs = [f for f in files if walk.info(f).interpreter]
     for program in programs:
+        loader = walk.info(program).interpreter
+        if loader and posixpath.isabs(loader) and place.locate(loader) is None:
+            missing[loader, program] = Missing(loader, program, program)
         for found in walk.missing(program, reached):
             missing.setdefault((found.name, found.needed_by), found)
     for library in (f for f in files if f not in programs and f not in reached):

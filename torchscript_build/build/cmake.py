@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 import time
@@ -12,26 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import log, system
+from torchscript_build import columns, log, system
 from torchscript_build.build.compile_commands import keep_commands
+from torchscript_build.build.damage import DamagedTreeError, find_damage, inputs_of_the_future, read_text
+from torchscript_build.build.excerpt import build_excerpt, configure_excerpt, indent
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
 
 CLIENT = "client-torchscript-build"
-EXCERPT_LINES = 40
-"""How much of a failing compiler's output is repeated in the error."""
-
-
-_DAMAGE = re.compile(
-    r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*)$",
-    re.MULTILINE,
-)
-"""What build tools say of their own files."""
-
-
-class DamagedTreeError(BuildError):
-    """A build tree's own files are damaged; configured anew, it is as good as before."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +57,8 @@ def configure(
         command.append("-UCMAKE_*_COMPILER_LAUNCHER")  # that of an earlier configure
     defaults = {} if toolchain.generator.multi_config else {"CMAKE_BUILD_TYPE": build_type}
     defaults["CMAKE_EXPORT_COMPILE_COMMANDS"] = "ON"
+    if "CMAKE_COLOR_DIAGNOSTICS" not in variables:
+        defaults["CMAKE_COLOR_DIAGNOSTICS"] = "ON"  # always, so that nothing is compiled again in a log, without them
     if toolchain.generator.ninja:
         defaults["CMAKE_MAKE_PROGRAM"] = toolchain.generator.ninja.as_posix()
     if toolchain.cxx.command and not variables.get("CXX"):
@@ -81,8 +71,13 @@ def configure(
     clean = {k: v for k, v in variables.items() if k not in ("CMAKE_GENERATOR", "CMAKE_EXPORT_COMPILE_COMMANDS")}
     done = system.run(command, variables=clean, show=log.tool_line)
     if done.returncode != 0:
-        words = _indent(configure_excerpt(done.output))
+        words = indent(configure_excerpt(done.output))
         raise ConfigureError(f"CMake could not configure {source} (exit code {done.returncode})\n{words}")
+    if not (tree / ".cmake/api/v1/reply").is_dir():
+        words = " ".join(shlex.quote(argument) for argument in arguments)
+        raise ConfigureError(
+            f"CMake ended well and configured nothing: do its arguments ask for something else? {words}"
+        )
     ahead = inputs_of_the_future(tree, now=time.time())
     if ahead:
         named = ", ".join(str(path) for path in ahead[:5])
@@ -90,21 +85,6 @@ def configure(
             f"CMake would run for ever: files that it reads are dated in the future, {len(ahead)} of them: {named}",
             cures=[f"touch {shlex.quote(str(ahead[0]))}", "set this machine's clock"],
         )
-
-
-def inputs_of_the_future(tree: Path, *, now: float) -> list[Path]:
-    """The files that a tree is configured from and that are newer than now, as far as ninja knows them.
-
-    Ninja would configure a hundred times ("manifest still dirty") and then give up.
-    """
-    rule = re.search(r"^build build\.ninja[^\n]*: RERUN_CMAKE \|(.*)$", _read(tree / "build.ninja"), re.MULTILINE)
-    found = []
-    for word in re.findall(r"(?:\$.|[^ $])+", rule.group(1)) if rule else ():
-        path = tree / re.sub(r"\$(.)", r"\1", word)
-        stamp = system.stamp(path)
-        if stamp is not None and stamp[1] > (now + 2) * 1e9:
-            found.append(path)
-    return found
 
 
 def launcher_variables(launcher: Optional[Launcher], languages: Sequence[str]) -> dict[str, str]:
@@ -131,47 +111,72 @@ def build(
 
     :returns: whether anything was done.
     :raises BuildError: with the compiler's message at its end.
+    :raises DamagedTreeError: the tree's own files cannot be read; it is to be configured anew.
     """
-    if toolchain.generator.ninja and not toolchain.generator.multi_config:
+    command, own = build_command(
+        tree, toolchain, build_type=build_type, jobs=jobs, variables=variables, targets=targets
+    )
+    keep_commands(tree)
+    log.say_command(command)
+    ahead = _edges_ahead(command, variables) if _calls_ninja(toolchain) and log.is_live() else []
+    with edges_kept(tree):
+        done = system.run(command, variables=own, show=log.ToolLines(ahead))
+    output = columns.plain(done.output)
+    damage = find_damage(output) if done.returncode != 0 else None
+    if damage:
+        system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
+        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage}", output=output)
+    if done.returncode != 0:
+        words = indent(build_excerpt(done.output if log.colours else output))
+        raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=output)
+    return "ninja: no work to do." not in output
+
+
+def _edges_ahead(command: Sequence[str], variables: Mapping[str, str]) -> list[str]:
+    """What Ninja would do, in its own words; nothing where it cannot tell."""
+    done = system.probe([*command, "-n"], variables=variables)
+    found = re.findall(r"^\[\d+/\d+\] (.*\S)", done.output if done else "", re.MULTILINE)
+    return [edge for edge in found if not edge.startswith("Re-")]
+
+
+def build_command(
+    tree: Path,
+    toolchain: Toolchain,
+    *,
+    build_type: str,
+    jobs: int,
+    variables: Mapping[str, str],
+    targets: Sequence[str],
+) -> tuple[list[str], Mapping[str, str]]:
+    """What ``build`` starts, and the environment that it gets."""
+    if _calls_ninja(toolchain):
         command = [str(toolchain.generator.ninja), "-C", str(tree), "-j", str(jobs), *targets]
     else:
         command = [str(toolchain.cmake.path), "--build", str(tree), "--parallel", str(jobs), "--config", build_type]
         command += ["--target", *targets] if targets else []
     launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
-    keep_commands(tree)
-    log.say_command(command)
-    with _edges_kept(tree):
-        done = system.run(command, variables={**launcher_settings, **variables}, show=log.tool_line)
-    damage = _DAMAGE.search(done.output) if done.returncode != 0 else None
-    if damage:
-        system.remove_tree(tree / "CMakeCache.txt")  # so that the next build configures it anew, whoever asks for it
-        raise DamagedTreeError(f"the build tree {tree} is damaged: {damage.group()}", output=done.output)
-    if done.returncode != 0:
-        words = _indent(build_excerpt(done.output))
-        raise BuildError(f"the build failed (exit code {done.returncode})\n{words}", output=done.output)
-    return "ninja: no work to do." not in done.output
+    # Ninja takes compilers' colours away unless it is told this.
+    colours = {"CLICOLOR_FORCE": "1"} if log.colours else {}
+    return command, {**launcher_settings, **colours, **variables}
+
+
+def _calls_ninja(toolchain: Toolchain) -> bool:
+    return bool(toolchain.generator.ninja) and not toolchain.generator.multi_config
 
 
 @contextmanager
-def _edges_kept(tree: Path) -> Iterator[None]:
+def edges_kept(tree: Path) -> Iterator[None]:
     """Keep what ninja runs in a tree, also if it fails; other build tools have no log of it."""
     file = tree / ".ninja_log"
-    before, began = _read(file), time.monotonic()
+    before, began = read_text(file), time.monotonic()
     try:
         yield
     finally:
-        after = _read(file)
+        after = read_text(file)
         if after != before:
             from torchscript_build.build import ninja_log
 
             log.edges.extend(ninja_log.edges_of_run(before, after, began=began))
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
 
 
 def install(
@@ -188,6 +193,7 @@ def install(
 
     :param destdir: a folder that stands for the root of the file system, so that nothing is written elsewhere.
     :raises BuildError: with CMake's own words.
+    :raises DamagedTreeError: the tree's own files cannot be read.
     """
     command = [str(toolchain.cmake.path), "--install", str(tree), "--prefix", str(prefix), "--config", build_type]
     command += ["--component", component] if component else []
@@ -200,14 +206,14 @@ def install(
         log.say_command(command)
         if "Parse error." in done.output:
             system.remove_tree(tree / "CMakeCache.txt")
-            raise DamagedTreeError(f"the build tree {tree} is damaged; build again\n{_indent(done.output[-4000:])}")
-        raise BuildError(f"CMake could not install what was built\n{_indent(done.output[-4000:])}")
+            raise DamagedTreeError(f"the build tree {tree} is damaged; build again\n{indent(done.output[-4000:])}")
+        raise BuildError(f"CMake could not install what was built\n{indent(done.output[-4000:])}")
 
 
 def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
     """What the targets of a configured tree make, from CMake's file API.
 
-    :raises ConfigureError: the tree has no reply to our query.
+    :raises DamagedTreeError: the tree has no reply to our query.
     """
     return tuple(
         Artifact(t["name"], t["type"], tree / a["path"])
@@ -219,7 +225,7 @@ def read_artifacts(tree: Path, build_type: str) -> tuple[Artifact, ...]:
 def read_linked_files(tree: Path, build_type: str) -> tuple[tuple[str, Path], ...]:
     """Pairs (target, library file that it links) of a configured tree, without what the tree makes itself.
 
-    :raises ConfigureError: the tree has no reply to our query.
+    :raises DamagedTreeError: the tree has no reply to our query.
     """
     pairs = []
     for target in _read_targets(tree, build_type):
@@ -247,46 +253,16 @@ def _linked_file(word: str, folders: Sequence[Path]) -> Optional[Path]:
 def _read_targets(tree: Path, build_type: str) -> list[Any]:
     reply = tree / ".cmake/api/v1/reply"
     try:
-        index = json.loads(max(reply.glob("index-*.json")).read_text(encoding="utf-8"))
+        index = _json(max(reply.glob("index-*.json")))
         model = _json(reply / index["reply"][CLIENT]["query.json"]["responses"][0]["jsonFile"])
         configurations = {c["name"]: c for c in model["configurations"]}
         chosen = configurations.get(build_type) or next(iter(configurations.values()))
         return [_json(reply / t["jsonFile"]) for t in chosen["targets"]]
-    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
-        raise ConfigureError(f"{tree} has no answer of CMake's file API; remove the folder and build again") from error
+    except (OSError, ValueError, KeyError, IndexError, TypeError, AttributeError, StopIteration) as error:
+        raise DamagedTreeError(
+            f"the build tree {tree} is damaged: it has no answer of CMake's file API; remove the folder and build again"
+        ) from error
 
 
 def _json(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-# --- the words of a failure ----------------------------------------------------------------------------------------
-
-
-def configure_excerpt(output: str) -> str:
-    """CMake's output from its first error on; all of it if it names none."""
-    match = re.search(r"^CMake Error", output, re.MULTILINE)
-    return _head(output[match.start() :] if match else output)
-
-
-def build_excerpt(output: str) -> str:
-    """What the first failing command printed, without its command line; the last lines if none can be told."""
-    failed = re.search(r"^FAILED: [^\n]*\n", output, re.MULTILINE)
-    if failed:
-        rest = output[failed.end() :].split("\n", 1)[-1]  # the command line follows
-        end = re.search(r"^(\[\d+/\d+\] |ninja: |FAILED: )", rest, re.MULTILINE)
-        return _head(rest[: end.start()] if end else rest)
-    error = re.search(r"^.*(\berror\b|\bError \d+|undefined reference|\*\*\* .*Stop\.).*$", output, re.MULTILINE)
-    return _head(output[error.start() :]) if error else "\n".join(output.splitlines()[-EXCERPT_LINES:])
-
-
-def _head(text: str) -> str:
-    """The beginning: a compiler's first error is the one that counts."""
-    lines = text.strip("\n").splitlines()
-    if len(lines) > EXCERPT_LINES:
-        lines = [*lines[:EXCERPT_LINES], f"… {len(lines) - EXCERPT_LINES} more lines above"]
-    return "\n".join(lines)
-
-
-def _indent(text: str) -> str:
-    return "\n".join("  " + line for line in text.splitlines())
+    return system.parse_json(path.read_text(encoding="utf-8"))

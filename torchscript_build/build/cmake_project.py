@@ -10,6 +10,8 @@ from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.build import cmake
+from torchscript_build.build.compiler_cache import binutils
+from torchscript_build.build.damage import DamagedTreeError, is_configured, is_of_the_future
 from torchscript_build.build.install_tree import install_project, python_modules
 from torchscript_build.build.pipeline import link_headers
 from torchscript_build.build.runpath import ROOM
@@ -29,7 +31,7 @@ PYTHON_VARIABLES = ("Python_EXECUTABLE", "Python3_EXECUTABLE", "PYTHON_EXECUTABL
 def build_cmake_project(
     plan: BuildPlan, project: PlannedProject, environment: Environment, *, jobs: int, inplace: bool = False
 ) -> dict[str, Path]:
-    """Configure, build, install and verify one project.
+    """Configure, build, install and verify one project; a tree that is damaged is made anew.
 
     :param inplace: for the source tree: what is installed also finds libtorch where it is on this machine.
     :returns: path below its install prefix → the installed file.
@@ -37,6 +39,17 @@ def build_cmake_project(
     :raises VerificationError: it links a library of the other C++ ABI, or what it installs cannot be shipped.
     """
     folder = Path(plan.build_dir, "cmake", project.name)
+    try:
+        return _build(plan, project, environment, folder, jobs=jobs, inplace=inplace)
+    except DamagedTreeError as error:
+        log.say(f"-- {error.problem.splitlines()[0]}: starting afresh")
+    system.remove_tree(folder / "tree")
+    return _build(plan, project, environment, folder, jobs=jobs, inplace=inplace)
+
+
+def _build(
+    plan: BuildPlan, project: PlannedProject, environment: Environment, folder: Path, *, jobs: int, inplace: bool
+) -> dict[str, Path]:
     tree, package_dir = folder / "tree", folder / "torch"
     arguments = [
         *plan.cmake_args,
@@ -50,10 +63,11 @@ def build_cmake_project(
     files["project_include.cmake"] = _project_include(plan, arguments, environment, package_dir)
     link_headers(plan)
     system.materialize(files, package_dir)
+    system.date_now(package_dir)
     variables = _inner_variables(plan, environment, package_dir, arguments)
     if plan.libtorch.platform == "darwin" and inplace:
         arguments = [_with_rpath(argument, plan) for argument in arguments]
-    _configure(plan, project, tree, arguments, files["project_include.cmake"], variables)
+    _configured(plan, project, environment, tree, arguments, files["project_include.cmake"], variables)
     with log.step(f"build {project.name}"):
         cmake.build(
             tree,
@@ -74,9 +88,10 @@ def build_cmake_project(
     return installed
 
 
-def _configure(
+def _configured(
     plan: BuildPlan,
     project: PlannedProject,
+    environment: Environment,
     tree: Path,
     arguments: Sequence[str],
     include: bytes,
@@ -84,34 +99,50 @@ def _configure(
 ) -> None:
     state_file = tree.parent / "state.json"
     state = system.read_json(state_file)
-    # A tree survives another launcher or interpreter, which are configured anew; nothing else.
-    identity = hashlib.sha256(json.dumps([plan.identity(), plan.build_type, list(arguments)]).encode()).hexdigest()
+    if is_of_the_future(state_file):
+        log.say(f"-- {state_file.parent} is dated in the future")
+        state = {}
+    # A tree survives another launcher or interpreter, which are configured anew; nothing else. And what CMake did not
+    # find on PATH once, it never looks for again in that tree.
+    words = [plan.identity(), plan.build_type, list(arguments), binutils(environment)]
+    identity = hashlib.sha256(json.dumps(words).encode()).hexdigest()
     wanted = {"identity": identity, "include": hashlib.sha256(include).hexdigest()}
-    if state == wanted and (tree / "CMakeCache.txt").is_file():
+    is_whole = is_configured(tree)
+    if state == wanted and is_whole:
         return
-    if state.get("identity") != identity:
+    if state.get("identity") == identity and not is_whole:
+        log.say(f"-- the build tree {tree} is damaged: starting afresh")
+    if state.get("identity") != identity or not is_whole:
         system.remove_tree(tree)
     state_file.unlink(missing_ok=True)
-    source = Path(project.source_dir)
     with log.step(f"configure {project.name}"):
-        try:
-            cmake.configure(
-                source,
-                tree,
-                plan.toolchain,
-                build_type=plan.build_type,
-                arguments=arguments,
-                variables=variables,
-            )
-        except ConfigureError as error:
-            if not _sets_torch_dir(source):
-                raise
-            raise ConfigureError(str(error), cures=[_TORCH_DIR_CURE]) from error
-    if _sets_torch_dir(source) and not _found_ours(tree):
+        _configure(plan, project, tree, arguments, variables)
+    if _sets_torch_dir(Path(project.source_dir)) and not _found_ours(tree):
         found = "sets Torch_DIR itself and may have found another Torch"
         log.warn(f"{project.name}: its CMakeLists.txt {found}: {_TORCH_DIR_CURE}")
     verify_linked(cmake.read_linked_files(tree, plan.build_type), plan.libtorch)
     system.write_json(state_file, wanted)
+
+
+def _configure(
+    plan: BuildPlan, project: PlannedProject, tree: Path, arguments: Sequence[str], variables: dict[str, str]
+) -> None:
+    """Configure; a tree that was configured before may be damaged: where it fails, it is made anew."""
+    is_old = tree.exists()
+    source = Path(project.source_dir)
+    try:
+        cmake.configure(
+            source, tree, plan.toolchain, build_type=plan.build_type, arguments=arguments, variables=variables
+        )
+    except ConfigureError as error:
+        if is_old:
+            log.say(f"-- configuring {project.name} again, without what was known of the tree")
+            system.remove_tree(tree)
+            _configure(plan, project, tree, arguments, variables)
+            return
+        if not _sets_torch_dir(source):
+            raise
+        raise ConfigureError(str(error), cures=[_TORCH_DIR_CURE]) from error
 
 
 _TORCH_DIR_CURE = (

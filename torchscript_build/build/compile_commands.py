@@ -86,7 +86,7 @@ def for_clang(words: Sequence[str]) -> Iterator[str]:
 
 def _read(file: Path) -> list[Mapping[str, Any]]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = system.parse_json(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return []
     return (

@@ -104,7 +104,7 @@ def read_entry(file: Path) -> Optional[dict[str, Any]]:
         if reason is None:
             if file.lstat().st_size > MOST_BYTES:
                 raise ValueError("it is too large")
-            entry = json.loads(file.read_text(encoding="utf-8"))
+            entry = system.parse_json(file.read_text(encoding="utf-8"))
             _check_entry(entry, file.stem)
             there = all(os.path.exists(value) for _, _, value in entry["answers"] if os.path.isabs(value))
             return dict(entry) if there else None
@@ -113,7 +113,7 @@ def read_entry(file: Path) -> Optional[dict[str, Any]]:
     except OSError as error:
         log.warn_once(f"{file} in the cache cannot be read: {error.strerror}")
         return None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         reason = f"{file} is damaged ({error})"
     log.say(f"-- the cache's entry is made anew: {reason}")
     _remove(file)

@@ -7,6 +7,7 @@ import re
 from torchscript_build.build.failures import Named, name_failures
 from torchscript_build.build.hints import HINTS
 from torchscript_build.build.pains import PAINS
+from torchscript_build.build.troubles import TROUBLES
 from torchscript_build.errors import BuildError, ConfigureError, TorchScriptBuildError
 
 LONGEST = 1000
@@ -16,7 +17,7 @@ LONGEST = 1000
 def explain_log(text: str) -> list[Named]:
     """What is known of the failures in a log of any build or program."""
     found: dict[int, Named] = {}
-    for named in name_failures(_bounded(text), (*PAINS, *HINTS)):
+    for named in name_failures(_bounded(text), (*PAINS, *HINTS, *TROUBLES)):
         found.setdefault(named.line, named)  # the more special one stands first
     return list(found.values())
 
@@ -29,7 +30,7 @@ def explain(error: TorchScriptBuildError, backend: str = "") -> None:
     if not isinstance(error, (BuildError, ConfigureError)):
         return
     text = error.output if isinstance(error, BuildError) and error.output else error.problem
-    named = name_failures(_bounded(text), (*HINTS, *PAINS), backend=backend)
+    named = name_failures(_bounded(text), (*HINTS, *PAINS, *TROUBLES), backend=backend)
     known = [n.failure for n in named if not n.failure.harmless]
     if known:
         error.problem += f"\n  why: {known[0].cause}"

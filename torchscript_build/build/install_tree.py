@@ -20,6 +20,7 @@ from torchscript_build.build.as_installed import (
     site_with_torch,
 )
 from torchscript_build.build.cmake import Artifact
+from torchscript_build.build.links import replace_links
 from torchscript_build.build.pipeline import relocated_folders
 from torchscript_build.build.runpath import set_runpath, wanted_entries
 from torchscript_build.build.verify import verify_artifacts
@@ -49,6 +50,8 @@ def install_project(
     names = [n for n in everything if not project.include or any(fnmatch.fnmatch(n, p) for p in project.include)]
     _check_taken(project, artifacts, everything, names)
     binaries = [n for n in names if elf.is_elf(fresh / n) and _is_dynamic(fresh / n)]
+    programs = [n for n in binaries if elf.read_elf(fresh / n).interpreter and not n.endswith(".so")]
+    _make_executable(fresh, [*programs, *(n for n in project.programs if n in names)])
     if plan.libtorch.platform == "linux":
         _repair(plan, project, environment, tree, fresh, names, binaries, configured=configured, inplace=inplace)
     _verify(plan, project, environment, fresh, binaries, inplace=inplace)
@@ -69,7 +72,9 @@ def _run_install(
     root = tree.parent / "root"
     system.remove_tree(root)
     contained = plan.libtorch.platform != "win32"  # DESTDIR does not exist there
+    empty: list[str] = []
     for component in project.components or (None,):
+        before = _files_below(root)
         cmake.install(
             tree,
             configured,
@@ -79,6 +84,8 @@ def _run_install(
             component=component,
             destdir=root if contained else None,
         )
+        if component and contained and _files_below(root) == before and not _manifest(tree, component):
+            empty.append(component)
     inside = root / configured.relative_to(configured.anchor) if contained else configured
     own_prefix = tree.parent in configured.parents
     if contained and own_prefix and configured.is_dir():  # by install(CODE), which knows nothing of DESTDIR
@@ -86,8 +93,13 @@ def _run_install(
         system.remove_tree(configured)
     if inside.is_dir():
         shutil.move(str(inside), str(fresh))
+        replace_links(fresh, configured)
     outside = ["/" + n for n in _files_below(root)]
     system.remove_tree(root)
+    if empty and len(empty) < len(project.components):  # else nothing at all is installed, which is told below
+        raise VerificationError(
+            f"{project.name}: components: its CMakeLists.txt installs nothing of {', '.join(map(repr, empty))}"
+        )
     if outside:
         raise VerificationError(
             f"{project.name}: its install rules put files outside of the install prefix, where no package can take "
@@ -97,6 +109,21 @@ def _run_install(
                 'take the targets\' files from the build tree: artifacts = ["…"]',
             ],
         )
+
+
+def _manifest(tree: Path, component: str) -> str:
+    """What an install step says that it installed, also what was there already."""
+    try:
+        return (tree / f"install_manifest_{component}.txt").read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _make_executable(fresh: Path, names: Sequence[str]) -> None:
+    """``install(FILES …)`` takes a program's right to be started away; nobody can want that of one."""
+    for path in (fresh / name for name in names):
+        mode = path.stat().st_mode
+        path.chmod(mode | (mode & 0o444) >> 2)
 
 
 def _take_artifacts(project: PlannedProject, artifacts: Sequence[Artifact], fresh: Path) -> None:
@@ -251,5 +278,5 @@ def _replace(final: Path, fresh: Path, names: Sequence[str]) -> None:
         same = old.is_file() and old.stat().st_mode == new.stat().st_mode and filecmp.cmp(new, old, shallow=False)
         if not same:
             old.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(new.resolve() if new.is_symlink() else new, old)
+            os.replace(new, old)
     system.remove_tree(fresh)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -15,6 +14,7 @@ from torchscript_build import log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.cmake import Artifact
 from torchscript_build.build.compiler_cache import binutils, forget_compiler, keep_compiler, seed_tree
+from torchscript_build.build.damage import DamagedTreeError, is_configured, is_of_the_future
 from torchscript_build.build.runner_cache import claim_runner, keep_runner
 from torchscript_build.errors import BuildError, ConfigureError, SettingsError
 from torchscript_build.generate import project
@@ -26,8 +26,6 @@ from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import locate_library
 
 STATE = "state.json"
-FUTURE_SECONDS = 60
-"""By how much the clocks of a machine and of its file server may differ."""
 
 
 @dataclass(frozen=True)
@@ -75,49 +73,63 @@ def build_targets(
     With nothing changed, neither CMake nor a compiler is started. A tree that was made for another libtorch, compiler,
     generator or place is thrown away, not trusted.
     """
+    try:
+        return _build_targets(plan, environment, jobs=jobs, targets=targets)
+    except BuildError as error:
+        if not (isinstance(error, DamagedTreeError) or "ninja: error: unknown target '" in error.output):
+            raise
+        log.say(f"-- {error.problem.splitlines()[0]}: starting afresh")
+    _start_afresh(plan)
+    return _build_targets(plan, environment, jobs=jobs, targets=targets)
+
+
+def _build_targets(
+    plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]
+) -> BuildResult:
     state_file = Path(plan.build_dir, STATE)
-    with_runner = any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
-    with claim_runner(plan) if with_runner else nullcontext():
-        try:
-            state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
-        except BuildError as error:
-            if not (isinstance(error, cmake.DamagedTreeError) or "ninja: error: unknown target '" in error.output):
-                raise
-            log.say(f"-- {error.problem.splitlines()[0]}: starting afresh")
-            _start_afresh(plan, state_file)
-            state = _built(plan, environment, state_file, jobs=jobs, targets=targets, with_runner=with_runner)
-        if with_runner:
-            keep_runner(plan, _compiled_runner(state))
+    with claimed(plan, targets):
+        state = _built(plan, environment, jobs=jobs, targets=targets)
+        keep_compiled(plan, targets, state)
     artifacts = tuple(Artifact(target, kind, Path(path)) for target, kind, path in state["artifacts"])
     result = BuildResult(artifacts, plan.stage_dir)
     installed = dict(state.get("installed", {}))
     accelerated = dict(state.get("accelerated", {}))
     for component in sorted({component_of(t) for t in targets if t.install}):
         members = [t for t in plan.targets if t.install and component_of(t) == component]
-        stamps = {t.name: system.stamp(result.built(t.name)) for t in members}
-        folder = plan.stage_dir / component
-        if installed.get(component) != stamps or not folder.is_dir():
-            _install(plan, environment, folder, component)
+        if installed.get(component) != _stamps(result, members):
+            _install(plan, environment, plan.stage_dir / component, component)
             _renew_build_ids(plan, members)
             with log.step(f"verify {component}", quiet=True):
                 _verify(plan, members, environment)
                 accelerated[component] = _accelerated(plan, members)
-            installed[component] = stamps
+            installed[component] = _stamps(result, members)
             system.write_json(state_file, {**state, "installed": installed, "accelerated": accelerated})
     return dataclasses.replace(result, accelerated=frozenset(n for names in accelerated.values() for n in names))
 
 
-def _built(
-    plan: BuildPlan,
-    environment: Environment,
-    state_file: Path,
-    *,
-    jobs: int,
-    targets: Sequence[PlannedTarget],
-    with_runner: bool,
-) -> dict[str, Any]:
+def _stamps(result: BuildResult, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
+    """The stamps of what was built and of what was installed from it: neither changes without us."""
+    return {t.name: [system.stamp(result.built(t.name)), system.stamp(result.installed(t))] for t in targets}
+
+
+def claimed(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> AbstractContextManager[None]:
+    """Where one of the targets is a runner, its library is taken from the cache, or compiled by this build alone."""
+    return claim_runner(plan) if _with_runner(targets) else nullcontext()
+
+
+def keep_compiled(plan: BuildPlan, targets: Sequence[PlannedTarget], state: Mapping[str, Any]) -> None:
+    """Put the runner that a tree has made or linked into the cache."""
+    if _with_runner(targets):
+        keep_runner(plan, _compiled_runner(state))
+
+
+def _with_runner(targets: Sequence[PlannedTarget]) -> bool:
+    return any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
+
+
+def _built(plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
     """The state of a tree in which the targets are up to date."""
-    state = _configured(plan, environment, state_file, with_runner=with_runner)
+    state = configure_tree(plan, environment, targets)
     with log.step("build"):
         cmake.build(
             plan.tree_dir,
@@ -130,8 +142,8 @@ def _built(
     return state
 
 
-def _start_afresh(plan: BuildPlan, state_file: Path) -> None:
-    state_file.unlink(missing_ok=True)
+def _start_afresh(plan: BuildPlan) -> None:
+    Path(plan.build_dir, STATE).unlink(missing_ok=True)
     system.remove_tree(plan.tree_dir)
     system.remove_tree(plan.stage_dir)
 
@@ -142,19 +154,21 @@ def _read_state(file: Path) -> dict[str, Any]:
     What was made while the clock was ahead is newer than what is changed now, and would never be made again.
     """
     state = system.read_json(file)
-    written = system.stamp(file)
-    if written is not None and written[1] > (time.time() + FUTURE_SECONDS) * 1e9:
+    if is_of_the_future(file):
         log.say(f"-- {file.parent} is dated in the future")
         return {}
     artifacts = state.get("artifacts")
     is_whole = isinstance(artifacts, list) and all(
         isinstance(a, list) and len(a) == 3 and all(isinstance(word, str) for word in a) for a in artifacts
     )
-    return state if is_whole and isinstance(state.get("installed", {}), dict) else {}
+    installed, accelerated = state.get("installed", {}), state.get("accelerated", {})
+    is_whole = is_whole and isinstance(installed, dict) and isinstance(accelerated, dict)
+    return state if is_whole and all(isinstance(names, list) for names in accelerated.values()) else {}
 
 
-def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, with_runner: bool) -> dict[str, Any]:
+def configure_tree(plan: BuildPlan, environment: Environment, targets: Sequence[PlannedTarget]) -> dict[str, Any]:
     """The state of a tree that is configured for exactly this plan."""
+    state_file = Path(plan.build_dir, STATE)
     state = _read_state(state_file)
     # What CMake did not find on PATH once, it never looks for again in that tree.
     identity = [plan.identity(), *binutils(environment).values()]
@@ -162,10 +176,10 @@ def _configured(plan: BuildPlan, environment: Environment, state_file: Path, *, 
     if state.get("identity") != identity:
         if plan.tree_dir.exists():
             log.say(f"-- {log.shown(plan.build_dir)} belonged to another libtorch, compiler or folder: starting afresh")
-        _start_afresh(plan, state_file)
+        _start_afresh(plan)
         state = {}
-    is_configured = state.get("fingerprint") == fingerprint and (plan.tree_dir / "CMakeCache.txt").is_file()
-    if is_configured and not (with_runner and _is_runner_elsewhere(plan, state)):
+    is_ready = state.get("fingerprint") == fingerprint and is_configured(plan.tree_dir)
+    if is_ready and not (_with_runner(targets) and _is_runner_elsewhere(plan, state)):
         return state
     from torchscript_build.build.verify import verify_linked
 
@@ -290,7 +304,7 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
         [installed_file(plan.stage_dir, t) for t in targets],
         plan.libtorch,
         library_dirs=[*sorted(own), *(cuda_library_dirs(plan.cuda) if plan.cuda else ())],
-        link_dirs=[Path(d) for t in plan.targets for d in t.link_dirs],
+        link_dirs=_linked_folders(plan),
         python_modules={
             installed_file(plan.stage_dir, t)
             for t in targets
@@ -300,6 +314,12 @@ def _verify(plan: BuildPlan, targets: Sequence[PlannedTarget], environment: Envi
     )
     for note in notes:
         log.warn(note)
+
+
+def _linked_folders(plan: BuildPlan) -> list[Path]:
+    """Where the project has libraries that it links: link-dirs, and those of files in link-libraries."""
+    files = [Path(name) for t in plan.targets for name in t.link_libraries if os.path.isfile(name)]
+    return [*(Path(d) for t in plan.targets for d in t.link_dirs), *dict.fromkeys(f.parent for f in files)]
 
 
 def _accelerated(plan: BuildPlan, targets: Sequence[PlannedTarget]) -> list[str]:

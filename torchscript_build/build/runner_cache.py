@@ -178,10 +178,7 @@ def read_key(entry: Path) -> Mapping[str, Any]:
     file = entry / KEY
     if file.lstat().st_size > MOST_BYTES:
         raise ValueError(f"{KEY} is too large")
-    try:
-        key = json.loads(file.read_text(encoding="utf-8"))
-    except RecursionError as error:
-        raise ValueError(f"{KEY} is nested too deeply") from error
+    key = system.parse_json(file.read_text(encoding="utf-8"))
     if not isinstance(key, dict) or not isinstance(key.get("inputs"), dict) or not isinstance(key.get("sha256"), str):
         raise ValueError(f"{KEY} has another shape")
     return key

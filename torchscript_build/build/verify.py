@@ -33,7 +33,7 @@ def verify_artifacts(
     Binaries of macOS and Windows are passed over: only ELF is read.
 
     :param library_dirs: where the project's own libraries lie that are shipped with it, and CUDA's.
-    :param link_dirs: further folders in which the project links libraries, which are not shipped with it.
+    :param link_dirs: further folders in which the project links libraries, which the build does not ship with it.
     :param python_modules: those of the files that may need libtorch_python.
     :param runpath: folders of this machine that may stand in a RUNPATH.
     :returns: sentences about libraries that an installation must have by other means.
@@ -45,8 +45,8 @@ def verify_artifacts(
         found = _problems(path, libtorch, [*shipped, *link_dirs], runpath, is_module=path in python_modules)
         problems += [f"{path.name}: {problem}" for problem in found]
         notes += [
-            f"{path.name} needs {name} from link-dirs, which is not part of the package: where it is installed, the "
-            "loader must find that library by itself"
+            f"{path.name} needs {name}, which it links and this build does not put into the package: where it is "
+            "installed, the loader must find that library"
             for name, where in elf.resolve_needed(elf.read_elf(path), library_path=shipped).items()
             if where is None and any((folder / name).is_file() for folder in link_dirs)
         ]

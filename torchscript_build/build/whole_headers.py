@@ -36,14 +36,13 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
         cxx = [s for s in ops.sources if not s.endswith((".cu", ".c"))]
         uses = {s: read_header_use(Path(s), ops.include_dirs, macros) for s in cxx}
         lean = spec.lean_headers and can_be_lean and not _hides_includes(ops, plan.flags)
-        # Its casters make a tensor of a Python object: without them, pybind compiles a module that cannot.
-        uses = {s: dataclasses.replace(u, python=u.python or ops.python_module) for s, u in uses.items()}
         uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
         if spec.precompiled_header == "auto":
             at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
         else:
             at_least = 1 if spec.precompiled_header else None
-        return dataclasses.replace(ops, headers=plan_headers(uses, ops.sources, precompile=at_least))
+        headers = plan_headers(uses, ops.sources, precompile=at_least, is_module=ops.python_module)
+        return dataclasses.replace(ops, headers=headers)
 
     return dataclasses.replace(plan, ops=tuple(map(decide, plan.ops)))
 

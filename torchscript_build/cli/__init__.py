@@ -11,6 +11,7 @@ from typing import Any
 from torchscript_build import log
 from torchscript_build.cli import (
     audit,
+    audit_abi,
     cache,
     check_wheel,
     cmake_dir,
@@ -54,7 +55,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 COMMANDS = (
-    *(doctor, inspect, twins, cmake_dir, flags, check_wheel, cache, fetch, matrix),
+    *(doctor, inspect, twins, cmake_dir, flags, check_wheel, audit_abi, cache, fetch, matrix),
     *(new, migrate, eject, audit, conda, completion),
 )
 """In the order of the help text, after ``find``."""

@@ -13,7 +13,7 @@ from torchscript_build.system import Environment
 def add_parser(commands: Any) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser("cache", help="show the compiled runners in the user's cache, or empty it")
-    parser.add_argument("action", choices=["info", "clean"])
+    parser.add_argument("action", choices=["info", "clean"], help="show what is there, or remove it")
     parser.set_defaults(command=_cache)
 
 

@@ -16,7 +16,7 @@ def add_parser(commands: Any) -> None:
         help="check a wheel with binaries for torch: ABI, NEEDED, RUNPATH, tag, requirement",
         description="Exit code 1 if something in it will fail for somebody.",
     )
-    parser.add_argument("wheel", metavar="WHEEL", nargs="+")
+    parser.add_argument("wheel", metavar="WHEEL", nargs="+", help="the files, dist/*.whl")
     add_libtorch_options(parser)
     parser.set_defaults(command=_check)
 

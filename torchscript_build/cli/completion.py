@@ -60,7 +60,7 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("shell", choices=list(SHELLS))
+    parser.add_argument("shell", choices=list(SHELLS), help="the shell that the script is for")
     parser.set_defaults(command=_completion)
 
 
@@ -212,14 +212,24 @@ def _zsh_quote(text: str) -> str:
 
 def render_fish(commands: tuple[Command, ...]) -> str:
     """One ``complete`` for each word."""
-    start = "complete -c torchscript-build"
-    lines = ["# fish completion for torchscript-build", f"{start} -f"]
+    start, first = "complete -c torchscript-build", "-n '__torchscript_build_is \"\"'"
+    lines = [
+        "# fish completion for torchscript-build",
+        "function __torchscript_build_is",
+        "  for word in (commandline -opc)[2..-1]",
+        f"    if contains -- $word {' '.join(c.name for c in commands if c.name)}",
+        "      test $word = $argv[1]",
+        "      return",
+        "    end",
+        "  end",
+        "  test -z $argv[1]",
+        "end",
+        f"{start} -f",
+    ]
     for command in commands:
-        where = f"-n {_fish_quote(f'__fish_seen_subcommand_from {command.name}')}"
-        if not command.name:
-            where = "-n __fish_use_subcommand"
-        else:
-            lines.append(f"{start} -n __fish_use_subcommand -a {command.name} -d {_fish_quote(command.help)}")
+        where = f"-n '__torchscript_build_is {command.name}'" if command.name else first
+        if command.name:
+            lines.append(f"{start} {first} -a {command.name} -d {_fish_quote(command.help)}")
         for option in command.options:
             lines.append(f"{start} {where} {_fish_flags(option)} -d {_fish_quote(option.help)}{_fish_value(option)}")
         for argument in command.positionals:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from torchscript_build import system
 from torchscript_build.conda.drift import find_drift, read_maintainers
 from torchscript_build.conda.facts import RecipeFacts, recipe_facts
 from torchscript_build.conda.render import render_recipe
-from torchscript_build.errors import ScaffoldError
+from torchscript_build.errors import ScaffoldError, SettingsError
 from torchscript_build.generate.templates import FileSet
 from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment
@@ -63,9 +64,13 @@ def _conda_recipe(options: argparse.Namespace) -> int:
                 "name another folder: --output DIR",
             ],
         )
+    packages = _distribution(environment.cwd).packages or []
     for name, content in files.items():
         system.write_if_changed(folder / name, content)
         print(Path(options.output, name))
+    if _is_in_the_way(environment.cwd):
+        print(f"setuptools takes {options.output} for one of your packages now, and stops: write into pyproject.toml")
+        print(f"  [tool.setuptools]\n  packages = [{', '.join(map(json.dumps, packages))}]")
     if facts.notes:
         print("conda-forge would ask for more:")
     for note in facts.notes:
@@ -85,13 +90,9 @@ def project_facts(root: Path, folder: Path, maintainers: Sequence[str] = ()) -> 
     :param folder: where the recipe will lie.
     :raises SettingsError: with everything that is wrong.
     """
-    from setuptools import Distribution
-
     from torchscript_build.packaging.distribution import read_spec
 
-    distribution: Any = Distribution({"src_root": str(root)})
-    distribution.parse_config_files()
-    distribution.set_defaults()
+    distribution = _distribution(root)
     pyproject = read_pyproject(root / "pyproject.toml")
     return recipe_facts(
         pyproject,
@@ -102,6 +103,33 @@ def project_facts(root: Path, folder: Path, maintainers: Sequence[str] = ()) -> 
         has_tests=(root / "tests").is_dir(),
         maintainers=maintainers,
     )
+
+
+def _distribution(root: Path) -> Any:
+    """setuptools' view of the project.
+
+    :raises SettingsError: it cannot tell which folders are the project's packages.
+    """
+    from setuptools import Distribution
+    from setuptools.errors import PackageDiscoveryError
+
+    distribution: Any = Distribution({"src_root": str(root)})
+    distribution.parse_config_files()
+    try:
+        distribution.set_defaults()
+    except PackageDiscoveryError as error:
+        reason = str(error).partition("\n")[0].rstrip(".")
+        raise SettingsError([f"{reason}: write packages = [...] into [tool.setuptools] of pyproject.toml"]) from None
+    return distribution
+
+
+def _is_in_the_way(root: Path) -> bool:
+    """Does setuptools, which finds the packages by itself, take the recipe's folder for another one?"""
+    try:
+        _distribution(root)
+    except SettingsError:
+        return True
+    return False
 
 
 def _importable(root: Path, distribution: Any) -> list[str]:

@@ -43,10 +43,10 @@ def add_parser(commands: Any) -> None:
         "--with-cuda-libraries", action="store_true", help="also get the nvidia-* wheels that programs need to run"
     )
     pip = fetch.add_argument_group("passed to pip, besides its own configuration")
-    pip.add_argument("--index-url", metavar="URL")
-    pip.add_argument("--extra-index-url", metavar="URL", action="append", default=[])
-    pip.add_argument("--find-links", metavar="FOLDER|URL", action="append", default=[])
-    pip.add_argument("--no-index", action="store_true")
+    pip.add_argument("--index-url", metavar="URL", help="as pip's option: another index")
+    pip.add_argument("--extra-index-url", metavar="URL", action="append", default=[], help="as pip's option: one more")
+    pip.add_argument("--find-links", metavar="FOLDER|URL", action="append", default=[], help="as pip's option")
+    pip.add_argument("--no-index", action="store_true", help="as pip's option: only --find-links")
     fetch.set_defaults(command=run_fetch)
 
 

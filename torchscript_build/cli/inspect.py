@@ -22,7 +22,7 @@ def add_parser(commands: Any) -> None:
         description="Shows methods, modules, tensors, operators and risks of a .pt, .ptl or .pt2 file; nothing of it "
         "is executed.",
     )
-    parser.add_argument("model", metavar="MODEL")
+    parser.add_argument("model", metavar="MODEL", help="a file of TorchScript, torch.export or torch.save")
     parser.add_argument("--code", action="store_true", help="also print its code")
     parser.add_argument("--depth", type=int, default=3, metavar="N", help="how many levels of modules are shown; 3")
     what = parser.add_mutually_exclusive_group()

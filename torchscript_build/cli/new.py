@@ -28,6 +28,9 @@ def add_parser(commands: Any) -> None:
     asked = new.add_argument_group("on request")
     asked.add_argument("--license", metavar="SPDX", help="also a licence line in pyproject.toml: MIT, BSD-3-Clause, …")
     asked.add_argument("--ci", choices=["github"], help="also a workflow that builds, audits and tests wheels")
+    asked.add_argument(
+        "--stable", action="store_true", help="ops: through torch's stable ABI, one wheel for every torch from 2.10 on"
+    )
     asked.add_argument("-y", "--yes", action="store_true", help="all of that: --license MIT --ci github")
     new.set_defaults(command=_new)
 
@@ -37,7 +40,7 @@ def _new(options: argparse.Namespace) -> None:
 
     license_ = checked_license(options.license) if options.license else "MIT" if options.yes else None
     with_ci = options.yes or options.ci is not None
-    files = render_scaffold(options.kind, options.name, license_=license_, with_ci=with_ci)
+    files = render_scaffold(options.kind, options.name, license_=license_, with_ci=with_ci, stable=options.stable)
     folder = Path(options.directory or options.name)
     write_scaffold(files, folder)
     for target in files:

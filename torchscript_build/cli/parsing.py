@@ -29,6 +29,7 @@ class Parser(argparse.ArgumentParser):
         """Print the usage and the message, with a suggestion, and exit with code 2."""
         match = re.search(r"invalid choice: '([^']*)' \(choose from (.*)\)", message)
         if match and "did you mean" not in message:
-            meant = closest(match[1], re.findall(r"[\w.-]+", match[2]))
-            message += f"; did you mean {meant}?" if meant else ""
+            known = re.findall(r"[\w.-]+", match[2])
+            meant = closest(match[1], known)
+            message = f"there is no {match[1]!r}: " + (f"did you mean {meant}?" if meant else f"say {', '.join(known)}")
         super().error(message)

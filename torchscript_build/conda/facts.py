@@ -9,29 +9,16 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from torchscript_build.conda.about import About, read_about
-from torchscript_build.conda.forge import CPU_VARIANT, CUDA_FLAG, CUDA_VARIANTS, Variant, conda_name, normalized_name
-from torchscript_build.conda.selectors import CPU, CROSS, CUDA, LINUX, UNIX, Selector, excluded_pythons, parse_marker
+from torchscript_build.conda.dependencies import Line, backend_lines, conda_range, run_lines
+from torchscript_build.conda.forge import CPU_VARIANT, CUDA_FLAG, CUDA_VARIANTS, Variant, normalized_name
+from torchscript_build.conda.selectors import CPU, CROSS, CUDA, LINUX, UNIX, Selector, excluded_pythons
 from torchscript_build.errors import SettingsError
+from torchscript_build.plan.decide import program_scripts
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp, is_cuda_source
 
 CUDA_HOST = ("cuda-cudart-dev", "libcublas-dev", "libcusparse-dev", "libcusolver-dev")
 """What libtorch's CUDA headers include."""
-
-
-@dataclass(frozen=True)
-class Line:
-    """A line of the recipe: a requirement or a command. Expressions in it are written as in meta.yaml: ``{{ … }}``."""
-
-    text: str
-    only: Optional[Selector] = None
-    v1: Optional[str] = None
-    """How recipe.yaml says it, where that differs in more than the dollar."""
-
-    @property
-    def is_pip_check(self) -> bool:
-        """rattler-build has its own word for it."""
-        return self.text.endswith("pip check")
 
 
 @dataclass(frozen=True)
@@ -108,7 +95,15 @@ def recipe_facts(
     variants = _variants(spec)
     version = _conda_version(project)
     about = read_about(project, license_files)
-    lines, notes = _run_lines(project) if python else ([], [])
+    lines, notes = run_lines(project) if python else ([], [])
+    backend, backend_notes = backend_lines(pyproject, "host" if python else "build")
+    notes = [*backend_notes, *notes]
+    tests = (
+        *_tests(spec, project["name"], python=python),
+        *([Line("python -m pytest tests")] if python and has_tests else []),
+    )
+    if not (python and packages) and not tests:
+        notes = [*notes, "test: only you know what the CMake projects install: write commands, with `# keep`"]
     if not maintainers:
         notes = [*notes, "extra.recipe-maintainers: name them with --maintainer GITHUB-NAME"]
     return RecipeFacts(
@@ -120,15 +115,12 @@ def recipe_facts(
         python=python,
         torch_name=torch_name,
         skip=tuple(_skips(project, python=python, variants=variants)),
-        build=tuple(_build_lines(spec, project, python=python, with_cuda=_has_cuda(variants))),
-        host=tuple(_host_lines(spec, torch_name, python=python, variants=variants)),
+        build=tuple(_build_lines(spec, project, [] if python else backend, with_cuda=_has_cuda(variants))),
+        host=tuple(_host_lines(spec, torch_name, backend if python else [], variants=variants)),
         run=(*([Line("python"), *lines] if python else []), *_cuda_run_line(variants)),
         imports=tuple(packages) if python else (),
         pytest=python and has_tests,
-        tests=(
-            *_tests(spec, project["name"], python=python),
-            *([Line("python -m pytest tests")] if python and has_tests else []),
-        ),
+        tests=tests,
         variants=variants,
         maintainers=tuple(maintainers),
         notes=(*about.notes, *notes),
@@ -150,9 +142,14 @@ def _checked(pyproject: Mapping[str, Any], spec: ProjectSpec) -> Mapping[str, An
             "pyproject.toml: there is nothing to package; add [[tool.torchscript-build.app]] or "
             "[[tool.torchscript-build.ops]]"
         )
-    for read in (_conda_version, _pythons, _run_lines):
+    for read, what in (
+        (_conda_version, project),
+        (_pythons, project),
+        (run_lines, project),
+        (backend_lines, pyproject),
+    ):
         try:
-            read(project)
+            read(what)
         except SettingsError as error:
             problems += error.problems
     if problems:
@@ -193,12 +190,6 @@ def _pythons(project: Mapping[str, Any]) -> Any:
         ) from None
 
 
-def _conda_range(specifiers: Any) -> str:
-    """A set of specifiers in conda's words: ``==1.*`` is ``1.*`` there, and ``===`` is unknown."""
-    words = sorted((str(s).replace("===", "==") for s in specifiers), reverse=True)
-    return ",".join(w[2:] if w.startswith("==") and w.endswith(".*") else w for w in words)
-
-
 def _version_bounds(version: Optional[str]) -> str:
     """The settings' range of torch releases as conda writes it, with a space before; empty for any."""
     if not version:
@@ -206,64 +197,37 @@ def _version_bounds(version: Optional[str]) -> str:
     return f" {version}.*" if re.fullmatch(r"\d+(\.\d+)*", version) else " " + version.replace(" ", "")
 
 
-def _run_lines(project: Mapping[str, Any]) -> tuple[list[Line], list[str]]:
-    """``dependencies`` as conda names and writes them, and what it cannot say; torch is left to its own lines."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    lines: list[Line] = []
-    notes: list[str] = []
-    problems: list[str] = []
-    for text in project.get("dependencies") or ():
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement as error:
-            problems.append(f"pyproject.toml: project.dependencies: {error}")
-            continue
-        only = parse_marker(requirement.marker)
-        if normalized_name(requirement.name) == "torch" or only is None:
-            continue
-        name = conda_name(requirement.name)
-        if requirement.url:
-            notes.append(f"requirements.run: {name} comes from {requirement.url}, which a recipe cannot name")
-        if requirement.extras:
-            extras = ", ".join(sorted(requirement.extras))
-            notes.append(f"requirements.run: conda knows no extras: add what {name}[{extras}] brings, with `# keep`")
-        lines.append(Line(f"{name} {_conda_range(requirement.specifier)}".strip(), only if only.v0 else None))
-    if problems:
-        raise SettingsError(problems)
-    return lines, notes
-
-
 # --- requirements ----------------------------------------------------------------------------------------------------
 
 
-def _build_lines(spec: ProjectSpec, project: Mapping[str, Any], *, python: bool, with_cuda: bool) -> Iterator[Line]:
-    """The tools: they run on the build machine."""
+def _build_lines(
+    spec: ProjectSpec, project: Mapping[str, Any], backend: Sequence[Line], *, with_cuda: bool
+) -> Iterator[Line]:
+    """The tools: they run on the build machine. The back end is one of them where no Python is in the package."""
     yield Line('{{ compiler("cxx") }}')
     yield Line('{{ stdlib("c") }}')
     if with_cuda and _has_cuda_sources(spec):
         yield Line('{{ compiler("cuda") }}', CUDA)
     yield Line("cmake >=3.18")
     yield Line("ninja")
-    if python:  # built for another platform, Python and what it imports run here
+    if not backend:  # built for another platform, Python and what it imports run here
         yield Line("python", CROSS)
         yield Line("cross-python_{{ target_platform }}", CROSS)
         if _needs_python_torch(spec):
             yield Line(f"pytorch{_version_bounds(spec.options.libtorch_version)}", CROSS)
         return
-    yield Line(f"python {_conda_range(_pythons(project))}".strip())
-    yield Line("setuptools")
-    yield Line("torchscript-build")
+    yield Line(f"python {conda_range(_pythons(project))}".strip())
+    yield from backend
     if _needs_python_torch(spec):
         yield Line(f"pytorch{_version_bounds(spec.options.libtorch_version)}")
 
 
 def _host_lines(
-    spec: ProjectSpec, torch_name: str, *, python: bool, variants: Sequence[BuiltVariant]
+    spec: ProjectSpec, torch_name: str, backend: Sequence[Line], *, variants: Sequence[BuiltVariant]
 ) -> Iterator[Line]:
-    """What the package is built against."""
-    if python:
-        yield from (Line("python"), Line("pip"), Line("setuptools"), Line("torchscript-build"))
+    """What the package is built against, and for a Python package what builds it."""
+    if backend:
+        yield from (Line("python"), Line("pip"), *backend)
     # with the range of the settings, or else with the release that the channel's pinning names
     yield Line(f"{torch_name}{_version_bounds(spec.options.libtorch_version)}")
     yield Line(torch_name + " * {{ proc }}*")
@@ -337,11 +301,12 @@ def _tests(spec: ProjectSpec, project: str, *, python: bool) -> Iterator[Line]:
         if not script:
             continue
         if app.sources or app.template != "runner":
-            if not python:
-                yield Line(f'test -x "$PREFIX/bin/{app.name}"', UNIX)
+            yield Line(f'test -x "$PREFIX/bin/{script}"', UNIX)
             continue
         yield Line(f"{script} --version")
         yield from _runs(app, str(script), models)
+    for existing in spec.packaged_cmake:
+        yield from (Line(f'test -x "$PREFIX/bin/{command}"', UNIX) for command in program_scripts(existing))
     if not python:
         for name in sorted({m for a in spec.apps for m in a.models}):
             yield Line(f'test -f "$PREFIX/{model_path(project, models[name].file_name)}"', UNIX)

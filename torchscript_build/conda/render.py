@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from torchscript_build.conda.facts import Line, RecipeFacts
+from torchscript_build.conda.dependencies import Line
+from torchscript_build.conda.facts import RecipeFacts
 from torchscript_build.conda.forge import CUDA_FLAG
 from torchscript_build.conda.selectors import Selector
 from torchscript_build.generate.templates import FileSet, templates_dir

@@ -40,8 +40,11 @@ def render_loaders(
     texts = {}
     for package in loader_packages(spec):
         members = _members(package, spec, plan)
-        cuda = cuda_major(plan.libtorch) if any(o.name in accelerated for o in members) else None
-        texts[loader_target(package)] = _render(package, members, plan.libtorch, operators, schemas, cuda)
+        cuda = _needed_cuda([o for o in members if o.name in accelerated], plan.libtorch)
+        parts = dict.fromkeys(o.python_parts for o in spec.packaged_ops if o.package == package and o.python_parts)
+        texts[loader_target(package)] = _render(
+            package, members, plan.libtorch, operators, schemas, cuda, tuple(filter(None, parts))
+        )
     return texts
 
 
@@ -65,6 +68,22 @@ def cuda_major(libtorch: LibTorch) -> Optional[str]:
     return libtorch.cuda_version.split(".")[0] if libtorch.backend == "cuda" and libtorch.cuda_version else None
 
 
+def _needed_cuda(accelerated: Sequence[PlannedOps], libtorch: LibTorch) -> Optional[str]:
+    """The major of CUDA that libraries with CUDA code are bound to: ``any`` where each has a runtime of its own."""
+    if not accelerated:
+        return None
+    own = all(o.torch_target is not None and o.static_cuda_runtime for o in accelerated)
+    return "any" if own else cuda_major(libtorch)
+
+
+def oldest_torch(libraries: Sequence[PlannedOps]) -> Optional[str]:
+    """The oldest torch that all will do for through the stable ABI; ``None``: one of them is for one series alone."""
+    targets = [o.torch_target for o in libraries]
+    if not targets or None in targets:
+        return None
+    return max(filter(None, targets), key=lambda target: [int(n) for n in target.split(".")])
+
+
 def _members(package: str, spec: ProjectSpec, plan: BuildPlan) -> list[PlannedOps]:
     """The package's libraries in load order; Python modules are imported by the package itself."""
     names = {o.name for o in spec.packaged_ops if o.package == package and o.python_binding == "loader"}
@@ -78,11 +97,14 @@ def _render(
     operators: Texts,
     schemas: Texts,
     cuda: Optional[str],
+    parts: tuple[str, ...],
 ) -> bytes:
     here = package.replace(".", "/")
     values = {
         "PACKAGE": package,
         "BUILT_FOR": {"torch": libtorch.series, "cxx11_abi": libtorch.cxx11_abi, "cuda": cuda},
+        "AT_LEAST": oldest_torch(libraries),
+        "PARTS": parts,
         "LIBRARIES": tuple((posixpath.relpath(o.path, here), tuple(operators[o.name])) for o in libraries),
         "OPERATORS": tuple(schema for o in libraries for schema in schemas.get(o.name, ())),
     }

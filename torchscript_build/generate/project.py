@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal, quoted
 from torchscript_build.generate.templates import FileSet, read_static, render, templates_dir
 from torchscript_build.generate.torch_package import render_torch_package
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget, Wishes
 
 if TYPE_CHECKING:
     pass
@@ -38,6 +38,7 @@ def render_project(plan: BuildPlan) -> FileSet:
         files.update(
             {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
         )
+        files["lean_without_python/Python.h"] = read_static("ops/lean_without_python/Python.h")
     for app in plan.apps:
         if app.template == "runner":
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
@@ -80,12 +81,28 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
         name=cxx_quote(app.name),
         version=cxx_quote(version),
         method=cxx_quote(app.method),
-        models=[{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models],
+        models=[
+            {"name": cxx_quote(m.name), "path": cxx_quote(m.relative), "process": _process(m.wishes)}
+            for m in app.models
+        ],
         libraries=[cxx_quote(library.relative) for library in app.external_ops],
-        grad="true" if app.wishes.grad else "false",
-        default_dtype=_cxx_or_null(app.wishes.default_dtype),
-        quantized_engine=_cxx_or_null(app.wishes.quantized_engine),
+        process=_process(app.wishes),
     )
+
+
+def _process(wishes: Wishes) -> str:
+    """The runner's struct ``Process``, in braces."""
+    return ", ".join(
+        (
+            "true" if wishes.grad else "false",
+            _cxx_or_null(wishes.default_dtype),
+            _cxx_or_null(wishes.quantized_engine),
+            "true" if wishes.flush_denormal else "false",
+            str(wishes.threads or 0),
+            str(wishes.interop_threads or 0),
+            _cxx_or_null(wishes.deterministic),
+        )
+    ).join("{}")
 
 
 def _cxx_or_null(text: Optional[str]) -> str:
@@ -120,6 +137,11 @@ def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
         arguments += [("LEAN", quoted(headers.lean)), ("LEAN_PYTHON", quoted(headers.python))]
     if headers.precompiled:
         arguments += [("PRECOMPILE", quoted([headers.precompiled])), ("APART", quoted(headers.without_precompiled))]
+    if ops.torch_target:
+        major, minor = (int(part) for part in ops.torch_target.split("."))
+        arguments.append(("STABLE", quoted([f"0x{major:02x}{minor:02x}000000000000"])))
+    if ops.static_cuda_runtime:
+        arguments.append(("STATIC_CUDA_RUNTIME", []))
     if ops.limited_api:
         major, minor = (int(part) for part in ops.limited_api.split("."))
         arguments.append(("LIMITED_API", quoted([f"0x{major:02x}{minor:02x}0000"])))

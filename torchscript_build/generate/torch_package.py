@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build.generate.flags import compiler_flags
 from torchscript_build.generate.quoting import cmake_list, cmake_quote
 from torchscript_build.generate.templates import FileSet, read_static, render
 from torchscript_build.libtorch.facts import LibTorch
@@ -21,6 +22,9 @@ MAIN_LIBRARY = re.compile(r"(lib)?torch\.")
 
 OPTIONAL_LIBRARIES = re.compile(r"lib(torch|c10)_(cuda|hip|xpu)(_cu|_cpp|_linalg)?\.")
 """What only a build for that accelerator has: code that refers to none of it runs with the CPU build, too."""
+
+STATE_OR_FOLDER = ("-L", "-Wl,--push-state", "-Wl,--allow-shlib-undefined", "/INCLUDE:")
+"""Of the words for a linker, those that a build tool which links libraries as files needs besides."""
 
 
 def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: Optional[Path] = None) -> FileSet:
@@ -51,6 +55,7 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
         include_dirs = tuple(_below(header_root, d, libtorch.root) for d in include_dirs)
         # Otherwise GCC calls a system header by its real path where that is shorter.
         compile_options.append("$<$<COMPILE_LANG_AND_ID:CXX,GNU>:-fno-canonical-system-headers>")
+    flags = compiler_flags(libtorch)
     config = render(
         "cmake/TorchConfig.cmake",
         prefix=cmake_quote(libtorch.root.as_posix()),
@@ -70,6 +75,8 @@ def render_torch_package(libtorch: LibTorch, *, folder: str = "", header_root: O
         python_library=cmake_list([libtorch.python_library] if libtorch.python_library else []),
         cuda_version=cmake_quote(libtorch.cuda_version or ""),
         link_options=cmake_list(link_options),
+        link_words=cmake_list(word for word in flags.libs if word.startswith(STATE_OR_FOLDER)),
+        standard_option=cmake_quote(flags.cflags[0]),
         library_names=cmake_list(library_names(libtorch)),
     )
     return {

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
-from torchscript_build.errors import ParityError
+from torchscript_build.errors import ModelError, ParityError
 from torchscript_build.models.export import Made
 from torchscript_build.models.forecast import Missing
 from torchscript_build.models.proof import load_failure
 from torchscript_build.models.references import Case, References, Wanted, repeat_case
 from torchscript_build.models.running import MISMATCH, NOT_LOADED, check_run, is_runner, run_program, tail
 from torchscript_build.models.twins import read_report, twin_lines
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, Wishes
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Completed, Environment
 
@@ -168,21 +170,16 @@ class _Comparison:
 
     def arguments(self, case: Case) -> list[str]:
         """The runner's options for one call; what the program was compiled to do by itself is not said again."""
-        app, model, made = self.app, self.plan.model(case.model), self.made[case.model]
-        arguments = ["--model", model.file]
+        app, model = self.app, self.plan.model(case.model)
+        bundled = next(m for m in self.planned.models if m.name == case.model)
+        is_beside = not os.path.isabs(bundled.relative)  # else it lies where it will be installed
+        arguments = ["--model", model.name if is_beside else model.file]
         if case.method != app.method:
             arguments += ["--method", case.method]
         arguments += ["--input", f"args:{case.arguments}", "--expect", str(case.expected)]
         arguments += ["--rtol", repr(app.rtol), "--atol", repr(app.atol), "--seed", str(model.seed)]
-        if case.grad and not self.planned.wishes.grad:
-            arguments.append("--grad")
-        for option, value, known in (
-            ("--default-dtype", made.default_dtype, self.planned.wishes.default_dtype),
-            ("--quantized-engine", made.quantized_engine, self.planned.wishes.quantized_engine),
-        ):
-            if value is not None and value != known:
-                arguments += [option, value]
-        return arguments
+        wanted = dataclasses.replace(self.made[case.model].process, grad=case.grad)
+        return arguments + process_options(wanted, bundled.wishes if is_beside else self.planned.wishes)
 
     def run(self, options: Sequence[str]) -> Completed:
         """Start the program."""
@@ -194,8 +191,46 @@ class _Comparison:
         check_run(self.app, done, self.plan.libtorch, self.environment.variables)
 
 
+def check_inputs_fit(plan: BuildPlan, references: Mapping[str, References]) -> None:
+    """Inputs that Python itself cannot run need no program to be built.
+
+    :raises ModelError: names each of them, and what the methods take.
+    """
+    problems, cures = [], []
+    for name, found in references.items():
+        for case in found.cases:
+            if case.error is None or (case.has_original and case.eager_error is None):
+                continue
+            problems.append(
+                f"model {name!r}: {case.method} fails in Python, too, on its {case.label} inputs: {case.error}"
+            )
+            key = "example-inputs" if case.label == "example" else "check-inputs"
+            cures.append(f"give {key} that it takes: {_schema(Path(plan.model(name).file), case.method)}")
+    if problems:
+        raise ModelError("\n  ".join(problems), cures=list(dict.fromkeys(cures)))
+
+
+def _schema(file: Path, method: str) -> str:
+    from torchscript_build.models.contents import read_contents
+
+    methods = read_contents(file).methods
+    return next((m for m in methods if m.startswith(f"{method}(")), f"torchscript-build inspect {log.shown(file)}")
+
+
+def process_options(wanted: Wishes, known: Wishes) -> list[str]:
+    """The runner's options for what a call wants, where its program does not do so by itself."""
+    options = []
+    for name, value in dataclasses.asdict(wanted).items():
+        if value not in (None, False, getattr(known, name)):
+            options.append(f"--{name.replace('_', '-')}")
+            options += [] if value is True else [str(value)]
+    return options
+
+
 def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
     """Original against exported: a word for the table, the problem, and whether it is one of values."""
+    if not case.carried:
+        return "-", case.error, False
     if case.error is not None and case.has_original and case.eager_error is None:
         return "fails", f"the original runs, the exported model fails: {case.error}", False
     if case.error is not None:
@@ -263,5 +298,5 @@ def _stamps(
         {str(file): system.stamp(file) for file in files},
         [[c.model, c.method, c.label, c.error] for c in cases],
         [app.rtol, app.atol, plan.libtorch.full_version],
-        [planned.wishes.grad, planned.wishes.default_dtype, planned.wishes.quantized_engine],
+        [dataclasses.asdict(m.wishes) for m in planned.models],
     ]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -11,30 +11,48 @@ from torchscript_build import log, system
 from torchscript_build.errors import ModelError
 from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
-from torchscript_build.models.jobs import Job, check_report, run_jobs
-from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
+from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
 from torchscript_build.system import Environment
 
-CARRIED = ("default dtype", "quantized engine")
-"""What a factory changes in its process and the app can do, too."""
+CARRIED = {
+    "default dtype": "default_dtype",
+    "quantized engine": "quantized_engine",
+    "flush-denormal": "flush_denormal",
+    "threads": "threads",
+    "interop threads": "interop_threads",
+    "deterministic algorithms": "deterministic",
+}
+"""What a factory changes in its process and the app can do, too: its name, and that of the setting."""
+OFF = ("off", 0)
+"""Settings that ask for what torch does anyway."""
 
 
 @dataclass(frozen=True)
 class Made:
     """What is known of a model's file."""
 
-    default_dtype: Optional[str]
-    """What the model wants, by the settings or as its factory left it behind; ``None``: torch's own."""
-    quantized_engine: Optional[str]
+    process: Wishes = field(default_factory=Wishes)
+    """What the model wants of its process, by the settings or as its factory left it behind; but for gradients."""
 
 
 def prepare_models(
-    plan: BuildPlan, environment: Environment, *, names: Collection[str], libraries: Mapping[str, list[str]]
+    plan: BuildPlan,
+    environment: Environment,
+    *,
+    names: Collection[str],
+    libraries: Mapping[str, list[str]],
+    compared: Collection[str] = (),
+    torch: Optional[TorchProcess] = None,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Mapping[str, Made]:
     """Make the files of models that are needed.
 
     :param names: the models that are needed.
     :param libraries: model name → the files of operator libraries from elsewhere that its apps load.
+    :param compared: the models whose originals are compared with what is exported, so that torch need not.
+    :param torch: the process that makes them; ``None``: one for this call alone.
+    :param meanwhile: begins what goes on while models are made; not called where all are as they would be made.
     :raises ModelError: a file is no TorchScript archive, or an export failed.
     """
     records = {}
@@ -54,10 +72,17 @@ def prepare_models(
         _record_file(plan, model.name).unlink(missing_ok=True)
         if record:
             log.say(f"-- model {model.name} is made again: {reason}")
-        request = {**settings, "output": model.file, "libraries": libraries.get(model.name, [])}
+        request = {
+            **settings,
+            "output": model.file,
+            "libraries": libraries.get(model.name, []),
+            "compared": model.name in compared,
+        }
+        request["process"] = {key: settings[key] for key in CARRIED.values()}
         stale.append((Job("export", model, request), {"settings": settings}))
     if stale:
-        records.update(_export(plan, environment, stale))
+        meanwhile()
+        records.update(_export(plan, environment, stale, torch))
     return {name: _made(plan.model(name), record) for name, record in records.items()}
 
 
@@ -83,15 +108,18 @@ def locate_package_file(name: str, environment: Environment) -> Path:
 
 
 def _export(
-    plan: BuildPlan, environment: Environment, stale: list[tuple[Job, dict[str, Any]]]
+    plan: BuildPlan,
+    environment: Environment,
+    stale: list[tuple[Job, dict[str, Any]]],
+    torch: Optional[TorchProcess],
 ) -> Mapping[str, dict[str, Any]]:
     """Run the jobs; what was made is recorded, also where a later one fails."""
     records = {}
     jobs = [job for job, _ in stale]
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(job.model.name for job in jobs)
-    with log.step(f"model {names}" if len(jobs) == 1 else f"models {names}"):
-        reports = run_jobs(plan, environment, jobs)
+    with log.step(f"export model {names}" if len(jobs) == 1 else f"export models {names}"):
+        reports = run_jobs(plan, environment, jobs, torch)
         for (job, record), report in zip(stale, reports):
             check_report(job, report)
             read_archive(Path(job.model.file))
@@ -127,8 +155,8 @@ def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> No
         what = f"-- model {model.name}: its factory changes the {name} of the process from {before} to {after}"
         if name not in CARRIED:
             log.say(f"{what}, which no model file carries: reference and app run without that")
-        elif getattr(model, name.replace(" ", "_")) is None:
-            log.say(f"{what}; the app does so, too (setting: {name.replace(' ', '-')})")
+        elif getattr(model, CARRIED[name]) is None:
+            log.say(f"{what}; the app does so, too (setting: {CARRIED[name].replace('_', '-')})")
 
 
 def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict[str, Any]:
@@ -140,6 +168,7 @@ def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict
         "example_inputs": list(model.example_inputs) if model.method in ("trace", "aoti") else [],
         "python_path": list(model.python_path),
         "seed": model.seed,
+        **{key: getattr(model, key) for key in CARRIED.values()},
         "show_code": model.show_code,
         **({"dynamic_shapes": _shapes(model), "cpu": model.cpu} if model.method == "aoti" else {}),
         "torch": plan.libtorch.full_version,
@@ -195,11 +224,13 @@ def _check_file(model: PlannedModel, plan: BuildPlan) -> dict[str, Any]:
 
 
 def _made(model: PlannedModel, record: Mapping[str, Any]) -> Made:
-    left = {name: record["process"].get(name, [None, None])[1] for name in CARRIED}
-    return Made(
-        default_dtype=model.default_dtype or left["default dtype"],
-        quantized_engine=model.quantized_engine or left["quantized engine"],
-    )
+    wanted = {}
+    for name, setting in CARRIED.items():
+        asked = getattr(model, setting)
+        value = record["process"].get(name, [None, None])[1] if asked is None else asked
+        if value is not None and value not in OFF:
+            wanted[setting] = value
+    return Made(Wishes(**wanted))
 
 
 def _record_file(plan: BuildPlan, name: str) -> Path:

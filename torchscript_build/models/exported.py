@@ -1,4 +1,4 @@
-"""Reads ``.pt2`` files: programs of torch.export, and packages that AOTInductor compiled.
+"""Reads ``.pt2`` files: programs of torch.export; packages that AOTInductor compiled are read by ``compiled``.
 
 Their parts are JSON, and weights in records of their own. Source: ``torch/export/pt2_archive/constants.py``,
 ``torch/_export/serde/schema.py``.
@@ -14,15 +14,22 @@ from pathlib import Path
 from typing import Any
 
 from torchscript_build.errors import ModelError
-from torchscript_build.models.contents import Contents, Module, read_record, tree_of_names
-from torchscript_build.models.unpickle import TensorInfo
-
-SCALAR_TYPES = (
-    *(("unknown", 1), ("uint8", 1), ("int8", 1), ("int16", 2), ("int32", 4), ("int64", 8), ("float16", 2)),
-    *(("float32", 4), ("float64", 8), ("complex32", 4), ("complex64", 8), ("complex128", 16), ("bool", 1)),
-    ("bfloat16", 2),
+from torchscript_build.models.compiled import read_compiled
+from torchscript_build.models.contents import Contents, read_record, tree_of_names
+from torchscript_build.models.exported_graph import (
+    argument,
+    device,
+    dict_keys,
+    items,
+    lines,
+    mapping,
+    nodes_of,
+    operator,
+    ranges,
+    scalar_type,
+    size,
 )
-"""``ScalarType`` of the schema, by its number: dtype and bytes of an element."""
+from torchscript_build.models.unpickle import TensorInfo
 
 
 def read_exported(archive: zipfile.ZipFile, path: Path) -> Contents:
@@ -32,35 +39,35 @@ def read_exported(archive: zipfile.ZipFile, path: Path) -> Contents:
     """
     names = archive.namelist()
     programs = [n for n in names if n.endswith((".json",)) and ("/models/" in n or "serialized_exported_program" in n)]
-    compiled = [n for n in names if "/aotinductor/" in n]
     extra = {n.partition("/extra/")[2]: archive.getinfo(n).file_size for n in names if "/extra/" in n}
     checksums = {i.filename.rpartition("/")[2]: i.CRC for i in archive.infolist() if "/weights/" in i.filename}
-    size = path.stat().st_size
     if not programs:
-        code = {n: archive.read(n).decode("utf-8", "replace") for n in compiled if n.endswith("metadata.json")}
-        attributes = {n.rpartition("/")[2]: f"{archive.getinfo(n).file_size} bytes" for n in compiled}
-        return Contents(path, "AOTInductor", Module("", "", attributes=attributes), size, code=code, extra=extra)
+        return read_compiled(archive, path, extra)
+    total = path.stat().st_size
     operators: Counter[str] = Counter()
     code, tensors, methods, made_by = {}, {}, [], ""
     for name in programs:
         program = _load(archive, name)
         made_by = str(program.get("torch_version", made_by))
-        module = _mapping(program.get("graph_module"))
-        graph = _mapping(module.get("graph"))
-        calls = [_operator(str(_mapping(node).get("target"))) for node in _items(graph.get("nodes"))]
-        operators.update(call for call in calls if "::" in call)
-        code[name] = "\n".join(_lines(graph))
-        signature = _mapping(module.get("signature"))
-        metas = _mapping(graph.get("tensor_values"))
-        for target, argument in _weights(signature):
-            if argument in metas:
-                tensors[target] = _tensor(metas[argument], target)
-        methods.append(_method(signature, metas))
+        module = mapping(program.get("graph_module"))
+        graph = mapping(module.get("graph"))
+        calls = [operator(str(node.get("target"))) for node in nodes_of(graph)]
+        operators.update(call for call in calls if "::" in call and not call.startswith("higher_order::"))
+        code[name.partition("/")[2]] = "\n".join(lines(graph))
+        signature = mapping(module.get("signature"))
+        metas = mapping(graph.get("tensor_values"))
+        for target, named in _weights(signature):
+            if named in metas:
+                tensors[target] = _tensor(metas[named], target)
+        limits = ranges(program.get("range_constraints"))
+        methods.append(
+            _method(signature, graph, _output_names(module)) + (f" where {', '.join(limits)}" if limits else "")
+        )
     return Contents(
         path,
         "pt2",
         tree_of_names(tensors),
-        size,
+        total,
         methods=tuple(methods),
         code=code,
         operators=dict(sorted(operators.items())),
@@ -75,82 +82,64 @@ def _load(archive: zipfile.ZipFile, name: str) -> Mapping[str, Any]:
         data = json.loads(read_record(archive, name))
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{name} is no JSON: {error}") from error
-    return _mapping(data)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _items(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-def _operator(target: str) -> str:
-    """``torch.ops.aten.linear.default`` → ``aten::linear``."""
-    words = target.split(".")
-    return "::".join(words[2:4]) if words[:2] == ["torch", "ops"] and len(words) >= 4 else target
-
-
-def _lines(graph: Mapping[str, Any]) -> Iterator[str]:
-    """The graph as a text, a line for each node."""
-    for entry in _items(graph.get("nodes")):
-        node = _mapping(entry)
-        inputs = ", ".join(_argument(_mapping(i).get("arg")) for i in _items(node.get("inputs")))
-        outputs = ", ".join(_argument(o) for o in _items(node.get("outputs")))
-        yield f"{outputs} = {node.get('target')}({inputs})"
-
-
-def _argument(value: Any) -> str:
-    """``{"as_tensor": {"name": "x"}}`` → ``x``."""
-    for inner in _mapping(value).values():
-        named = _mapping(inner).get("name")
-        if named is not None:
-            return str(named)
-        if isinstance(inner, list):
-            return "[" + ", ".join(str(_mapping(i).get("name", i)) for i in inner) + "]"
-        return json.dumps(inner)
-    return "?"
+    return mapping(data)
 
 
 def _weights(signature: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Pairs (name of a parameter or buffer in the module, its name in the graph)."""
-    for entry in _items(signature.get("input_specs")):
-        for kind, spec in _mapping(entry).items():
-            target = next((v for k, v in _mapping(spec).items() if k.endswith("_name") and isinstance(v, str)), None)
-            name = _mapping(_mapping(spec).get("arg")).get("name")
+    for entry in items(signature.get("input_specs")):
+        for kind, spec in mapping(entry).items():
+            target = next((v for k, v in mapping(spec).items() if k.endswith("_name") and isinstance(v, str)), None)
+            name = mapping(mapping(spec).get("arg")).get("name")
             if kind in ("parameter", "buffer", "tensor_constant") and target and name:
                 yield target, str(name)
 
 
 def _tensor(meta: Any, key: str) -> TensorInfo:
-    data = _mapping(meta)
-    number = data.get("dtype", 0)
-    dtype, size = SCALAR_TYPES[number] if isinstance(number, int) and number < len(SCALAR_TYPES) else ("unknown", 1)
-    shape = tuple(_mapping(s).get("as_int", -1) for s in _items(data.get("sizes")))
-    device = _mapping(data.get("device"))
-    index = device.get("index")
-    return TensorInfo(dtype, shape, f"{device.get('type', 'cpu')}{'' if index is None else f':{index}'}", key, size)
+    data = mapping(meta)
+    dtype, bytes_each = scalar_type(data.get("dtype", 0))
+    shape = tuple(size(s)[0] for s in items(data.get("sizes")))
+    return TensorInfo(dtype, shape, device(data.get("device")), key, bytes_each)
 
 
-def _method(signature: Mapping[str, Any], metas: Mapping[str, Any]) -> str:
-    """``forward(x: float32[2, 8]) -> float32[2, 4]``; a size that is not fixed is ``…``."""
+def _output_names(module: Mapping[str, Any]) -> list[str]:
+    """The keys of a dict that the program returns."""
+    whole = next((mapping(e) for e in items(module.get("module_call_graph")) if mapping(e).get("fqn") == ""), {})
+    return dict_keys(str(mapping(whole.get("signature")).get("out_spec")))
+
+
+def _method(signature: Mapping[str, Any], graph: Mapping[str, Any], names: list[str]) -> str:
+    """``forward(x: float32[s0, 8], n=2) -> float32[s0, 4]``; a size that is not fixed has a name.
+
+    :param names: of the outputs, where they have some.
+    """
     inputs = []
-    for entry in _items(signature.get("input_specs")):
-        argument = _mapping(_mapping(_mapping(entry).get("user_input")).get("arg"))
-        if argument:
-            name = _argument(argument)
-            inputs.append(f"{name}: {_type(metas, name)}")
+    for entry in items(signature.get("input_specs")):
+        given = mapping(mapping(entry).get("user_input")).get("arg")
+        constant = mapping(mapping(entry).get("constant_input"))
+        if given is not None:
+            name = argument(given)
+            inputs.append(f"{name}: {_type(graph, name)}" if _is_named(given) else name)
+        elif constant:
+            inputs.append(f"{constant.get('name')}={argument(constant.get('value'))}")
     outputs = []
-    for entry in _items(signature.get("output_specs")):
-        argument = _mapping(_mapping(_mapping(entry).get("user_output")).get("arg"))
-        if argument:
-            outputs.append(_type(metas, _argument(argument)))
+    for entry in items(signature.get("output_specs")):
+        given = mapping(mapping(entry).get("user_output")).get("arg")
+        if given is not None:
+            outputs.append(_type(graph, argument(given)) if _is_named(given) else argument(given))
+    if names and len(names) == len(outputs):
+        outputs = [f"{name}: {output}" for name, output in zip(names, outputs)]
     return f"forward({', '.join(inputs)}) -> {', '.join(outputs) or 'None'}"
 
 
-def _type(metas: Mapping[str, Any], name: str) -> str:
+def _is_named(given: Any) -> bool:
+    return any("name" in mapping(inner) or "as_name" in mapping(inner) for inner in mapping(given).values())
+
+
+def _type(graph: Mapping[str, Any], name: str) -> str:
+    metas = mapping(graph.get("tensor_values"))
     if name not in metas:
-        return "value"
-    tensor = _tensor(metas[name], name)
-    return f"{tensor.dtype}[{', '.join('…' if s < 0 else str(s) for s in tensor.shape)}]"
+        numbers = (("sym_int_values", "int"), ("sym_float_values", "float"), ("sym_bool_values", "bool"))
+        return next((kind for values, kind in numbers if name in mapping(graph.get(values))), "value")
+    meta = mapping(metas[name])
+    return f"{scalar_type(meta.get('dtype'))[0]}[{', '.join(size(s)[1] for s in items(meta.get('sizes')))}]"

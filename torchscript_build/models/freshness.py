@@ -13,7 +13,8 @@ from torchscript_build import system
 from torchscript_build.system import Environment
 
 Used = dict[str, Any]
-"""``{"files": {path: [stamp, digest]}, "distributions": ["torch-2.13.0.dist-info", …]}``."""
+"""``{"files": {path: [stamp, digest]}, "folders": {path: [name, …]}, "distributions": ["torch-2.13.0.dist-info", …]}``;
+stamp and digest of a file that was not there are ``None``."""
 
 
 def record_used(reported: Mapping[str, Any]) -> Used:
@@ -21,6 +22,7 @@ def record_used(reported: Mapping[str, Any]) -> Used:
     files = reported.get("files", {})
     return {
         "files": {name: [_stamp(name), digest] for name, digest in files.items()},
+        "folders": {name: _names_in(name) for name in reported.get("folders", ())},
         "distributions": list(reported.get("distributions", ())),
     }
 
@@ -46,13 +48,21 @@ def why_stale(used: Used, root: Path, environment: Environment) -> Optional[str]
         if not any((folder / name).exists() for folder in folders):
             project, _, rest = name.rpartition(".")[0].partition("-")
             return f"{project} is not {rest} any more"
+    for folder, names in used.get("folders", {}).items():
+        reason = why_other_files(
+            (os.path.join(folder, name) for name in names),
+            (os.path.join(folder, name) for name in _names_in(folder)),
+            root,
+        )
+        if reason is not None:
+            return reason
     for name, kept in used["files"].items():
         stamp, digest = kept
         now = _stamp(name)
-        if now is None:
-            return f"{_short(name, root)} is gone"
         if now == stamp:
             continue
+        if now is None or stamp is None:
+            return f"{_short(name, root)} is {'gone' if now is None else 'new'}"
         if _digest(name) != digest:
             return f"{_short(name, root)} has changed"
         kept[0] = now
@@ -85,6 +95,16 @@ def why_other_settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Opt
 def _short(name: str, root: Path) -> str:
     inside = os.path.relpath(name, root)
     return name if inside.startswith(os.pardir) else inside
+
+
+def _names_in(folder: str) -> list[str]:
+    """The files in a folder, but for hidden ones and bytecode."""
+    try:
+        with os.scandir(folder) as entries:
+            found = [entry.name for entry in entries if entry.is_file()]
+    except OSError:
+        return []
+    return sorted(name for name in found if not name.startswith(".") and not name.endswith(".pyc"))
 
 
 def _stamp(name: str) -> Optional[list[int]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.errors import ModelError
@@ -29,46 +30,76 @@ class Job:
     """What this kind of job wants to know."""
 
 
-def run_jobs(plan: BuildPlan, environment: Environment, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
-    """Do jobs one after the other, each in a fresh process, torch imported once.
+class TorchProcess:
+    """A Python with torch, started by the first jobs and kept for further ones; ended with the ``with`` block."""
 
-    :returns: the report of each that was done; fewer than jobs where one failed.
-    :raises ModelError: there is no torch.
-    """
-    if not jobs:
-        return []
-    folder = Path(plan.build_dir, "models")
-    reports = [folder / f"{job.model.name}.{job.kind}.report.json" for job in jobs]
-    request_file, outcome_file = folder / "request.json", folder / "outcome.json"
-    for file in (*reports, outcome_file):
-        file.unlink(missing_ok=True)
-    site_dirs = torch_site_dirs(plan.libtorch, environment)
-    request = {
-        "site_dirs": site_dirs,
-        "outcome": str(outcome_file),
-        "jobs": [
-            {**_common(job, plan, site_dirs), **job.request, "report": str(report)}
-            for job, report in zip(jobs, reports)
-        ],
-    }
-    system.write_json(request_file, request)
-    command = [str(environment.python.executable), str(CHILD), str(request_file)]
-    log.say_command(command)
-    preload = preload_variables(plan.runtimes or (), environment.variables) if plan.ops else {}
-    done = system.run(
-        command,
-        variables={**environment.variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"},
-    )
-    outcome = system.read_json(outcome_file)
-    if done.returncode == NO_TORCH:
-        raise _no_torch(jobs[0].model, plan, environment, outcome.get("no_torch"))
-    if "codes" not in outcome:
-        raise ModelError(f"the child process that runs torch ended with exit code {done.returncode}, unexpectedly")
-    told = [system.read_json(report) for report in reports[: len(outcome["codes"])]]
-    return [
-        report if "doing" not in report and report else {**report, "code": code}
-        for report, code in zip(told, outcome["codes"])
-    ]
+    def __init__(self, plan: BuildPlan, environment: Environment) -> None:
+        self._plan = plan
+        self._environment = environment
+        self._stack = contextlib.ExitStack()
+        self._server: Optional[system.Server] = None
+
+    def __enter__(self) -> TorchProcess:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._stack.__exit__(*raised)
+
+    def run(self, jobs: Sequence[Job]) -> list[Mapping[str, Any]]:
+        """Do jobs one after the other, each in a fresh copy of the process.
+
+        :returns: the report of each that was done; fewer than jobs where one failed.
+        :raises ModelError: there is no torch.
+        """
+        if not jobs:
+            return []
+        plan, environment = self._plan, self._environment
+        folder = Path(plan.build_dir, "models")
+        reports = [folder / f"{job.model.name}.{job.kind}.report.json" for job in jobs]
+        request_file, outcome_file = folder / "request.json", folder / "outcome.json"
+        for file in (*reports, outcome_file):
+            file.unlink(missing_ok=True)
+        site_dirs = torch_site_dirs(plan.libtorch, environment)
+        request = {
+            "site_dirs": site_dirs,
+            "outcome": str(outcome_file),
+            "jobs": [
+                {**_common(job, plan, site_dirs), **job.request, "report": str(report)}
+                for job, report in zip(jobs, reports)
+            ],
+        }
+        system.write_json(request_file, request)
+        code = self._start().ask(str(request_file))
+        outcome = system.read_json(outcome_file)
+        if code == NO_TORCH:
+            raise _no_torch(jobs[0].model, plan, environment, outcome.get("no_torch"))
+        if "codes" not in outcome:
+            raise ModelError(f"the child process that runs torch ended with exit code {code}, unexpectedly")
+        told = [system.read_json(report) for report in reports[: len(outcome["codes"])]]
+        return [
+            report if "doing" not in report and report else {**report, "code": code}
+            for report, code in zip(told, outcome["codes"])
+        ]
+
+    def _start(self) -> system.Server:
+        if self._server is None:
+            plan, variables = self._plan, self._environment.variables
+            command = [str(self._environment.python.executable), str(CHILD)]
+            log.say_command(command)
+            preload = preload_variables(plan.runtimes or (), variables) if plan.ops else {}
+            own = {**variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+            self._server = self._stack.enter_context(system.serving(command, variables=own))
+        return self._server
+
+
+def run_jobs(
+    plan: BuildPlan, environment: Environment, jobs: Sequence[Job], torch: Optional[TorchProcess] = None
+) -> list[Mapping[str, Any]]:
+    """As ``TorchProcess.run``; in a process for these jobs alone where none is given."""
+    if torch is not None:
+        return torch.run(jobs)
+    with TorchProcess(plan, environment) as torch:
+        return torch.run(jobs)
 
 
 def check_report(job: Job, report: Mapping[str, Any]) -> None:
@@ -85,6 +116,14 @@ def check_report(job: Job, report: Mapping[str, Any]) -> None:
 def _cures(problem: str) -> list[str]:
     if "Unknown builtin op" in problem or "Unknown type name '__torch__.torch.classes" in problem:
         return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
+    if "Dictionary inputs to traced functions must have consistent type" in problem:
+        return ["let the model return a tuple, or a dict of tensors only (Hugging Face: return_dict = False)"]
+    if "torch.jit.trace a dynamo-optimized function" in problem:
+        return ["let the factory return the module as it is without torch.compile"]
+    if problem.startswith("torch.jit.trace cannot trace"):
+        return ["tracing calls the model with example-inputs: do they have the shapes and dtypes that it takes?"]
+    if problem.startswith("torch.jit.script cannot compile"):
+        return ['rewrite what TorchScript does not know, or say method = "trace" with example-inputs']
     if "No working C++ compiler" in problem or "InvalidCxxCompiler" in problem:
         return ["install a C++ compiler, which AOTInductor needs: apt install g++, or conda install cxx-compiler"]
     if "has no fake kernel" in problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from torchscript_build import log, system
 from torchscript_build.models import freshness
 from torchscript_build.models.archive import ModelArchive
 from torchscript_build.models.export import Made
-from torchscript_build.models.jobs import Job, check_report, run_jobs
+from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
 from torchscript_build.system import Environment
 
@@ -46,6 +47,8 @@ class Case:
     """Does the call need gradients?"""
     error: Optional[str]
     """Why the exported model has no outputs."""
+    carried: bool = True
+    """It has some; but they cannot be carried to C++, as ``error`` says."""
     has_original: bool = False
     eager_error: Optional[str] = None
     difference: Optional[Mapping[str, Any]] = None
@@ -71,10 +74,12 @@ def prepare_references(
     wanted: Mapping[str, Wanted],
     made: Mapping[str, Made],
     archives: Mapping[str, ModelArchive],
+    torch: Optional[TorchProcess] = None,
 ) -> Mapping[str, References]:
     """Make the reference outputs that are wanted, where something that they depend on has changed.
 
     :param wanted: model name → what is wanted of it.
+    :param torch: the process that makes them; ``None``: one for this call alone.
     :raises ModelError: there is no torch, or inputs cannot be made.
     """
     records: dict[str, dict[str, Any]] = {}
@@ -90,7 +95,7 @@ def prepare_references(
         records[name] = {"settings": settings}
         jobs += _jobs(model, how, made[name], archives[name], plan)
     if jobs:
-        _make(plan, environment, jobs, records)
+        _make(plan, environment, jobs, records, torch)
     return {name: _references(name, record["reports"]) for name, record in records.items()}
 
 
@@ -107,7 +112,7 @@ def wishes_of(
         if grad is None:
             archive = archives.get(name)
             grad = (archive is not None and archive.uses_autograd) or _was_found_to_need_grad(model, plan)
-        wishes[name] = Wishes(grad, one.default_dtype, one.quantized_engine)
+        wishes[name] = dataclasses.replace(one.process, grad=grad)
     return wishes
 
 
@@ -136,19 +141,15 @@ def _jobs(model: PlannedModel, how: Wanted, made: Made, archive: ModelArchive, p
         "libraries": list(how.external),
         "example_inputs": list(model.example_inputs),
         "check_inputs": [[method, sets] for method, sets in model.check_inputs],
-        "default_dtype": made.default_dtype,
-        "quantized_engine": None,
+        "process": {**dataclasses.asdict(made.process), "quantized_engine": None},
     }
     grad = True if model.grad is None and archive.uses_autograd else model.grad
     jobs = [Job("arguments", model, arguments), _reference_job("reference", model, how, made, grad, plan)]
     if model.factory is not None:
-        timed = any(m.same_as == model.name for m in plan.models)
-        request = {
-            **jobs[1].request,
-            "libraries": list(how.external),
-            "timed": timed,
-            "references": f"{stem}.reference.report.json",
-        }
+        request = {**jobs[1].request, "libraries": list(how.external), "references": f"{stem}.reference.report.json"}
+        request["timed"] = any(m.same_as == model.name for m in plan.models)
+        # the factory has been at work in that process
+        request["process"] = {**request["process"], "deterministic": made.process.deterministic or "off"}
         jobs.append(Job("eager", model, request))
     return jobs
 
@@ -164,8 +165,8 @@ def _reference_job(
         "model": model.file,
         "libraries": [*how.external, *how.own],
         "grad": grad,
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "method": model.method,
+        "process": dataclasses.asdict(made.process),
         "rtol": how.rtol,
         "atol": how.atol,
     }
@@ -173,12 +174,16 @@ def _reference_job(
 
 
 def _make(
-    plan: BuildPlan, environment: Environment, jobs: Sequence[Job], records: Mapping[str, dict[str, Any]]
+    plan: BuildPlan,
+    environment: Environment,
+    jobs: Sequence[Job],
+    records: Mapping[str, dict[str, Any]],
+    torch: Optional[TorchProcess],
 ) -> None:
     Path(plan.build_dir, "models").mkdir(parents=True, exist_ok=True)
     names = ", ".join(dict.fromkeys(job.model.name for job in jobs))
-    with log.step(f"reference outputs of {names}"):
-        reports = run_jobs(plan, environment, jobs)
+    with log.step(f"compute reference outputs of {names}"):
+        reports = run_jobs(plan, environment, jobs, torch)
     for job, report in zip(jobs, reports):
         check_report(job, report)
         records[job.model.name].setdefault("reports", {})[job.kind] = report
@@ -205,6 +210,7 @@ def _references(name: str, reports: Mapping[str, Any]) -> References:
                 expected=Path(call["expected"]),
                 grad=bool(call["grad"]),
                 error=call.get("error"),
+                carried=bool(call.get("carried", True)),
                 has_original="calls" in eager,
                 eager_error=original.get("error"),
                 difference=original.get("difference"),
@@ -225,8 +231,7 @@ def _settings(model: PlannedModel, how: Wanted, made: Made, plan: BuildPlan) -> 
         "methods": list(how.methods),
         "seed": model.seed,
         "grad": model.grad,
-        "default_dtype": made.default_dtype,
-        "quantized_engine": made.quantized_engine,
+        "process": dataclasses.asdict(made.process),
         "tolerance": [how.rtol, how.atol],
         "torch": plan.libtorch.full_version,
         **({"timed": True} if any(m.same_as == model.name for m in plan.models) else {}),

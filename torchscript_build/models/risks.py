@@ -84,7 +84,19 @@ def risks_of(contents: Contents) -> list[str]:
     """What is worth knowing before the model is run elsewhere, a sentence each."""
     if contents.kind in ("state dict", "pickle"):
         return []
+    if contents.kind == "AOTInductor":
+        return list(_compiled_for(contents))
     return [*_devices(contents), *_shapes(contents), *_chance(contents), *_control_flow(contents), *_training(contents)]
+
+
+def _compiled_for(contents: Contents) -> Iterator[str]:
+    facts = contents.root.attributes
+    names = ("platform", "machine", "processor's instructions", "GPU's compute capability")
+    if "machine" in facts:
+        told = ", ".join(facts[name] for name in names if name in facts)
+        yield f"compiled for {told}: a processor without these instructions cannot run it"
+    if facts.get("device", "cpu") != "cpu":
+        yield f"it runs on {facts['device']} only"
 
 
 def _devices(contents: Contents) -> Iterator[str]:
@@ -98,6 +110,16 @@ def _devices(contents: Contents) -> Iterator[str]:
 
 
 def _shapes(contents: Contents) -> Iterator[str]:
+    if contents.kind == "pt2":
+        fixed = [
+            m
+            for method in contents.methods
+            for m in re.findall(r"(\w+): (\w+\[[\d, ]+\])", method.partition(") -> ")[0])
+        ]
+        if fixed:
+            told = ", ".join(f"{name} is {shape}" for name, shape in fixed[:3])
+            yield f"fixed input sizes: {told}: others are refused (dynamic_shapes in torch.export.export)"
+        return
     found = Counter(
         f"torch.{name}(…, [{sizes}])" for text in contents.code.values() for name, sizes in _FIXED.findall(text)
     )
@@ -109,14 +131,28 @@ def _shapes(contents: Contents) -> Iterator[str]:
 
 def _chance(contents: Contents) -> Iterator[str]:
     random = [o for o in contents.operators if o.startswith("aten::") and o[len("aten::") :] in RANDOM]
+    if contents.kind == "pt2":  # it says of each whether it drops out
+        random = [o for o in random if "dropout" not in o or any("train=True" in c for c in _calls(contents, o))]
     if random:
-        yield f"random operators: {', '.join(random)}: outputs differ between runs (dropout: in training mode only)"
+        hint = "" if contents.kind == "pt2" else " (dropout: in training mode only)"
+        yield f"random operators: {', '.join(random)}: outputs differ between runs{hint}"
+
+
+def _calls(contents: Contents, name: str) -> list[str]:
+    """The lines of a program of torch.export that call an operator."""
+    target = f"torch.ops.{name.replace('::', '.')}."
+    return [line for text in contents.code.values() for line in text.splitlines() if target in line]
 
 
 def _control_flow(contents: Contents) -> Iterator[str]:
+    text = "\n".join(contents.code.values())
+    if contents.kind == "pt2":
+        parts = Counter(re.findall(r"= torch\.ops\.higher_order\.(cond|while_loop|map_impl|scan)\(", text))
+        if parts:
+            yield f"data decide: {', '.join(f'{name} ×{count}' for name, count in sorted(parts.items()))}"
+        return
     if contents.kind not in ("TorchScript", "mobile"):
         return
-    text = "\n".join(contents.code.values())
     branches = len(re.findall(r"^\s+if bool\(", text, re.MULTILINE))
     loops = len(re.findall(r"^\s+while ", text, re.MULTILINE))
     if branches:
@@ -126,6 +162,13 @@ def _control_flow(contents: Contents) -> Iterator[str]:
 
 
 def _training(contents: Contents) -> Iterator[str]:
+    if contents.kind == "pt2":
+        text = "\n".join(contents.code.values())
+        calls = Counter(re.findall(r"torch\.ops\.(\w+\.\w+)\.\w+\([^\n]*\b(?:training|train)=True", text))
+        if calls:
+            told = ", ".join(f"{name.replace('.', '::')} ×{count}" for name, count in sorted(calls.items()))
+            yield f"training mode: {told} (call eval() before torch.export.export)"
+        return
     training = [path or "the whole" for path, m in contents.root.walk() if m.attributes.get("training") == "True"]
     if training:
         more = f" and {len(training) - 3} more modules" if len(training) > 3 else ""

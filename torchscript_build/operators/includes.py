@@ -21,7 +21,8 @@ _NEEDS_ALL = re.compile(
 )
 _ASKS = re.compile(r"\b(__has_include|void_t|is_detected\w*|is_invocable\w*|declval|requires|type_caster)\b")
 """Words by which code finds out whether something is declared, or declares it itself where torch may have done so."""
-_NEEDS_PYTHON = re.compile(r"\bpy\b|pybind|PYBIND|\bPy[A-Z_]\w*|\bTHP")
+_NEEDS_PYTHON = re.compile(r"\bpy\b|pybind|PYBIND|\bPy[A-Z_]\w*|\bTHP|\bPython\.h")
+"""A forecast: a source that it misjudges does not compile, see templates/ops/lean_without_python."""
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*((?:\\\r?\n|[^\n])*)", re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -90,7 +91,14 @@ def _includes(text: str, file: Path, include_dirs: Sequence[Path]) -> Iterator[t
     """Pairs (what an include names, the project's file), with ``None`` where it is none of the project's."""
     for quote, name in _INCLUDE.findall(text):
         places = [*([file.parent] if quote == '"' else []), *include_dirs]
-        yield name, next((p / name for p in places if (p / name).is_file()), None)
+        yield name, next((p / name for p in places if _is_file(p / name)), None)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that no file can have
+        return False
 
 
 def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optional[str]:

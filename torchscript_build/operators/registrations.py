@@ -18,7 +18,7 @@ _TOKEN = re.compile(
     re.DOTALL | re.MULTILINE | re.VERBOSE,
 )
 _LIBRARY = re.compile(
-    r"\bTORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?\s*\(\s*(?P<namespace>[A-Za-z_]\w*)\s*,\s*(?P<variable>\w*)"
+    r"\b(?:STABLE_)?TORCH_LIBRARY(?P<kind>_FRAGMENT|_IMPL)?\s*\(\s*(?P<namespace>[A-Za-z_]\w*)\s*,\s*(?P<variable>\w*)"
 )
 _DEFINITION = re.compile(r"\.\s*def\s*\(\s*(?:TORCH_SELECTIVE_SCHEMA\s*\(\s*)?(?=\")")
 _NAME = re.compile(r'"\s*(?:(?P<ns>\w+)::)?(?P<name>\w+(?:\.\w+)?)')

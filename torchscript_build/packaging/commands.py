@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,12 @@ from setuptools import Command
 # setuptools imports this module in builds of projects that never heard of us (it validates [tool.setuptools] against
 # every command there is), so everything else is imported when a command runs.
 if TYPE_CHECKING:
+    from torchscript_build.packaging.say import Product
     from torchscript_build.packaging.session import Session
     from torchscript_build.settings.specs import ProjectSpec
 
 OPTIONS = ("libtorch", "build_type", "jobs", "generator")
 """Options that stand for settings of the same name."""
-LONG = 10.0
-"""Seconds; a build that takes longer tells what took most of it."""
 
 
 @contextmanager
@@ -43,35 +41,6 @@ def _translated(command: Optional[_Build] = None) -> Iterator[None]:
         raise translated(error) from error
     except OSError as error:  # a full disk, a folder that cannot be written
         raise translated(TorchScriptBuildError(str(error))) from error
-
-
-@contextmanager
-def _recorded(command: _Build) -> Iterator[None]:
-    """Write the files of ``--report`` and ``--trace``, also after a failure; tell where the time of a long run went."""
-    from torchscript_build import log, system
-
-    if not command.is_part:
-        log.configure(command.distribution.verbose, system.Environment.current().variables)
-    began, earlier = time.monotonic(), (len(log.steps), len(log.edges))
-    try:
-        yield
-    finally:
-        if command.report:
-            told = [s for s in log.steps if not s.quiet]
-            steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in told]
-            system.write_json(Path(command.report), {"steps": steps})
-        if command.trace:
-            from torchscript_build.build.timeline import render_trace
-
-            system.write_json(Path(command.trace), render_trace(log.steps, log.edges))
-    seconds = time.monotonic() - began
-    if seconds > LONG and not (command.is_part or command.dry_run):
-        from torchscript_build.build.timeline import describe_expensive
-
-        for line in describe_expensive(log.steps[earlier[0] :], log.edges[earlier[1] :], seconds):
-            log.say(line)
-    if not (command.is_part or command.dry_run):
-        log.say(f"-- done in {seconds:.1f} s")
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]
@@ -116,6 +85,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         self.editable_mode = False
         self.staged: list[str] = []
         """Package-tree paths of what this run put into build_lib or the source tree."""
+        self.products: list[Product] = []
         self._spec: Optional[ProjectSpec] = None
         self._made_session: Optional[Session] = None
 
@@ -290,9 +260,9 @@ class build_ts_ops(_Build):
 
     def run(self) -> None:
         from torchscript_build.packaging.make_ops import build_ops
-        from torchscript_build.packaging.say import say_plan, say_unloaded
+        from torchscript_build.packaging.say import recorded, say_plan, say_unloaded
 
-        with _translated(self), _recorded(self):
+        with _translated(self), recorded(self):
             spec = self.read_spec()
             if not spec.ops:
                 if "build_ts_ops" in self.distribution.commands:
@@ -302,7 +272,7 @@ class build_ts_ops(_Build):
             if self.dry_run:
                 say_plan(session.plan)
                 return
-            self.staged = build_ops(session)
+            self.staged, self.products = build_ops(session)
             self._finish_source_tree()
             if self.prefix:
                 return
@@ -357,9 +327,9 @@ class build_ts_app(_Build):
 
     def _run(self) -> None:
         from torchscript_build.packaging.make_apps import build_apps
-        from torchscript_build.packaging.say import say_plan
+        from torchscript_build.packaging.say import recorded, say_plan
 
-        with _translated(self), _recorded(self):
+        with _translated(self), recorded(self):
             spec = self.read_spec()
             if not spec.is_buildable:
                 self._refuse(spec)
@@ -375,8 +345,10 @@ class build_ts_app(_Build):
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
+                self.products = [*ops.products]
             if spec.apps or spec.cmake:
-                self.staged = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self.staged, products = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
+                self.products += products
                 self._finish_source_tree()
             if self.bundle:
                 self._make_bundle()
@@ -384,6 +356,7 @@ class build_ts_app(_Build):
     def _make_bundle(self) -> None:
         from torchscript_build.packaging.bundle.make import make_bundle
         from torchscript_build.packaging.bundle.report import say_bundle
+        from torchscript_build.packaging.say import Product
 
         session = self._session()
         options, plan = session.spec.bundle, session.plan
@@ -391,6 +364,7 @@ class build_ts_app(_Build):
         output = Path(self.bundle or "").absolute()
         made = make_bundle(plan, Path(self.prefix or ""), output, options, session.environment, maintainer)
         say_bundle(made, plan, options)
+        self.products = [Product("bundle", output.name, output)]
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

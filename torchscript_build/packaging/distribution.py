@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -19,6 +20,9 @@ KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
 NEAR_KEYWORDS = ("ts_app", "ts_model", "ts_op", "ts_operators", "ts_libraries", "ts_cmakes")
 """What is written by mistake in their place. setuptools only warns of keywords that it does not know, so that they are
 registered, too."""
+
+OWN_INIT = b'"""Made by torchscript-build for this project\'s programs."""\n'
+"""What makes a package of the folder that programs of a project without Python get among its sources."""
 
 TEMPORARY = "tmp" + 8 * "[a-z0-9_]"
 """What setuptools writes metadata into before it renames it: a killed build leaves one in the project's egg-info."""
@@ -81,8 +85,6 @@ def read_spec(dist: Any, command: Optional[dict[str, Any]] = None) -> ProjectSpe
 
 def own_package(dist: Any) -> list[str]:
     """The package that a project without any Python gets for its programs, by the project's name; else nothing."""
-    import re
-
     if dist.packages or dist.py_modules or not dist.get_name() or _has_python(project_root(dist)):
         return []
     name = re.sub(r"\W", "_", dist.get_name(), flags=re.ASCII).lower()
@@ -95,11 +97,18 @@ def _has_python(root: Path) -> bool:
     from setuptools.discovery import FlatLayoutPackageFinder, PEP420PackageFinder
 
     return any(
-        any((folder / package.replace(".", "/")).glob("*.py"))
+        any(map(_is_theirs, (folder / package.replace(".", "/")).glob("*.py")))
         for folder, finder in ((root / "src", PEP420PackageFinder), (root, FlatLayoutPackageFinder))
         if folder.is_dir()
         for package in finder.find(str(folder))
     )
+
+
+def _is_theirs(file: Path) -> bool:
+    """Is a Python file none of those that an editable install or a build in place made?"""
+    if file.name == "__init__.py":
+        return file.read_bytes() != OWN_INIT
+    return re.fullmatch(r"_torchscript_(apps|ops)\.py", file.name) is None
 
 
 def is_packaged(dist: Any) -> bool:
@@ -132,4 +141,6 @@ def translated(error: TorchScriptBuildError) -> BaseError:
     """Our error as setuptools prints it: one clean ``error: …`` and exit code 1."""
     from setuptools.errors import BaseError
 
-    return BaseError(str(error))
+    from torchscript_build import log
+
+    return BaseError(log.folded(str(error), after="error: "))

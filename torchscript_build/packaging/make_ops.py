@@ -7,29 +7,30 @@ from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.build.pipeline import build_lock
+from torchscript_build.build.stable import check_stable
 from torchscript_build.build.whole_headers import build_with_lean_headers
 from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders, with_rebuild
 from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
-from torchscript_build.packaging.say import say_advice, say_built, say_header, warn_of_another_torch
+from torchscript_build.packaging.say import Product, products_of, say_advice, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.source_files import source_files
 from torchscript_build.packaging.staged import OPS, stage
 from torchscript_build.packaging.staging import install_into_prefix, ops_files
 
 
-def build_ops(session: Session) -> list[str]:
+def build_ops(session: Session) -> tuple[list[str], list[Product]]:
     """Build, check and stage the operator libraries. Nothing is staged before everything is built and checked.
 
-    :returns: the package-tree paths of what was staged.
+    :returns: the package-tree paths of what was staged, and what is to be told.
     """
     spec, environment = session.spec, session.environment
     registrations = read_library_registrations(spec.ops, session.root)
     promised = {o.name: o.namespaces for o in spec.ops}
-    # By text alone, which macros and conditions make a forecast: loading the libraries settles it.
-    for problem in find_conflicts(registrations, promised):
-        log.warn(problem)
+    conflicts = find_conflicts(registrations, promised)
+    for problem in conflicts:
+        log.say(f"-- by the text of the sources: {problem}")
     plan = session.plan
     say_header(plan)
     warn_of_another_torch(plan, environment)
@@ -42,7 +43,11 @@ def build_ops(session: Session) -> list[str]:
         if plan is not session.plan:
             vars(session).pop("plan")  # made anew, it is this one
         built = {o.name: result.built(o.name) for o in wanted}
+        check_stable(plan, wanted, result)
         schemas = load_libraries(plan, built, environment)
+        # Macros and conditions make a forecast of that text: where the libraries were loaded, that has settled it.
+        for problem in conflicts if not set(built) <= set(schemas) else ():
+            log.warn(problem)
         broken = broken_promises(promised, {n: r.namespaces for n, r in registrations.items()}, schemas)
         if broken:
             raise VerificationError("\n".join(broken))
@@ -59,5 +64,4 @@ def build_ops(session: Session) -> list[str]:
                 sources = source_files(dataclasses.replace(spec, apps=(), cmake=(), models=()), session.root)
                 loaders = {target: with_rebuild(text, plan, sources) for target, text in loaders.items()}
             staged += stage(ops_files(plan, loaders, lambda o: result.built(o.name)), session.destination.source, OPS)
-    say_built(built)
-    return [target for target, _ in staged]
+    return [target for target, _ in staged], products_of(session, wanted, built)

@@ -4,16 +4,74 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Union
 
 from torchscript_build import log, system
 from torchscript_build.generate.loader import MODULE, loader_packages
 from torchscript_build.libtorch.search import locate_beside
-from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.packaging.session import Session
+from torchscript_build.plan.build_plan import BuildPlan, PlannedOps, PlannedProject, PlannedTarget
 from torchscript_build.plan.headers import UMBRELLAS
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
+
+LONG = 10.0
+"""Seconds; a build that takes longer tells what took most of it."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """A result, as it is told."""
+
+    kind: str
+    name: str
+    place: Union[Path, str]
+    """A file or folder of this machine, or a path in the package."""
+
+
+@contextmanager
+def recorded(command: Any) -> Iterator[None]:
+    """Write the files of ``--report`` and ``--trace``, also after a failure; at the end tell what was made, and where.
+
+    :param command: ``build_ts_app`` or ``build_ts_ops``.
+    """
+    if not command.is_part:
+        log.configure(command.distribution.verbose, Environment.current().variables)
+    began, earlier = time.monotonic(), (len(log.steps), len(log.edges))
+    try:
+        yield
+    finally:
+        if command.report:
+            told = [s for s in log.steps if not s.quiet]
+            steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in told]
+            system.write_json(Path(command.report), {"steps": steps})
+        if command.trace:
+            from torchscript_build.build.timeline import render_trace
+
+            system.write_json(Path(command.trace), render_trace(log.steps, log.edges))
+    if command.is_part or command.dry_run:
+        return
+    seconds = time.monotonic() - began
+    if seconds > LONG:
+        from torchscript_build.build.timeline import describe_expensive
+
+        for line in describe_expensive(log.steps[earlier[0] :], log.edges[earlier[1] :], seconds):
+            log.say(line)
+    say_products(command.products, seconds)
+
+
+def say_products(products: Sequence[Product], seconds: float) -> None:
+    """The end: what there is now, where, and how long it took. A path has a line of its own, to be copied."""
+    done = f"-- done in {seconds:.1f} s"
+    named = ", ".join(f"{m.kind} {m.name}" for m in products)
+    log.say_fitting(f"{done}: {named}" if named else done, f"{done}: {len(products)} results")
+    for one in products:
+        log.say(f"     {log.shown(one.place) if isinstance(one.place, Path) else one.place}")
 
 
 def say_plan(plan: BuildPlan) -> None:
@@ -26,8 +84,8 @@ def say_header(plan: BuildPlan) -> None:
     libtorch, tools = plan.libtorch, plan.toolchain
     abi = "" if libtorch.cxx11_abi is None else f", {'new' if libtorch.cxx11_abi else 'old'} C++ ABI"
     cuda = f" {libtorch.cuda_version}" if libtorch.cuda_version else ""
-    where = f"{log.shown(libtorch.root)}, by {libtorch.found_by}"
-    log.say(f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi}) in {where}")
+    line = f"-- libtorch {libtorch.full_version} ({libtorch.backend}{cuda}{abi})"
+    log.say_fitting(f"{line} in {log.shown(libtorch.root)}, by {libtorch.found_by}", f"{line} by {libtorch.found_by}")
     compiler = " ".join([*tools.cxx.command[:1], tools.cxx.id, tools.cxx.version])
     generator = tools.generator.name or "CMake's default generator"
     launcher = tools.launcher
@@ -62,10 +120,30 @@ def say_advice(plan: BuildPlan) -> None:
                 log.say(f"-- advice: {Path(source).name} includes {header}: {UMBRELLAS[header]}")
 
 
-def say_built(built: Mapping[str, Path]) -> None:
-    """Where the results are."""
-    for name, path in built.items():
-        log.say(f"-- built {name}: {log.shown(path)}")
+def products_of(session: Session, targets: Sequence[PlannedTarget], built: Mapping[str, Path]) -> list[Product]:
+    """What of some targets a user is to know: in the package where one is made, else a file that runs here."""
+    destination = session.destination
+
+    def place(target: PlannedTarget) -> Union[Path, str]:
+        if session.packaged_only and destination.wheel:
+            return f"in the package: {target.path}"
+        other = destination.prefix or (destination.source if target.install else None)
+        return other(target.path) if other else built[target.name]
+
+    kinds = ("operator library" if isinstance(t, PlannedOps) else "program" for t in targets)
+    return [Product(kind, t.name, place(t)) for kind, t in zip(kinds, targets)]
+
+
+def product_of_project(session: Session, plan: BuildPlan, project: PlannedProject) -> Product:
+    """A CMake project: where it was installed, else its build tree."""
+    destination = session.destination
+    if not project.install:
+        return Product("CMake project", project.name, Path(plan.build_dir, "cmake", project.name, "tree"))
+    if session.packaged_only and destination.wheel:
+        return Product("CMake project", project.name, f"in the package: {project.package_dir or '.'}/")
+    place = destination.prefix or destination.source or destination.wheel
+    assert place is not None  # for the type checker: there is always one
+    return Product("CMake project", project.name, place(project.package_dir) if project.package_dir else place.root)
 
 
 def say_unignored(root: Path, files: Sequence[Path], environment: Environment) -> None:

@@ -90,6 +90,25 @@ def stage(files: Iterable[StagedFile], place: Place, owner: str) -> Sequence[tup
     return written
 
 
+def foreign_files(files: Iterable[StagedFile], place: Place) -> list[str]:
+    """The targets that are somebody else's files with other content: no build of ours has put them there."""
+    files = [f for f in files if os.path.lexists(place(f.target))]
+    with _record(place) as record:
+        known = {name for owner in _owners(record, place.key) for name in _stamps(record, place.key, owner)}
+    return [
+        f.target
+        for f in files
+        if os.path.relpath(place(f.target), place.root) not in known and not _is_same(place(f.target), f.content)
+    ]
+
+
+def _is_same(path: Path, content: Union[Path, bytes]) -> bool:
+    try:
+        return path.read_bytes() == (content if isinstance(content, bytes) else content.read_bytes())
+    except OSError:
+        return False
+
+
 def take_away_others(place: Place, keep: Collection[str]) -> None:
     """Take away the files of owners that the settings do not name any more."""
     if not (place.records / RECORD).is_file():

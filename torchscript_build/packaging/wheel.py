@@ -124,9 +124,19 @@ def _check(command: Any, root: Path) -> None:
     ]
     declared = [*ops_targets(spec, environment), *app_targets(spec, environment), *staged]
     own = set(declared) - set(external_targets(spec, environment))
-    base = project_root(command.distribution)
-    link_dirs = [base / d for t in (*spec.packaged_ops, *spec.packaged_apps) for d in t.link_dirs]
-    check_wheel_files(root, libtorch, declared=dict.fromkeys(declared), own=own, link_dirs=link_dirs)
+    base = project_root(command.distribution).resolve()
+    targets = (*spec.packaged_ops, *spec.packaged_apps)
+    folders = [(base / d).resolve() for t in targets for d in t.link_dirs]
+    files = [base / name for t in targets for name in t.link_libraries if (base / name).is_file()]
+    files += [file for folder in folders for file in folder.glob("*.so*")]
+    check_wheel_files(
+        root,
+        libtorch,
+        declared=dict.fromkeys(declared),
+        own=own,
+        link_dirs=[d for d in folders if base not in d.parents],
+        own_libraries=[f for f in files if base in f.parents],
+    )
 
 
 def torch_requirement(command: Any) -> Optional[str]:
@@ -135,7 +145,22 @@ def torch_requirement(command: Any) -> Optional[str]:
     from torchscript_build.system import Environment
 
     spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
+    oldest = oldest_torch_of(spec)
+    if oldest is not None and spec.options.pin != "none":
+        return f"torch >={oldest}"
     return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
+
+
+def oldest_torch_of(spec: ProjectSpec) -> Optional[str]:
+    """The oldest torch that all native files will do for, where all keep to the stable ABI; else ``None``."""
+    from torchscript_build.plan.decide import STABLE_SINCE
+
+    if spec.packaged_apps or any(project.install for project in spec.cmake) or not spec.packaged_ops:
+        return None
+    if any(ops.abi != "stable" for ops in spec.packaged_ops):
+        return None
+    targets = (ops.torch_target or STABLE_SINCE for ops in spec.packaged_ops)
+    return max(targets, key=lambda target: [int(n) for n in target.split(".")])
 
 
 def pin(version: str, how: str) -> Optional[str]:
@@ -152,10 +177,15 @@ def add_requirement(metadata: str, requirement: str) -> str:
     """
     from packaging.requirements import Requirement
 
-    head, blank, body = metadata.partition("\n\n")
+    header, blank, body = metadata.partition("\n\n")
     # It stands in the sdist's metadata for what is added here.
-    lines = [line for line in head.rstrip().splitlines() if line != "Dynamic: Requires-Dist"]
+    lines = [line for line in header.rstrip().splitlines() if line != "Dynamic: Requires-Dist"]
     ours = Requirement(requirement)
+    (wanted,) = list(ours.specifier)[:1]
+    base = wanted.version.removesuffix(".*")
+    releases = [f"{base}.{n}" for n in range(1000)] if wanted.version.endswith(".*") else [base]
+    extras: set[str] = set()
+    more: set[str] = set()
     kept = []
     for line in lines:
         key, _, value = line.partition(": ")
@@ -163,17 +193,19 @@ def add_requirement(metadata: str, requirement: str) -> str:
         if theirs is None or theirs.name.lower() != "torch" or theirs.marker or theirs.url:
             kept.append(line)
             continue
-        (wanted,) = list(ours.specifier)[:1]
-        release = wanted.version.removesuffix(".*") + (".0" if wanted.version.endswith(".*") else "")
-        newest = wanted.version.replace("*", "999")
-        if not (theirs.specifier.contains(release, prereleases=True) or theirs.specifier.contains(newest)):
+        named = [
+            s.version for s in theirs.specifier if not s.version.endswith(".*") and ours.specifier.contains(s.version)
+        ]
+        if not any(theirs.specifier.contains(release, prereleases=True) for release in (*releases, *named)):
             cure = "build with a torch of that range, or change the requirement"
             raise SettingsError(
                 [f"the project requires {value}, but what libtorch it is built for makes {requirement}: {cure}"]
             )
-        more = {str(s) for s in theirs.specifier} - {str(wanted)}
-        requirement = ",".join([requirement, *sorted(s for s in more if not _implied(s, release, newest))])
-    return "\n".join([*kept, f"Requires-Dist: {requirement}"]) + "\n" + (f"\n{body}" if blank else "")
+        extras |= theirs.extras
+        more |= {str(s) for s in theirs.specifier if not _implied(str(s), releases[0], releases[-1])}
+    name = f"torch[{','.join(sorted(extras))}]" if extras else "torch"
+    text = ",".join([f"{name} {wanted}", *sorted(more - {str(wanted)})])
+    return "\n".join([*kept, f"Requires-Dist: {text}"]) + "\n" + (f"\n{body}" if blank else "")
 
 
 def _implied(specifier: str, oldest: str, newest: str) -> bool:

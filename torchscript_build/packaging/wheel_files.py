@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Optional
 
 from torchscript_build import elf, log
@@ -102,6 +102,7 @@ def check_wheel_files(
     declared: Iterable[str],
     own: Collection[str],
     link_dirs: Iterable[Path] = (),
+    own_libraries: Iterable[Path] = (),
 ) -> None:
     """Check what is about to become a wheel.
 
@@ -109,7 +110,8 @@ def check_wheel_files(
 
     :param declared: package-tree paths that must be there.
     :param own: those that we built.
-    :param link_dirs: folders whose libraries the project says are found by other means.
+    :param link_dirs: folders of the machine, whose libraries are found by other means.
+    :param own_libraries: what the project links of its own folder, which is not there where the wheel is installed.
     :raises VerificationError: one is missing, or one of ours would not find a library.
     """
     lacking = [name for name in declared if not (root / name).is_file()]
@@ -120,6 +122,7 @@ def check_wheel_files(
     if libtorch.platform != "linux":
         return
     files = [n for n in find_native_files(root).all if elf.is_elf(root / n) and not _AWAY.match(n)]
+    linked = {p.name for p in own_libraries}
     elsewhere = [p.name for d in link_dirs for p in d.glob("*.so*")]
     needed = {n for f in files for n in elf.read_elf(root / f).needed}
     provided = [*elsewhere, *(n for n in needed if any(fnmatchcase(n, p) for p in CUDA_PATTERNS))]
@@ -130,8 +133,27 @@ def check_wheel_files(
     foreign = [m for m in missing if m.program not in own and m.name not in torch_names]
     for line in describe_missing(foreign):
         log.warn(line)
-    if sure:
+    problems = [*describe_missing(sure), *_unusable(root, [f for f in files if f in own])]
+    if problems:
         raise VerificationError(
-            "the wheel holds what could not start where it is installed:\n"
-            + "\n".join(f"  - {line}" for line in describe_missing(sure))
+            "the wheel holds what could not start where it is installed:\n" + "\n".join(f"  - {p}" for p in problems),
+            cures=[_SHIP] if any(m.name in linked for m in sure) else [],
         )
+
+
+_SHIP = (
+    "put the library that is linked into the package, and lead there: package-data, and "
+    'link-options = ["-Wl,-rpath,$ORIGIN/…"]'
+)
+
+
+def _unusable(root: Path, files: Iterable[str]) -> Iterator[str]:
+    """What of ours nobody could start or import, whatever it needs."""
+    for file in files:
+        info = elf.read_elf(root / file)
+        if info.interpreter and not (root / file).stat().st_mode & 0o111:
+            yield f"{file} is a program that has no right to be started"
+        if (_EXACT.search(file) or _ABI3.search(file)) and not is_python_module(file, info):
+            found = sorted(s for s in info.exported_symbols if s.startswith("PyInit_"))
+            name = PurePosixPath(file).name.partition(".")[0]
+            yield f"{file} is no Python module: it has {', '.join(found) or 'no PyInit_…'}, wanted is PyInit_{name}"

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from setuptools import Distribution
 from setuptools.errors import BaseError
 
-from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.errors import SettingsError, TorchScriptBuildError
 from torchscript_build.packaging import commands
 from torchscript_build.packaging.distribution import (
+    OWN_INIT,
     is_built,
     is_collecting_requirements,
     is_packaged,
@@ -92,7 +93,7 @@ def _give_own_package(dist: Any) -> None:
                 dist.packages = []
                 if command == "editable_wheel":
                     file = project_root(dist) / own[0] / "__init__.py"
-                    write_if_changed(file, b'"""Made by torchscript-build for this project\'s programs."""\n')
+                    write_if_changed(file, OWN_INIT)
                     dist.packages = own
         plain(command)
 
@@ -205,7 +206,22 @@ def _make_egg_info(base: type[Any]) -> type[Any]:
             points = dict(points or {})
             present = points.get("console_scripts") or []
             present = present.splitlines() if isinstance(present, str) else list(present)
+            _refuse_names_twice(present, scripts)
             points["console_scripts"] = list(dict.fromkeys([*present, *scripts]))
             self.distribution.entry_points = points
 
     return egg_info
+
+
+def _refuse_names_twice(present: Iterable[str], ours: Iterable[str]) -> None:
+    """:raises BaseError: one of our console scripts has the name of one of the project's own."""
+    own = {name.strip(): value.strip() for name, _, value in (line.partition("=") for line in present)}
+    pairs = [tuple(map(str.strip, script.split("=", 1))) for script in ours]
+    problems = [
+        f"console script {name!r}: the project has one of that name ({own[name]}); give the program's another by "
+        'console-script = "…", or none by console-script = false'
+        for name, value in pairs
+        if own.get(name, value) != value
+    ]
+    if problems:
+        raise translated(SettingsError(problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import posixpath
@@ -52,6 +53,10 @@ class PlannedModel:
     grad: Optional[bool] = None
     default_dtype: Optional[str] = None
     quantized_engine: Optional[str] = None
+    flush_denormal: Optional[bool] = None
+    threads: Optional[int] = None
+    interop_threads: Optional[int] = None
+    deterministic: Optional[str] = None
     same_as: Optional[str] = None
     dynamic_shapes: Union[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, hash=False)
     cpu: str = "native"
@@ -76,6 +81,19 @@ class Wishes:
     default_dtype: Optional[str] = None
     """``None``: torch's own default."""
     quantized_engine: Optional[str] = None
+    flush_denormal: bool = False
+    threads: Optional[int] = None
+    """Inside of operators; ``None``: libtorch's choice."""
+    interop_threads: Optional[int] = None
+    deterministic: Optional[str] = None
+    """``on``, or ``warn``; ``None``: off."""
+
+    def common(self, other: Wishes) -> Wishes:
+        """What both want."""
+        plain = Wishes()
+        names = [field.name for field in dataclasses.fields(self)]
+        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
+        return Wishes(**{n: one if one == two else getattr(plain, n) for n, (one, two) in pairs.items()})
 
 
 @dataclass(frozen=True)
@@ -96,6 +114,8 @@ class BundledModel:
     name: str
     relative: str
     """Path from the folder of the app, with forward slashes."""
+    wishes: Wishes = Wishes()
+    """What the program does by itself when it runs this model."""
 
 
 @dataclass(frozen=True)
@@ -154,6 +174,9 @@ class PlannedOps(PlannedTarget):
 
     python_module: bool
     limited_api: Optional[str]
+    torch_target: Optional[str] = None
+    """The oldest release that it is for, through the stable ABI alone; ``None``: it is for one series."""
+    static_cuda_runtime: bool = False
     headers: PlannedHeaders = PlannedHeaders()
 
 
@@ -169,7 +192,7 @@ class PlannedApp(PlannedTarget):
     external_ops: tuple[ExternalLibrary, ...] = ()
     """In the order in which they are loaded."""
     wishes: Wishes = Wishes()
-    """Those of its first model, which the program does by itself."""
+    """What all of its models want: the program does so with a model from elsewhere."""
 
 
 @dataclass(frozen=True)
@@ -288,14 +311,15 @@ class BuildPlan:
         return Path(self.build_dir, "external", posixpath.basename(library.relative))
 
     def with_wishes(self, wishes: Mapping[str, Wishes]) -> BuildPlan:
-        """The plan with what the first model of each runner wants, by the model's name."""
-        apps = tuple(
-            dataclasses.replace(app, wishes=wishes.get(app.models[0].name, app.wishes))
-            if app.template == "runner" and app.models
-            else app
-            for app in self.apps
-        )
-        return dataclasses.replace(self, apps=apps)
+        """The plan with what each model of each runner wants, by the model's name."""
+        apps = []
+        for app in self.apps:
+            if app.template == "runner" and app.models:
+                models = tuple(dataclasses.replace(m, wishes=wishes.get(m.name, m.wishes)) for m in app.models)
+                common = functools.reduce(Wishes.common, (m.wishes for m in models))
+                app = dataclasses.replace(app, models=models, wishes=common)
+            apps.append(app)
+        return dataclasses.replace(self, apps=tuple(apps))
 
     def model(self, name: str) -> PlannedModel:
         """A model by its name."""

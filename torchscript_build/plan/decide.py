@@ -36,6 +36,9 @@ from torchscript_build.settings.specs import (
 )
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 
+STABLE_SINCE = "2.10"
+"""The first torch whose headers can aim at an older release (``TORCH_TARGET_VERSION``)."""
+
 
 def plan_build(
     spec: ProjectSpec,
@@ -85,7 +88,27 @@ def plan_build(
         cmake=tuple(_plan_project(p, root, rpaths) for p in spec.cmake),
     )
     _check_paths(plan)
+    _check_targets(plan)
     return plan
+
+
+def _check_targets(plan: BuildPlan) -> None:
+    """Can this libtorch's headers make what is for any torch from some release on?"""
+    have = _as_numbers(plan.libtorch.series)
+    problems = []
+    for ops in plan.ops:
+        if ops.torch_target is None:
+            continue
+        where, oldest = f"operator library {ops.name!r}", max(_as_numbers(ops.torch_target), _as_numbers(STABLE_SINCE))
+        if have < oldest:
+            need = ".".join(map(str, oldest))
+            problems.append(f"{where}: torch-target: building it takes torch {need}, this is {plan.libtorch.series}")
+    if problems:
+        raise SettingsError(problems)
+
+
+def _as_numbers(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
 
 
 def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:
@@ -110,6 +133,10 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         same_as=model.same_as,
         dynamic_shapes=model.dynamic_shapes,
         cpu=model.cpu,
+        flush_denormal=model.flush_denormal,
+        threads=model.threads,
+        interop_threads=model.interop_threads,
+        deterministic=model.deterministic,
     )
 
 
@@ -210,6 +237,8 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
         ops=ops.depends,
         python_module=ops.python_module,
         limited_api=ops.limited_api,
+        torch_target=(ops.torch_target or STABLE_SINCE) if ops.abi == "stable" else None,
+        static_cuda_runtime=ops.cuda_runtime == "static",
         **_compiled(ops, root),
     )
 

@@ -10,8 +10,9 @@ from typing import Union
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
 
-_STANDARD = re.compile(r"[-/]std[=:](?:c|gnu)\+\+(\w+)")
+_STANDARD = re.compile(r"(?:--?|/)std[=:](?:c|gnu)\+\+(\w+)")
 _YEARS = {"98": 98, "03": 98, "0x": 11, "1y": 14, "1z": 17, "2a": 20, "2b": 23, "2c": 26, "latest": 99}
+_ABI = re.compile(r"(?:[-/]D\s*)?_GLIBCXX_USE_CXX11_ABI=([01])")
 _DEBUG_MODE = re.compile(r"(?:[-/]D\s*)?(_GLIBCXX_DEBUG(?:_PEDANTIC)?)(?:=.*)?")
 
 
@@ -31,6 +32,12 @@ def find_unfit_flags(spec: ProjectSpec, flags: Mapping[str, str], libtorch: LibT
                 f"{where}: {debug[1]} changes the layout of the standard library's containers, and libtorch was "
                 "compiled without it: leave it out (_GLIBCXX_ASSERTIONS checks without that)"
             )
+        abi = _ABI.fullmatch(flag)
+        if abi and libtorch.cxx11_abi is not None and bool(int(abi[1])) != libtorch.cxx11_abi:
+            problems.append(
+                f"{where}: {flag}: libtorch {libtorch.version} was compiled with {int(libtorch.cxx11_abi)}; leave it "
+                "out, and libtorch's own is chosen"
+            )
     return problems
 
 
@@ -42,7 +49,7 @@ def _is_older(year: str, wanted: int) -> bool:
 def _flags(spec: ProjectSpec, flags: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     targets: list[Union[OpLibrary, TorchScriptApp]] = [*spec.ops, *spec.apps]
     for target in targets:
-        for key in ("definitions", "compile_options", "cxx_options"):
+        for key in ("definitions", "compile_options", "cxx_options", "cuda_options"):
             for flag in getattr(target, key):
                 yield f"{target.name!r}: {key.replace('_', '-')}", flag
     for name in ("CXXFLAGS", "CPPFLAGS"):

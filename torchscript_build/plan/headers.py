@@ -55,8 +55,16 @@ class HeaderUse:
     """It names something of Python's."""
 
 
-def plan_headers(uses: Mapping[str, HeaderUse], sources: Sequence[str], *, precompile: Optional[int]) -> PlannedHeaders:
+def plan_headers(
+    uses: Mapping[str, HeaderUse], sources: Sequence[str], *, precompile: Optional[int], is_module: bool = False
+) -> PlannedHeaders:
     """The decision for one library; a precompiled header means the same in all sources that share it.
+
+    Without torch's casters, pybind would compile a module that takes no tensor. So a source gets Python's part where
+    it, or what it includes, names something of Python's, and elsewhere Python's own header is out of its reach: what
+    that judgement from text overlooks is no module that fails when it is called, but a compilation that fails, and is
+    done again with the whole header. A precompiled header cannot forbid anything to a single source, so that there all
+    of a module's sources get it.
 
     :param precompile: how many sources must share a header for it to be precompiled; ``None``: never.
     """
@@ -71,7 +79,7 @@ def plan_headers(uses: Mapping[str, HeaderUse], sources: Sequence[str], *, preco
         )
     sharing = tuple(s for s, use in uses.items() if use.header == header)
     all_lean = all(uses[s].lean for s in sharing)
-    python = sharing if any(uses[s].python for s in sharing) else ()
+    python = sharing if is_module or any(uses[s].python for s in sharing) else ()
     return PlannedHeaders(
         lean=sharing if all_lean else (),
         python=python if all_lean else (),

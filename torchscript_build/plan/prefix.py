@@ -11,7 +11,7 @@ from typing import Optional
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan.build_plan import BuildPlan, BundledModel, PlannedApp, PlannedOps, PlannedProject
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedProject
 
 PATH_LIMITS = {"linux": 4095, "darwin": 1023, "win32": 259}
 """Bytes of a path that the system's loader can open: PATH_MAX and MAX_PATH without the null at the end."""
@@ -65,9 +65,8 @@ def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOp
 
 
 def _app_in_prefix(app: PlannedApp, plan: BuildPlan, place: _Place) -> PlannedApp:
-    models = tuple(
-        BundledModel(m.name, f"../{model_path(plan.project, plan.model(m.name).file_name)}") for m in app.models
-    )
+    files = {m.name: plan.model(m.name).file_name for m in app.models}
+    models = tuple(dataclasses.replace(m, relative=f"../{model_path(plan.project, files[m.name])}") for m in app.models)
     return dataclasses.replace(
         app,
         output_dir="bin",

@@ -72,10 +72,18 @@ _TAKEN = frozenset(
 """Packages, operator namespaces and build targets that exist."""
 
 
-def render_scaffold(kind: str, name: str, *, license_: Optional[str] = None, with_ci: bool = False) -> FileSet:
+STABLE = {"cpp/ops.cpp": "stable/ops.cpp", "src/{name}/parts.py": "stable/parts.py"}
+"""What an operator library has in its place, or besides, that keeps to torch's stable ABI."""
+STABLE_TARGET = "2.10"
+
+
+def render_scaffold(
+    kind: str, name: str, *, license_: Optional[str] = None, with_ci: bool = False, stable: bool = False
+) -> FileSet:
     """The files of a new project.
 
     :param kind: a key of ``KINDS``.
+    :param stable: its operators keep to torch's stable ABI; for ``ops`` only.
     :param license_: an SPDX expression; see ``checked_license``.
     :param with_ci: a workflow for GitHub, too.
     :raises ScaffoldError: the name cannot be that of a package and of an operator namespace.
@@ -86,8 +94,13 @@ def render_scaffold(kind: str, name: str, *, license_: Optional[str] = None, wit
         "distribution": name.replace("_", "-"),
         "app": f"run-{name.replace('_', '-')}",
         "license": license_ or "",
+        "target": STABLE_TARGET if stable else "",
     }
-    templates = {**KINDS[kind], **(CI if with_ci else {})}
+    if stable and kind != "ops":
+        raise ScaffoldError(
+            "--stable is for operators: an app is bound to its libtorch", cures=[f"new ops {name} --stable"]
+        )
+    templates = {**KINDS[kind], **(CI if with_ci else {}), **(STABLE if stable else {})}
     return {
         target.format(name=name): render(f"scaffold/{template}.in", **values)
         for target, template in sorted(templates.items())

@@ -14,7 +14,17 @@ from typing import Any, Union
 from torchscript_build.settings.near_misses import TABLE
 from torchscript_build.settings.options import BUILD_TYPES, PINS
 from torchscript_build.settings.read import ARRAYS, DEFAULTS
-from torchscript_build.settings.rules import BINDINGS, CPUS, DTYPES, ENGINES, METHODS, TEMPLATES
+from torchscript_build.settings.rules import (
+    ABIS,
+    BINDINGS,
+    CPUS,
+    CUDA_RUNTIMES,
+    DETERMINISTIC,
+    DTYPES,
+    ENGINES,
+    METHODS,
+    TEMPLATES,
+)
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
 
 _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
@@ -24,7 +34,10 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (ScriptModel, "cpu"): CPUS,
     (ScriptModel, "default_dtype"): DTYPES,
     (ScriptModel, "quantized_engine"): ENGINES,
+    (ScriptModel, "deterministic"): DETERMINISTIC,
     (OpLibrary, "python_binding"): BINDINGS,
+    (OpLibrary, "abi"): ABIS,
+    (OpLibrary, "cuda_runtime"): CUDA_RUNTIMES,
     (TorchScriptApp, "template"): TEMPLATES,
 }
 

@@ -18,7 +18,9 @@ def find_near_misses(pyproject: Mapping[str, Any]) -> list[str]:
     for key, value in pyproject.items():
         if key.lower() in ("tool", "tools") and isinstance(value, Mapping):
             written += [f"{key}.{inner}" for inner, table in value.items() if _is_nearly_ours(inner, table)]
-    return [f"[{name}]: our table is called [{TABLE}]" for name in written if name != TABLE]
+    return [
+        f"[{name}]: our table is called [{TABLE}]; write it so in pyproject.toml" for name in written if name != TABLE
+    ]
 
 
 def _is_nearly_ours(key: str, value: object) -> bool:

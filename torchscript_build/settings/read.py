@@ -299,7 +299,18 @@ def _completed_twin(
     given = {
         "factory": other.factory if model.file is None else None,
         **{name: getattr(other, name) for name in ("example_inputs", "check_inputs", "inputs", "python_path")},
-        **{name: getattr(other, name) for name in ("seed", "default_dtype", "quantized_engine")},
+        **{
+            name: getattr(other, name)
+            for name in (
+                "seed",
+                "default_dtype",
+                "quantized_engine",
+                "flush_denormal",
+                "threads",
+                "interop_threads",
+                "deterministic",
+            )
+        },
     }
     defaults = {f.name: f.default for f in dataclasses.fields(ScriptModel)}
     return dataclasses.replace(

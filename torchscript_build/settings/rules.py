@@ -14,12 +14,16 @@ from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpe
 TEMPLATES = ("runner", "minimal")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
+ABIS = ("series", "stable")
+CUDA_RUNTIMES = ("shared", "static")
 METHODS = ("script", "trace", "aoti")
 CPUS = ("native", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 SANITIZERS = ("address", "leak", "thread", "undefined")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
+DETERMINISTIC = ("on", "warn", "off")
+MOST_THREADS = 1024
 
 Doubts = Mapping[str, set[str]]
 """Array → the names of entries that are there, but with mistakes of their own, which were told: nothing that follows
@@ -153,9 +157,13 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     for key, value, allowed in (
         ("default-dtype", model.default_dtype, DTYPES),
         ("quantized-engine", model.quantized_engine, ENGINES),
+        ("deterministic", model.deterministic, DETERMINISTIC),
     ):
         if value is not None and value not in allowed:
             problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")
+    for key, count in (("threads", model.threads), ("interop-threads", model.interop_threads)):
+        if count is not None and not 0 <= count <= MOST_THREADS:
+            problems.append(f"{where}: {key} must be between 0 and {MOST_THREADS}, not {count}")
     for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
         if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
             problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")
@@ -263,6 +271,16 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str], doubts: D
             problems.append(f"operator libraries {other.name!r} and {ops.name!r} are both installed as {_file(ops)}")
     if ops.limited_api is not None and not (ops.python_module and re.fullmatch(r"3\.[0-9]{1,3}", ops.limited_api)):
         problems.append(f'{where}: limited-api is a version like "3.9", for a python-module only')
+    if ops.abi not in ABIS:
+        problems.append(f"{where}: abi must be one of {', '.join(ABIS)}, not {ops.abi!r}")
+    if ops.cuda_runtime not in CUDA_RUNTIMES:
+        problems.append(f"{where}: cuda-runtime must be one of {', '.join(CUDA_RUNTIMES)}, not {ops.cuda_runtime!r}")
+    if ops.torch_target is not None and not (ops.abi == "stable" and re.fullmatch(r"\d\.\d{1,3}", ops.torch_target)):
+        problems.append(f'{where}: torch-target is a release like "2.10", for abi = "stable" only')
+    if ops.python_parts is not None and not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", ops.python_parts):
+        problems.append(f"{where}: python-parts is the name of a module, not {ops.python_parts!r}")
+    if ops.abi == "stable" and ops.python_module and not ops.limited_api:
+        problems.append(f'{where}: with abi = "stable" a python-module needs limited-api = "3.9", say')
     if ops.file_name is not None and not re.fullmatch(r"[\w.+-]+\.(so|dylib|dll|pyd)", ops.file_name):
         problems.append(f"{where}: file-name must be a plain file name that ends in .so, .dylib, .dll or .pyd")
 

@@ -57,10 +57,22 @@ class ScriptModel:
     """Does the model use autograd itself (forces, saliency)? By default that is read from its code, and found out by
     trying where it is compared with Python."""
     default_dtype: Optional[str] = None
-    """The default dtype that the model runs with, `float64`. By default what the factory leaves behind."""
+    """The default dtype that the model runs with, `float64`. By default what the factory leaves behind. This and the
+    next five hold for the export, for the comparison, and for the program when it runs this model."""
     quantized_engine: Optional[str] = None
     """The engine for quantized operators that the model runs with: `fbgemm`, `x86`, `onednn`, `qnnpack`. By default
     what the factory leaves behind."""
+    flush_denormal: Optional[bool] = None
+    """Are numbers too small for full precision taken as zero (`torch.set_flush_denormal`)? By default as the factory
+    leaves it."""
+    threads: Optional[int] = None
+    """How many threads an operator uses (`torch.set_num_threads`); 0: libtorch's choice. By default what the factory
+    sets, else libtorch's choice."""
+    interop_threads: Optional[int] = None
+    """How many threads run what the model forks (`torch.set_num_interop_threads`); 0 and the default as with
+    `threads`."""
+    deterministic: Optional[str] = None
+    """`on`, `off`, or `warn`: `torch.use_deterministic_algorithms`. By default as the factory leaves it."""
     python_path: tuple[str, ...] = ()
     """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
     among them."""
@@ -140,6 +152,17 @@ class OpLibrary(_Compiled):
     """Build the extension module for Python's limited API from this version on, `"3.9"`: one wheel for all Pythons."""
     file_name: Optional[str] = None
     """The file's name without folder, `_C.so`; by default `lib<name>.so`, or Python's own for a module."""
+    python_parts: Optional[str] = None
+    """A module of the package that the loader imports after the library, for what is written in Python: fake kernels
+    (`torch.library.register_fake`), autograd formulas (`torch.library.register_autograd`)."""
+    abi: str = "series"
+    """`series`: written against libtorch's C++ API, it runs with one series of torch; `stable`: against torch's stable
+    ABI alone (`torch/csrc/stable`, `torch/headeronly`), it runs with every release from `torch-target` on."""
+    torch_target: Optional[str] = None
+    """With `abi = "stable"`: the oldest torch that it is for, `"2.10"`, which is also the default."""
+    cuda_runtime: str = "shared"
+    """With CUDA sources: `shared` links torch's own CUDA runtime, which binds the library to one major of CUDA;
+    `static` takes one along, and then the driver alone decides."""
     lean_headers: bool = True
     """Give sources that include `torch/extension.h` or `torch/torch.h` only the parts of it that they name: without
     `torch::nn`, `optim`, `data`, `jit` and Python, where they name nothing of these. One that needs more after all is

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from torchscript_build.system.children import Completed, Probes, StrPath, end, probe, run
+from torchscript_build.system.children import (
+    Child,
+    Completed,
+    Probes,
+    Server,
+    StrPath,
+    beside,
+    end,
+    probe,
+    run,
+    serving,
+)
 from torchscript_build.system.environment import Environment, PythonTarget, default_variable, locate_starter
 from torchscript_build.system.files import (
     copy_if_changed,
     date_now,
     materialize,
     normalize_modes,
+    parse_json,
     read_json,
     remove_leftovers,
     remove_tree,
@@ -22,11 +34,14 @@ from torchscript_build.system.signals import ending_by_signals
 from torchscript_build.system.trust import find_cache, locate_cache, make_private, why_foreign
 
 __all__ = [
+    "Child",
     "Completed",
     "Environment",
     "Probes",
     "PythonTarget",
+    "Server",
     "StrPath",
+    "beside",
     "copy_if_changed",
     "date_now",
     "default_variable",
@@ -40,11 +55,13 @@ __all__ = [
     "make_private",
     "materialize",
     "normalize_modes",
+    "parse_json",
     "probe",
     "read_json",
     "remove_leftovers",
     "remove_tree",
     "run",
+    "serving",
     "stamp",
     "why_foreign",
     "write_atomically",

@@ -16,11 +16,12 @@ from typing import Any, Optional, Union
 from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError, TorchScriptBuildError
 from torchscript_build.system.files import read_json, write_json
-from torchscript_build.system.locks import note_child
+from torchscript_build.system.locks import noted_child
 from torchscript_build.system.processes import GENTLE_SECONDS, end_tree
 from torchscript_build.system.signals import raise_waiting, starting_a_child
 
 StrPath = Union[str, "os.PathLike[str]"]
+Child = subprocess.Popen[str]
 
 PROBE_SECONDS = 60.0
 """How long a version probe may take: a compiler is not refused because the machine is busy."""
@@ -52,6 +53,87 @@ def run(
     :raises OSError: the program cannot be started.
     :raises InterruptedByUserError: on Ctrl-C; the child is ended first, as it is on whatever else is raised meanwhile.
     """
+    lines = []
+    with _started(command, variables=variables, cwd=cwd, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None  # for the type checker: PIPE was asked for
+        for line in child.stdout:
+            lines.append(line)
+            if echo and show is not None:
+                show(line)
+            elif echo:
+                log.write(line, sys.stdout)
+        child.wait()
+    return Completed(tuple(os.fspath(w) for w in command), child.returncode, "".join(lines))
+
+
+@contextlib.contextmanager
+def beside(command: Sequence[StrPath], output: Path, *, variables: Mapping[str, str]) -> Iterator[Child]:
+    """A child that runs while the body does, and is ended with it; what it prints goes into a file.
+
+    :raises OSError: the program cannot be started, or the file not written.
+    """
+    with open(output, "wb") as file, _started(command, variables=variables, stdout=file.fileno()) as child:
+        try:
+            yield child
+        finally:
+            end(child)
+
+
+END_OF_ANSWER = "\0end of answer\n"
+"""What a ``Server`` prints after each piece of work."""
+
+
+class Server:
+    """A child that does one piece of work after the other, each named by a line on its standard input."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def ask(self, line: str) -> Optional[int]:
+        """Let it do a piece of work, and show what it prints; ``None`` when it is done, or how the child ended."""
+        child = self._child
+        assert child.stdin is not None  # for the type checker: pipes were asked for
+        assert child.stdout is not None
+        try:
+            try:
+                child.stdin.write(line + "\n")
+                child.stdin.flush()
+            except OSError:  # it has ended
+                with contextlib.suppress(OSError):
+                    child.stdin.close()
+            for printed in child.stdout:
+                if printed.endswith(END_OF_ANSWER):
+                    log.write(printed[: -len(END_OF_ANSWER)], sys.stdout)
+                    return None
+                log.write(printed, sys.stdout)
+            return child.wait()
+        except KeyboardInterrupt:
+            raise InterruptedByUserError(log.doing() or str(child.args)) from None
+
+
+@contextlib.contextmanager
+def serving(command: Sequence[StrPath], *, variables: Mapping[str, str]) -> Iterator[Server]:
+    """A child that waits for work while the body runs, and is ended with it.
+
+    :raises OSError: the program cannot be started.
+    """
+    with _started(command, variables=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        try:
+            yield Server(child)
+        finally:
+            end(child)
+
+
+@contextlib.contextmanager
+def _started(
+    command: Sequence[StrPath],
+    *,
+    variables: Mapping[str, str],
+    cwd: Optional[StrPath] = None,
+    stdin: int = subprocess.DEVNULL,
+    stdout: int,
+) -> Iterator[Child]:
+    """A child that is known to the locks and is ended, with all that it started, on whatever is raised."""
     words = [os.fspath(w) for w in command]
     log.write("", sys.stdout)
     with starting_a_child(), _explained(words[0]):
@@ -59,31 +141,22 @@ def run(
             words,
             cwd=cwd,
             env=dict(variables),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdin=stdin,
+            stdout=stdout,
             stderr=subprocess.STDOUT,
             encoding="utf-8",
             errors="replace",
         )
     with started as child:
-        assert child.stdout is not None  # for the type checker: PIPE was asked for
-        lines = []
         try:
             raise_waiting()
-            note_child(child.pid)
-            for line in child.stdout:
-                lines.append(line)
-                if echo and show is not None:
-                    show(line)
-                elif echo:
-                    log.write(line, sys.stdout)
-            child.wait()
+            with noted_child(child.pid):
+                yield child
         except BaseException as error:
             end(child)
             if isinstance(error, KeyboardInterrupt):
-                raise InterruptedByUserError(log.doing() or words[0]) from None
+                raise InterruptedByUserError(log.doing() or f"running {words[0]}") from None
             raise
-    return Completed(tuple(words), child.returncode, "".join(lines))
 
 
 @contextlib.contextmanager
@@ -95,7 +168,7 @@ def _explained(program: str) -> Iterator[None]:
         raise TorchScriptBuildError(f"{program} cannot be started with these arguments: {error}") from error
 
 
-def end(child: subprocess.Popen[str]) -> None:
+def end(child: Child) -> None:
     """Ask a child to stop, then make it stop, and all that it started."""
     if child.poll() is None:
         end_tree(child.pid, signal.SIGINT if os.name == "posix" else signal.SIGTERM)

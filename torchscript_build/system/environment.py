@@ -56,7 +56,9 @@ def locate_starter(process: Path) -> Optional[Path]:
         called = Path(os.readlink(process / "cwd"), program)
     except OSError:
         return None
-    return called if called.name.startswith("python") and "/" in program and called.is_file() else None
+    if not (called.name.startswith("python") and "/" in program and called.is_file()):
+        return None
+    return called.parent.resolve() / called.name  # not itself: in a virtual environment it is a link away from there
 
 
 @dataclass(frozen=True)

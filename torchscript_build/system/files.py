@@ -94,11 +94,22 @@ def stamp(path: Path) -> Optional[list[int]]:
     return [status.st_size, status.st_mtime_ns]
 
 
+def parse_json(text: str) -> Any:
+    """What a JSON text says.
+
+    :raises ValueError: it is none, or nested too deeply.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object that we wrote; empty if it is missing or damaged."""
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        data = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
         return {}
     return data if isinstance(data, dict) else {}
 

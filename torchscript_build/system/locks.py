@@ -22,6 +22,8 @@ WITHOUT = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 
 _held: list[IO[bytes]] = []
 """The locks that this process holds, the last taken last."""
+_children: list[int] = []
+"""The children that run for this process now."""
 
 
 @contextlib.contextmanager
@@ -40,7 +42,7 @@ def locked(path: Path, what: str = "") -> Iterator[None]:
             _acquire(file, what or str(path))
         except OSError as error:
             if error.errno not in WITHOUT:
-                raise
+                raise OSError(error.errno, error.strerror, str(path)) from error
             log.warn_once(f"{path.parent} cannot be locked ({error.strerror}): do not build there twice at once")
             yield
             return
@@ -64,11 +66,18 @@ def locked_if_possible(path: Path, what: str) -> Iterator[None]:
         yield
 
 
-def note_child(number: int) -> None:
-    """Write a child that has just been started into the locks that this process holds."""
-    for file in _held:
-        start = processes.read_start(number)
-        _write(file, _signature() + (f"child {number} {start}\n" if start else ""))
+@contextlib.contextmanager
+def noted_child(number: int) -> Iterator[None]:
+    """While the body runs, the locks that this process holds tell of a child that has just been started."""
+    _children.append(number)
+    try:
+        starts = [(child, processes.read_start(child)) for child in _children]
+        lines = [f"child {child} {start}\n" for child, start in starts if start]
+        for file in _held:
+            _write(file, _signature() + "".join(lines))
+        yield
+    finally:
+        _children.remove(number)
 
 
 def _acquire(file: IO[bytes], what: str) -> None:

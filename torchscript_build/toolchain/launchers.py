@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -135,7 +134,7 @@ def parse_remote_jobs(text: str) -> Optional[int]:
     """What ``distcc -j`` (a number) or ``sccache --dist-status`` (JSON) says; ``None`` where no machine is there."""
     lines = text.strip().splitlines()
     try:
-        answer = json.loads(lines[-1]) if lines else {}
+        answer = system.parse_json(lines[-1]) if lines else {}
         jobs = answer if isinstance(answer, int) else answer["SchedulerStatus"][1]["num_cpus"]
     except (ValueError, KeyError, TypeError, IndexError):  # {"Disabled": "…"}, {"NotConnected": […]}
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import ToolNotFoundError
-from torchscript_build.system import Environment, Probes
+from torchscript_build.system import Environment, Probes, parse_json
 
 MINIMUM_CMAKE = (3, 18)
 """The generated projects need 3.18 (``LINKER:`` options on imported targets, file API version 1 codemodel 2.1)."""
@@ -71,7 +70,7 @@ def locate_cmake(
             trace.append((place, f"{path}: does not run"))
             continue
         try:
-            version = str(json.loads(done.output)["version"]["string"])
+            version = str(parse_json(done.output)["version"]["string"])
         except (ValueError, KeyError, TypeError):
             trace.append((place, f"{path}: gives no version"))
             continue

@@ -74,9 +74,7 @@ class static(Entry):
 
 
 class qnnpack(Entry):
-    """The engine is the process's: the app has to switch it, too."""
-
-    app = "mobile"
+    """The engine is the process's: the app has to switch it, too, for this model."""
 
     @classmethod
     def make(cls):
@@ -89,8 +87,6 @@ class qnnpack(Entry):
 
 class doubles(Entry):
     """The default dtype is the process's; no file carries it."""
-
-    app = "doubles"
 
     class Net(nn.Module):
         def __init__(self) -> None:
@@ -108,6 +104,25 @@ class doubles(Entry):
     @classmethod
     def sets(cls):
         yield (torch.arange(6, dtype=torch.float64).reshape(2, 3),)
+
+
+class tiny(Entry):
+    """Numbers too small for full precision are zero, one thread computes them, and determinism is wanted."""
+
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + x
+
+    @classmethod
+    def make(cls):
+        torch.set_flush_denormal(True)
+        torch.set_num_threads(3)
+        torch.use_deterministic_algorithms(True)
+        return cls.Net()
+
+    @classmethod
+    def sets(cls):
+        yield (torch.tensor([1e-310, 1.0], dtype=torch.float64),)
 
 
 class half(Entry):
@@ -172,6 +187,27 @@ class counter(Entry):
     @classmethod
     def sets(cls):
         yield (torch.rand(3),)
+        yield (torch.rand(3),)
+
+
+class gradients(Entry):
+    """Gradients of the weights: they add up, but in each call they begin with none."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.Linear(3, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.net(x).sum().backward()
+            gradient = self.net.weight.grad
+            assert gradient is not None
+            return gradient * 1
+
+    @classmethod
+    def sets(cls):
+        yield (torch.randn(5, 3),)
+        yield (torch.randn(2, 3),)
 
 
 class noise(Entry):

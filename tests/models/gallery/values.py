@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple  # noqa: UP035 - TorchScript reads them
 
 import torch
 from torch import Tensor, nn
+from torch.jit import Future
+from torch.nn.utils.rnn import PackedSequence
 
 from gallery.base import Entry
 
@@ -64,6 +68,88 @@ class named_in(Entry):
     @classmethod
     def sets(cls):
         yield (Prediction(3, torch.rand(4)),)
+
+
+class Colour(Enum):
+    RED = 1
+    GREEN = 2
+
+
+class members(Entry):
+    """Members of an enum, in and out; Python shows them only where the class has been compiled."""
+
+    class Net(nn.Module):
+        def forward(self, colour: Colour, other: Optional[Colour]) -> Tuple[Colour, List[Colour], bool]:  # noqa: UP006
+            return colour, [colour, Colour.RED], other is None
+
+    @classmethod
+    def sets(cls):
+        yield Colour.GREEN, None
+        yield Colour.RED, Colour.GREEN
+
+
+@dataclass
+class Box:
+    corner: Tensor
+    label: int = 3
+
+
+class records(Entry):
+    """A dataclass, in and out."""
+
+    class Net(nn.Module):
+        def forward(self, given: Box, more: List[Box]) -> Tuple[Box, int]:  # noqa: UP006
+            return Box(given.corner * 2, given.label + 1), len(more)
+
+    @classmethod
+    def sets(cls):
+        yield Box(torch.rand(2), 5), [Box(torch.rand(1))]
+
+
+@torch.jit.script
+class Counter:
+    def __init__(self, count: int):
+        self.count = count
+        self.names = ["a"]
+
+
+class scripted_class(Entry):
+    class Net(nn.Module):
+        def forward(self, given: Counter) -> Counter:
+            return Counter(given.count + 1)
+
+    @classmethod
+    def sets(cls):
+        yield (Counter(3),)
+
+
+class sequences(Entry):
+    """A PackedSequence, in and out."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = nn.GRU(3, 4)
+
+        def forward(self, given: PackedSequence) -> Tuple[PackedSequence, Tensor]:  # noqa: UP006
+            return self.net(given)
+
+    @classmethod
+    def sets(cls):
+        yield (nn.utils.rnn.pack_sequence([torch.rand(4, 3), torch.rand(2, 3)]),)
+
+
+class futures(Entry):
+    class Net(nn.Module):
+        def twice(self, x: Tensor) -> Tensor:
+            return x * 2
+
+        def forward(self, xs: List[Tensor]) -> List[Future[Tensor]]:  # noqa: UP006
+            return [torch.jit.fork(self.twice, x) for x in xs]
+
+    @classmethod
+    def sets(cls):
+        yield ([torch.rand(2), torch.rand(3)],)
 
 
 class optional(Entry):

@@ -142,7 +142,7 @@ def write_record(file: Path, fetched: Fetched, libtorch: LibTorch) -> None:
 def read_record(folder: Path) -> Fetched:
     """What the record says; a folder without one (put there by hand) is listed with its name alone."""
     try:
-        data = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        data = system.parse_json((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         data = {}
     if not isinstance(data, Mapping):

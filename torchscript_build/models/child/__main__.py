@@ -1,10 +1,11 @@
-"""Does a list of jobs, each in a fresh process, with torch imported once.
+"""Does lists of jobs, each job in a fresh process, with torch imported once.
 
-Started as a script with the path of a JSON request. Where the system can fork, each job begins as a copy of this
-process, which has torch and nothing else; elsewhere this script starts itself again. So nothing that a factory does to
-its process (default dtype, quantized engine, threads) reaches the next job. Exit codes: 0; 3: a job failed, and what it
-printed is above; 4: there is no usable torch. ``request["outcome"]`` becomes a JSON file: the exit code of each job
-that was begun, negative for a signal, or why there is no torch.
+Started as a script; each line of its standard input is the path of a JSON request, and ``END_OF_ANSWER`` is printed
+when that is done. Where the system can fork, each job begins as a copy of this process, which has torch and nothing
+else; elsewhere this script starts itself again, with a request's path and a job's number. So nothing that a factory
+does to its process (default dtype, quantized engine, threads) reaches the next job. ``request["outcome"]`` becomes a
+JSON file: the exit code of each job that was begun (0; 3: it failed, and what it printed is above; negative for a
+signal), or why there is no usable torch, which also ends this script, with exit code 4.
 """
 
 import importlib
@@ -21,33 +22,63 @@ PACKAGE = "_ts_build_child"
 """The name under which this folder is imported; the user's modules may be called as they like."""
 
 
+END_OF_ANSWER = "\0end of answer"
+"""As system.children has it."""
+
+
 def main() -> int:
-    with open(sys.argv[1], encoding="utf-8") as file:
-        request = json.load(file)
+    if len(sys.argv) > 1:
+        request = read_request(sys.argv[1])
+        prepare_path(request)
+        return run_job(importlib.import_module("torch"), request["jobs"][int(sys.argv[2])])
+    requests = os.fdopen(os.dup(0), encoding="utf-8")
+    with open(os.devnull, encoding="utf-8") as nothing:
+        os.dup2(nothing.fileno(), 0)  # a factory that asks a question gets no answer, and no request
+    torch = None
+    for file in iter(requests.readline, ""):
+        file = file.rstrip("\n")
+        request = read_request(file)
+        if torch is None:
+            prepare_path(request)
+            try:
+                torch = importlib.import_module("torch")
+            except (ImportError, OSError) as error:  # OSError: a library that torch needs
+                missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
+                write_outcome(request, {"no_torch": None if missing else f"{type(error).__name__}: {error}"})
+                return 4
+        write_outcome(request, {"codes": run_jobs(torch, file, request["jobs"])})
+        print(END_OF_ANSWER, flush=True)
+    return 0
+
+
+def read_request(file: str) -> "dict[str, Any]":
+    with open(file, encoding="utf-8") as stream:
+        found: dict[str, Any] = json.load(stream)
+        return found
+
+
+def prepare_path(request: "dict[str, Any]") -> None:
     sys.path.pop(0)  # this script's folder
     for folder in request["site_dirs"]:
         site.addsitedir(folder)
-    try:
-        torch = importlib.import_module("torch")
-    except (ImportError, OSError) as error:  # OSError: a library that torch needs
-        missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
-        return finish(request, {"no_torch": None if missing else f"{type(error).__name__}: {error}"}, 4)
-    if len(sys.argv) > 2:
-        return run_job(torch, request["jobs"][int(sys.argv[2])])
+
+
+def run_jobs(torch: Any, file: str, jobs: "list[dict[str, Any]]") -> "list[int]":
+    """The exit codes of the jobs up to the first that fails."""
     codes: list[int] = []
-    for index, job in enumerate(request["jobs"]):
-        codes.append(run_apart(torch, job, index))
+    for index, job in enumerate(jobs):
+        codes.append(run_apart(torch, job, file, index))
         if codes[-1] != 0 or not is_done(job):
-            return finish(request, {"codes": codes}, 3)
-    return finish(request, {"codes": codes}, 0)
+            break
+    return codes
 
 
-def run_apart(torch: Any, job: "dict[str, Any]", index: int) -> int:
+def run_apart(torch: Any, job: "dict[str, Any]", file: str, index: int) -> int:
     """A job in a process of its own; its exit code, negative for the signal that killed it."""
     sys.stdout.flush()
     sys.stderr.flush()
     if not sys.platform.startswith("linux"):
-        return subprocess.call([sys.executable, os.path.join(HERE, "__main__.py"), sys.argv[1], str(index)])
+        return subprocess.call([sys.executable, os.path.join(HERE, "__main__.py"), file, str(index)])
     child = os.fork()
     if child == 0:
         code = 3
@@ -79,10 +110,9 @@ def is_done(job: "dict[str, Any]") -> bool:
         return False
 
 
-def finish(request: "dict[str, Any]", outcome: "dict[str, Any]", code: int) -> int:
+def write_outcome(request: "dict[str, Any]", outcome: "dict[str, Any]") -> None:
     with open(request["outcome"], "w", encoding="utf-8") as file:
         json.dump(outcome, file)
-    return code
 
 
 if __name__ == "__main__":

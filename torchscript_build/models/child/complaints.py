@@ -75,11 +75,16 @@ def _essence(lines: "list[str]") -> str:
 
 
 def print_traceback(error: BaseException, torch: Any) -> None:
-    """The traceback as Python would print it, without our own frames, and with a message that can be read."""
+    """The traceback as Python would print it, without our own frames, and with a message that can be read.
+
+    Nothing where that would be one line, which the error at the end says.
+    """
     trace = error.__traceback__
     while trace is not None and _is_scaffolding(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
     message = str(error).splitlines()
+    if trace is None and len(message) <= 1 and error.__cause__ is None:
+        return
     if len(message) <= LONGEST:
         traceback.print_exception(type(error), error, trace)
         return

@@ -1,10 +1,11 @@
 """Makes a model file from what the factory gives."""
 
 import os
+import sys
 import types
 from typing import Any, Optional
 
-from . import aoti, inputs, process
+from . import aoti, inputs, places, process
 
 
 def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -12,26 +13,29 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     before, factory = process.read_state(torch), job["factory"]
     load_libraries(torch, job, progress)
     original = make_original(torch, job, progress)
+    changed = process.changes(before, process.read_state(torch))
+    process.apply(torch, job)
     kind = job["method"]
     if kind == "aoti":
         compile_ahead(torch, job, original, progress)
-        return {"kind": kind, "process": process.changes(before, process.read_state(torch))}
+        return {"kind": kind, "process": changed}
     if isinstance(original, torch.jit.ScriptModule) or is_script_function(torch, original):
         kind, exported = "as it is", original
     elif kind == "trace":
         with progress("making the example inputs", "its example inputs cannot be made"):
             args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
         with progress("tracing", f"torch.jit.trace cannot trace what {factory} gave"):
-            kind, exported = trace(torch, original, args, job["grad"])
+            kind, exported = trace(torch, original, args, job["grad"], check=not job["compared"])
     else:
         with progress("scripting", f"torch.jit.script cannot compile what {factory} gave"), torch.no_grad():
             exported = torch.jit.script(original)
     with progress("saving", f"what {factory} gave cannot be saved"):
         torch.jit.save(exported, job["output"])
+        places.forget(job["output"], [job["root"], *sys.path])
     if job["show_code"]:
         with progress("showing the code", "its code cannot be shown"):
             print(code_of(exported), flush=True)
-    return {"kind": kind, "process": process.changes(before, process.read_state(torch))}
+    return {"kind": kind, "process": changed}
 
 
 def compile_ahead(torch: Any, job: "dict[str, Any]", original: Any, progress: Any) -> None:
@@ -87,16 +91,19 @@ def is_script_function(torch: Any, made: Any) -> bool:
     return kind is not None and isinstance(made, kind)
 
 
-def trace(torch: Any, original: Any, args: "tuple[Any, ...]", grad: Optional[bool]) -> "tuple[str, Any]":
+def trace(
+    torch: Any, original: Any, args: "tuple[Any, ...]", grad: Optional[bool], *, check: bool
+) -> "tuple[str, Any]":
     """A traced module or function; where it gives a dict, the tracer wants to be told that it is meant.
 
     :param grad: with gradients or without; ``None``: with them where it does not work without.
+    :param check: let torch trace and run it again to compare, which takes several times as long as the rest.
     """
     kind, strict, grad_now = "trace", True, bool(grad)
     while True:
         try:
             with torch.set_grad_enabled(grad_now):
-                return kind, torch.jit.trace(original, args, strict=strict)
+                return kind, torch.jit.trace(original, args, strict=strict, check_trace=check)
         except RuntimeError as error:
             if strict and "strict=False" in str(error):
                 kind, strict = "trace with strict=False", False

@@ -1,7 +1,9 @@
 """Example inputs: one function that makes them, or the grammar of the runner's ``--input``."""
 
+import difflib
 import importlib
 import os
+import pkgutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,10 +11,31 @@ from typing import Any
 def locate(name: str) -> Any:
     """``package.module:attribute.path`` → the object."""
     module, _, path = name.partition(":")
-    found: Any = importlib.import_module(module)
+    try:
+        found: Any = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        parent, _, last = module.rpartition(".")
+        if error.name != module or not parent:
+            raise
+        there = [m.name for m in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
+        raise ModuleNotFoundError(f"{error}{_meant(last, there, parent)}") from None
+    place = module
     for attribute in path.split("."):
-        found = getattr(found, attribute)
+        try:
+            found = getattr(found, attribute)
+        except AttributeError as error:
+            there = [n for n, value in vars(found).items() if callable(value) and not n.startswith("_")]
+            own = [n for n in there if getattr(vars(found)[n], "__module__", module) == module]
+            raise AttributeError(f"{error}{_meant(attribute, own, place)}") from None
+        place = f"{place}.{attribute}"
     return found
+
+
+def _meant(word: str, known: "list[str]", place: str) -> str:
+    close = difflib.get_close_matches(word, known, 1)
+    if close:
+        return f"; did you mean {close[0]}?"
+    return f"; {place} has {', '.join(sorted(known)[:8])}" if known else ""
 
 
 def example_arguments(torch: Any, specs: "list[str]", root: str) -> "tuple[Any, ...]":

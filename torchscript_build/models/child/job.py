@@ -28,7 +28,9 @@ def run(torch: Any, job: "dict[str, Any]") -> int:
         report = {"problem": complaints.sentence(failure, torch, job["root"])}
     report["torch"] = str(torch.__version__)
     report["deprecations"] = said.deprecations
-    report["used"] = record.collect(torch, job["site_dirs"], job["ignored"]) if record is not None else {}
+    report["used"] = {}
+    if record is not None:
+        report["used"] = record.collect(torch, job["site_dirs"], job["ignored"], job["root"])
     write(job["report"], report)
     return 3 if "problem" in report else 0
 

@@ -19,12 +19,20 @@ def _flushes_denormal(torch: Any) -> bool:
     return float((tiny + tiny)[0]) == 0.0
 
 
+def _determinism(torch: Any) -> str:
+    if not torch.are_deterministic_algorithms_enabled():
+        return "off"
+    only_warns = getattr(torch, "is_deterministic_algorithms_warn_only_enabled", bool)  # from 1.11 on
+    return "warn" if only_warns() else "on"
+
+
 READERS: "dict[str, Callable[[Any], Any]]" = {
     "default dtype": lambda torch: str(torch.get_default_dtype()).rpartition(".")[2],
     "quantized engine": lambda torch: str(torch.backends.quantized.engine),
     "flush-denormal": _flushes_denormal,
     "threads": lambda torch: int(torch.get_num_threads()),
-    "deterministic algorithms": lambda torch: bool(torch.are_deterministic_algorithms_enabled()),
+    "interop threads": lambda torch: int(torch.get_num_interop_threads()),
+    "deterministic algorithms": _determinism,
     "grad mode": lambda torch: bool(torch.is_grad_enabled()),
     "default device": lambda torch: str(torch.get_default_device()),
     "float32 matmul precision": lambda torch: str(torch.get_float32_matmul_precision()),
@@ -39,11 +47,21 @@ def changes(before: "dict[str, Any]", after: "dict[str, Any]") -> "dict[str, Any
 
 
 def apply(torch: Any, job: "dict[str, Any]") -> None:
-    """Set what the app sets, too."""
-    if job["default_dtype"]:
-        torch.set_default_dtype(getattr(torch, job["default_dtype"]))
-    if job["quantized_engine"]:
-        torch.backends.quantized.engine = job["quantized_engine"]
+    """Set what the app sets, too; what is ``None`` or 0 stays as it is."""
+    wanted = job["process"]
+    if wanted["threads"]:
+        torch.set_num_threads(wanted["threads"])
+    if wanted["interop_threads"] and wanted["interop_threads"] != torch.get_num_interop_threads():
+        torch.set_num_interop_threads(wanted["interop_threads"])  # works once
+    if wanted["flush_denormal"] is not None:
+        torch.set_flush_denormal(wanted["flush_denormal"])
+    if wanted["deterministic"]:
+        how = {"warn_only": True} if wanted["deterministic"] == "warn" else {}
+        torch.use_deterministic_algorithms(wanted["deterministic"] != "off", **how)
+    if wanted["default_dtype"]:
+        torch.set_default_dtype(getattr(torch, wanted["default_dtype"]))
+    if wanted["quantized_engine"]:
+        torch.backends.quantized.engine = wanted["quantized_engine"]
 
 
 def seed(torch: Any, number: int) -> None:

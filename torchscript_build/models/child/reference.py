@@ -1,7 +1,9 @@
 """Runs models in Python: what a factory made, and what was saved, on the same inputs with the same seed."""
 
+import copy
 import dataclasses
 import json
+import re
 import statistics
 import time
 from typing import Any, Optional
@@ -23,14 +25,14 @@ def make_arguments(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[st
     made: list[dict[str, Any]] = []
 
     def add(args: Any, method: Optional[str], label: str) -> None:
-        file = f"{job['stem']}.{len(made)}.arguments.pt"
+        file, passed, own = (f"{job['stem']}.{len(made)}.{kind}.pt" for kind in ("arguments", "passed", "own"))
         torch.save(values.plain(torch, args), file)
-        own = f"{job['stem']}.{len(made)}.own.pt"  # named tuples and the like, as the original wants them
-        try:
+        torch.save(values.stand_in(torch, args), passed)
+        try:  # named tuples and the like, as the original wants them
             torch.save(args, own)
         except Exception:  # noqa: BLE001 - pickle raises whatever a class raises
-            own = file
-        made.append({"arguments": file, "own": own, "method": method, "label": label})
+            own = passed
+        made.append({"arguments": file, "passed": passed, "own": own, "method": method, "label": label})
 
     if job["example_inputs"]:
         with progress("making the example inputs", "its example inputs cannot be made"):
@@ -56,8 +58,26 @@ def run_exported(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str,
     calls = []
     for call in _calls(job):
         with progress(f"running {call['method']} of {job['model']}", f"Python cannot run {job['model']}"):
-            calls.append({**call, **_run_exported(torch, job, call, call["expected"])})
+            entry = _run_exported(torch, job, call, call["expected"])
+            if _is_class_unknown(entry.get("error", "")) and job["factory"]:
+                compile_classes(torch, job, progress)
+                entry = _run_exported(torch, job, call, call["expected"])
+            calls.append({**call, **entry})
     return {"calls": calls}
+
+
+def _is_class_unknown(error: str) -> bool:
+    """Python shows an enum or an object of a scripted class only where the class has been compiled."""
+    return "Unknown reference to ScriptClass" in error or "classType INTERNAL ASSERT FAILED" in error
+
+
+def compile_classes(torch: Any, job: "dict[str, Any]", progress: Any) -> None:
+    """Let the factory's code be compiled in this process, too, for the sake of its classes."""
+    original = export.make_original(torch, job, progress)
+    if job["method"] == "script" and not isinstance(original, torch.jit.ScriptModule):
+        with progress("compiling the classes of its outputs", "the classes of its outputs cannot be compiled"):
+            torch.jit.script(original)
+    process.apply(torch, job)
 
 
 def repeat_exported(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -82,7 +102,7 @@ def _calls(job: "dict[str, Any]") -> "list[dict[str, Any]]":
     for number, one in enumerate(sets):
         for method in [one["method"]] if one["method"] else job["methods"]:
             files = {name: f"{job['stem']}.{method}.{number}.{name}.pt" for name in ("expected", "again", "eager")}
-            given = {key: one[key] for key in ("label", "arguments", "own")}
+            given = {key: one[key] for key in ("label", "arguments", "passed", "own")}
             calls.append({"method": method, **given, **files})
     return calls
 
@@ -95,6 +115,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
     """
     export.load_libraries(torch, job, progress)
     original = export.make_original(torch, job, progress)
+    process.apply(torch, job)
     if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
         return {"none": "the factory gives a scripted module"}
     with progress("loading the model", f"Python cannot load {job['model']}"):
@@ -106,16 +127,20 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
     calls = []
     with open(job["references"], encoding="utf-8") as file:
         references = json.load(file)["calls"]
-    for call in references:
+    for number, call in enumerate(references):
         words = f"running {call['method']} of what {job['factory']} gives"
         with progress(words, "the original's outputs cannot be compared"):
-            call = {**call, "arguments": call["own"]}
+            call = {**call, "passed": call["own"]}
             grad = bool(call["grad"])
-            entry, _ = _call(torch, original, call, job, grad, call["eager"])
+            # each call begins with the model as it was made; what a big one would double is spared where it can be
+            fresh = original if number == len(references) - 1 else _copy(torch, original, job, progress)
+            entry, _ = _call(torch, fresh, call, job, grad, call["eager"])
             if "error" not in entry and "error" not in call:
                 entry["difference"] = _difference(torch, call["eager"], call["expected"], job)
                 if entry["difference"]["place"]:
-                    again = _outputs(torch, original, call, job, grad)
+                    fresh = export.make_original(torch, job, progress)
+                    process.apply(torch, job)
+                    again = _outputs(torch, fresh, call, job, grad)
                     entry["repeats"] = not values.compare(torch, again, _load(torch, call["eager"]), 0.0, 0.0).place
             if job["timed"] and "error" not in entry:
                 entry["milliseconds"] = _milliseconds(torch, original, call, grad)
@@ -134,6 +159,18 @@ def _milliseconds(torch: Any, original: Any, call: "dict[str, Any]", grad: bool)
             function(*args)
             times.append(time.perf_counter() - started)
     return statistics.median(times) * 1000
+
+
+def _copy(torch: Any, original: Any, job: "dict[str, Any]", progress: Any) -> Any:
+    """The original once more, without what calls leave in it."""
+    if not isinstance(original, torch.nn.Module):
+        return original
+    try:
+        return copy.deepcopy(original)
+    except Exception:  # noqa: BLE001 - what a module holds raises what it likes
+        made = export.make_original(torch, job, progress)
+        process.apply(torch, job)
+        return made
 
 
 def _difference(torch: Any, left: str, right: str, job: "dict[str, Any]") -> "dict[str, Any]":
@@ -159,6 +196,8 @@ def _call(
     """Run one call and keep its outputs in a file."""
     try:
         outputs = _outputs(torch, module, call, job, grad)
+    except values.NotCarried as error:
+        return {"error": f"its outputs hold what no file carries: {error}", "grad": grad, "carried": False}, error
     except Exception as error:  # noqa: BLE001 - whatever a model raises is told with its inputs
         lines = str(error).strip().splitlines() or [""]
         return {"error": f"{type(error).__name__}: {_cause(lines)}", "grad": grad}, error
@@ -167,21 +206,30 @@ def _call(
 
 
 def _cause(lines: "list[str]") -> str:
-    """What TorchScript's interpreter reports last is what was raised; other messages begin with it."""
+    """What was raised, in a line: where TorchScript's interpreter reports, it follows the code, which is quoted."""
     said = [line.strip() for line in lines if line.strip()] or [""]
-    if said[0].startswith("The following operation failed in the TorchScript interpreter"):
+    if not said[0].startswith("The following operation failed in the TorchScript interpreter"):
+        return said[0]
+    marks = [number for number, line in enumerate(said[:-1]) if line.endswith("<--- HERE")]
+    if not marks:
         return said[-1]
-    return said[0]
+    raised = re.sub(r"^\w+(Error|Exception): ", "", said[marks[-1] + 1])
+    if raised.startswith("Could not run"):
+        raised = raised.partition(". ")[0]  # what follows are guesses, and a list of all backends
+    code = said[marks[-1] - 1]
+    return f"{raised} (in {code})" if raised else said[-1]
 
 
 def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:
-    args = _load(torch, call["arguments"])
+    args = values.revive(torch, _load(torch, call["passed"]))
     method = call["method"]
     function = getattr(module, method, None)
-    if function is None and method == "forward":
+    if function is None and method == "forward" and not isinstance(module, torch.nn.Module):
         function = module  # a function has no methods
     if function is None:
-        raise AttributeError(f"the model has no method {method!r}")
+        names = getattr(getattr(module, "_c", None), "_method_names", None)
+        known = "" if names is None else f"; it has {', '.join(names())}"
+        raise AttributeError(f"the model has no method {method!r}{known}")
     if method == "forward":
         function = module
     process.seed(torch, job["seed"])

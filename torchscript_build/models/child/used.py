@@ -20,6 +20,7 @@ class Record:
 
     def __init__(self) -> None:
         self.read: dict[str, None] = {}
+        self.listed: dict[str, None] = {}
         self.written: set[str] = set()
         sys.addaudithook(self._hook)
         sys.meta_path.insert(0, _Safetensors(self))
@@ -34,7 +35,15 @@ class Record:
         if name not in self.written:
             self.read[name] = None
 
+    def _note_listed(self, path: Any) -> None:
+        """A folder whose files are asked for: the newest checkpoint. Python's imports ask for folders, too."""
+        if "importlib" in sys._getframe(2).f_code.co_filename or isinstance(path, int):
+            return
+        self.listed[os.path.abspath("." if path is None else os.fsdecode(path))] = None
+
     def _hook(self, event: str, arguments: "tuple[Any, ...]") -> None:
+        if event in ("os.listdir", "os.scandir"):
+            self._note_listed(arguments[0])
         if event != "open" or isinstance(arguments[0], int):
             return
         path, mode, flags = arguments
@@ -64,17 +73,21 @@ class Record:
 
         torch.jit.load = load
 
-    def collect(self, torch: Any, site_dirs: "list[str]", ignored: "list[str]") -> "dict[str, Any]":
-        """``{"files": {path: digest}, "distributions": ["torch-2.13.0.dist-info", …]}``, both sorted.
+    def collect(self, torch: Any, site_dirs: "list[str]", ignored: "list[str]", root: str) -> "dict[str, Any]":
+        """``{"files": {path: digest}, "folders": [path, …], "distributions": ["torch-2.13.0.dist-info", …]}``, sorted.
+
+        The digest of a file that the project lacks is ``None``.
 
         :param ignored: folders whose files are followed otherwise.
+        :param root: the project's folder: of other folders and missing files nothing is told.
         """
+        listed = list(self.listed)
         modules = [str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
         folders = _site_folders(site_dirs)
         owners = _Owners(folders)
         standard = os.path.join(sysconfig.get_path("stdlib"), "")
         skipped = (*SYSTEM, HERE, *(os.path.join(os.path.abspath(folder), "") for folder in ignored))
-        files: dict[str, str] = {}
+        files: dict[str, Optional[str]] = {}
         distributions: set[str] = set()
         for name in sorted({*self.read, *(os.path.abspath(m) for m in modules if m)}):
             site = next((folder for folder in folders if name.startswith(folder)), None)
@@ -85,7 +98,18 @@ class Record:
                 continue
             elif os.path.isfile(name):
                 files[name] = _digest(name)
-        return {"files": files, "distributions": sorted(distributions)}
+            elif _is_inside(name, root) and not os.path.exists(name):
+                files[name] = None
+        elsewhere = (*skipped, *folders)
+        inside = [name for name in listed if _is_inside(name, root)]
+        seen = sorted(name for name in inside if not os.path.join(name, "").startswith(elsewhere))
+        return {"files": files, "folders": seen, "distributions": sorted(distributions)}
+
+
+def _is_inside(name: str, root: str) -> bool:
+    """Is this the project's folder or something in it, and nothing hidden?"""
+    path = os.path.relpath(name, os.path.abspath(root))
+    return path == os.curdir or (not path.startswith(os.curdir) and f"{os.sep}." not in path)
 
 
 def _site_folders(site_dirs: "list[str]") -> "list[str]":

@@ -7,16 +7,48 @@ from collections.abc import Mapping
 from typing import Any, Optional
 
 
-def plain(torch: Any, value: Any, keep: bool = False) -> Any:
+class NotCarried(TypeError):
+    """A value that no file carries to C++ and back."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} cannot be carried to C++")
+
+
+DTYPES = frozenset(
+    (
+        *("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64"),
+        *("float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128"),
+        *("float8_e4m3fn", "float8_e5m2", "float8_e4m3fnuz", "float8_e5m2fnuz", "float8_e8m0fnu"),
+        *("qint8", "quint8", "qint32"),
+    )
+)
+"""What the runner's values/ knows."""
+NUMBERS = {
+    f"torch.{name}": number
+    for first, names in (
+        (0, ("uint8", "int8", "int16", "int32", "int64", "float16", "float32", "float64", "complex32", "complex64")),
+        (10, ("complex128", "bool", "qint8", "quint8", "qint32", "bfloat16")),
+        (23, ("float8_e5m2", "float8_e4m3fn", "float8_e5m2fnuz", "float8_e4m3fnuz", "uint16", "uint32", "uint64")),
+        (44, ("float8_e8m0fnu",)),
+        (0, ("strided", "sparse_coo", "sparse_csr", "_mkldnn", "sparse_csc", "sparse_bsr", "sparse_bsc")),
+        (0, ("contiguous_format", "preserve_format", "channels_last", "channels_last_3d")),
+    )
+    for number, name in enumerate(names, first)
+}
+"""TorchScript has dtypes, layouts and memory formats as whole numbers; as files/pickle_calls.cpp has them."""
+
+
+def plain(torch: Any, value: Any) -> Any:
     """A value as what a file can carry and C++ has: tensors, numbers, texts, lists, tuples, dicts, None.
 
-    Named tuples become tuples; mappings of every kind (a ModelOutput) dicts; dataclasses dicts; enums their values.
+    Named tuples become tuples: torch.load takes no class with ``weights_only``. Mappings of every kind (a ModelOutput)
+    become dicts; dataclasses and objects of scripted classes dicts; enums their values.
 
-    :raises TypeError: it is none of these.
+    :raises NotCarried: it is none of these.
     """
     if isinstance(value, torch.Tensor):
-        return value.detach()
-    if value is None or isinstance(value, (bool, int, float, complex, str)):
+        return _plain_tensor(torch, value)
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         return value.value if isinstance(value, enum.Enum) else value
     if isinstance(value, enum.Enum):
         return plain(torch, value.value)
@@ -24,17 +56,96 @@ def plain(torch: Any, value: Any, keep: bool = False) -> Any:
         return {plain(torch, k): plain(torch, v) for k, v in value.items()}
     if isinstance(value, tuple):
         return tuple(plain(torch, v) for v in value)
-    if isinstance(value, (list, frozenset, set)):
+    if isinstance(value, list):
         return [plain(torch, v) for v in value]
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(torch, getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, (torch.device, torch.dtype)):
+    attributes = attributes_of(torch, value)
+    if attributes is not None:
+        return {name: plain(torch, v) for name, v in attributes.items()}
+    if isinstance(value, torch.device):
         return str(value)
-    if hasattr(value, "wait") and type(value).__name__ == "Future":
+    if isinstance(value, (torch.dtype, torch.layout, torch.memory_format)):
+        if str(value) in NUMBERS:
+            return NUMBERS[str(value)]
+        raise NotCarried(str(value))
+    if _is_future(value):
         return plain(torch, value.wait())
-    if hasattr(value, "item") and hasattr(value, "dtype"):  # a number of numpy's
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:  # a number of numpy's
         return value.item()
-    raise TypeError(f"a value of the type {type(value).__name__} cannot be carried to C++")
+    raise NotCarried(f"a value of the type {type(value).__name__}")
+
+
+def _plain_tensor(torch: Any, value: Any) -> Any:
+    dtype = str(value.dtype).rpartition(".")[2]
+    if getattr(value, "is_nested", False):  # from 1.13 on
+        raise NotCarried("a nested tensor")
+    if value.device.type == "meta":
+        raise NotCarried("a tensor without data (on the device meta)")
+    if dtype not in DTYPES:
+        raise NotCarried(f"a tensor of dtype {dtype}")
+    return (value.to_dense() if str(value.layout) == "torch._mkldnn" else value).detach()
+
+
+def attributes_of(torch: Any, value: Any) -> "Optional[dict[str, Any]]":
+    """The attributes of an object whose class TorchScript compiles; ``None`` of another object."""
+    kind = type(value)
+    if dataclasses.is_dataclass(kind):
+        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+    scripted = getattr(torch.jit, "_state", None)
+    if scripted is None or getattr(scripted, "_get_script_class", lambda _: None)(kind) is None:
+        return None
+    return dict(vars(value))
+
+
+class StandIn:
+    """Attributes, as Python reads them off an object that it passes to a saved model."""
+
+    def __init__(self, attributes: "dict[str, Any]") -> None:
+        self.__dict__.update(attributes)
+
+
+def stand_in(torch: Any, value: Any) -> Any:
+    """A value as Python passes it to a saved model: without the user's classes, but with the attributes that are read.
+
+    So a process can call the model without importing the user's code.
+    """
+    if isinstance(value, (torch.dtype, torch.layout, torch.memory_format, torch.device)):
+        return value
+    if _is_future(value):
+        return Promise(stand_in(torch, value.wait()))
+    if isinstance(value, enum.Enum):
+        return StandIn({"name": value.name, "value": value.value})
+    if isinstance(value, Mapping):
+        return {stand_in(torch, k): stand_in(torch, v) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        return (tuple if isinstance(value, tuple) else list)(stand_in(torch, v) for v in value)
+    attributes = attributes_of(torch, value)
+    if attributes is not None:
+        return StandIn({name: stand_in(torch, v) for name, v in attributes.items()})
+    return plain(torch, value)
+
+
+@dataclasses.dataclass
+class Promise:
+    """A future, which no file carries."""
+
+    value: Any
+
+
+def revive(torch: Any, value: Any) -> Any:
+    """What ``stand_in`` gave, after it was read from a file: promises are futures again."""
+    if isinstance(value, Promise):
+        future = torch.futures.Future()
+        future.set_result(revive(torch, value.value))
+        return future
+    if type(value) in (tuple, list):
+        return type(value)(revive(torch, v) for v in value)
+    if type(value) is dict:
+        return {key: revive(torch, v) for key, v in value.items()}
+    return value
+
+
+def _is_future(value: Any) -> bool:
+    return hasattr(value, "wait") and type(value).__name__ == "Future"
 
 
 @dataclasses.dataclass
@@ -72,16 +183,26 @@ def _compare(torch: Any, left: Any, right: Any, place: str, rtol: float, atol: f
             return
         for index, (one, other) in enumerate(zip(left, right)):
             _compare(torch, one, other, f"{place}[{index}]", rtol, atol, found)
-    elif _is_number(left) and _is_number(right) and type(left) is type(right):
-        dtype = torch.complex128 if isinstance(left, complex) else torch.float64
+    elif _is_number(left) and _is_number(right) and not (isinstance(left, int) and isinstance(right, int)):
+        # TorchScript converts by the annotation where Python keeps what it was given: 2 for a float
+        dtype = torch.complex128 if isinstance(left, complex) or isinstance(right, complex) else torch.float64
         one, other = torch.tensor(left, dtype=dtype), torch.tensor(right, dtype=dtype)
         _compare_tensors(torch, one, other, place, rtol, atol, found)
+    elif _is_scalar(torch, left) and _is_number(right):
+        _compare(torch, left.item(), right, place, rtol, atol, found)
+    elif isinstance(left, bool) != isinstance(right, bool) and left == right:
+        pass
     elif type(left) is not type(right) or left != right:
         _differ(found, place, f"{_short(left)} and {_short(right)}", "structure")
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (float, complex))
+    return isinstance(value, (int, float, complex))
+
+
+def _is_scalar(torch: Any, value: Any) -> bool:
+    """What TorchScript makes a number of where a number is declared."""
+    return isinstance(value, torch.Tensor) and value.dim() == 0
 
 
 def _compare_tensors(

@@ -28,6 +28,25 @@ LibtorchInfo libtorch_info() {
 
 void set_threads(int count) { at::set_num_threads(count); }
 
+void set_interop_threads(int count) { at::set_num_interop_threads(count); }
+
+void set_flush_denormal() {
+  if (!at::globalContext().setFlushDenormal(true)) {
+    std::fprintf(stderr, "warning: this processor cannot flush denormal numbers\n");
+  }
+}
+
+void set_deterministic(bool warn) {
+#if TORCH_AT_LEAST(1, 11)
+  at::globalContext().setDeterministicAlgorithms(true, warn);
+#else
+  if (warn)
+    throw Error(kUsage,
+                "--deterministic warn needs libtorch 1.11 or newer; this is " + libtorch_version());
+  at::globalContext().setDeterministicAlgorithms(true);
+#endif
+}
+
 void set_default_dtype(const std::string& name) {
   const at::ScalarType type = scalar_type(canonical_dtype(name));
   if (!c10::isFloatingType(type)) {

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <utility>
 
+#include "files/inflate.h"
 #include "program/error.h"
 #include "program/platform.h"
 
@@ -85,6 +86,13 @@ std::string impossible(const Record& record, std::uint64_t file_size) {
   const bool too_large = record.compressed ? record.size / kMostRatio > record.stored_size
                                            : record.size != record.stored_size;
   return too_large ? which + " has " + std::to_string(record.size) + " bytes" + room : "";
+}
+
+// Where what the file holds of a record begins; 0 for nowhere.
+std::uint64_t stored_position(std::FILE* file, const Record& record) {
+  const std::string local = read(file, record.header, kLocalSize);
+  if (local.size() != kLocalSize || local.compare(0, 4, "PK\x03\x04") != 0) return 0;
+  return record.header + kLocalSize + number(local, 26, 2) + number(local, 28, 2);
 }
 
 void read_entries(const std::string& directory, std::uint64_t file_size, Archive* archive) {
@@ -188,15 +196,19 @@ Archive read_archive(const std::string& path) {
 }
 
 std::uint64_t data_position(std::FILE* file, const Record& record) {
-  const std::string local = read(file, record.header, kLocalSize);
-  if (record.compressed || local.size() != kLocalSize) return 0;
-  if (local.compare(0, 4, "PK\x03\x04") != 0) return 0;
-  return record.header + kLocalSize + number(local, 26, 2) + number(local, 28, 2);
+  return record.compressed ? 0 : stored_position(file, record);
 }
 
 std::string read_record(std::FILE* file, const Record& record) {
   const std::uint64_t position = data_position(file, record);
   return position == 0 ? std::string() : read(file, position, record.size);
+}
+
+std::string unpack_record(std::FILE* file, const Record& record) {
+  if (!record.compressed) return read_record(file, record);
+  const std::uint64_t position = stored_position(file, record);
+  if (position == 0) return std::string();
+  return inflate(read(file, position, record.stored_size), static_cast<std::size_t>(record.size));
 }
 
 Diagnosis why_not_torchscript(const Archive& archive) {

@@ -44,6 +44,9 @@ std::uint64_t data_position(std::FILE* file, const Record& record);
 // The bytes of an uncompressed record; empty for none.
 std::string read_record(std::FILE* file, const Record& record);
 
+// The bytes of a record, which may be compressed, as far as they can be read.
+std::string unpack_record(std::FILE* file, const Record& record);
+
 // What the file is, if it is certainly not a TorchScript archive: {message, hint}. Else empty.
 struct Diagnosis {
   std::string message;

@@ -177,12 +177,12 @@ PackageFacts read_package(const std::string& path, const Archive& archive) {
     } else if (record.size > kMostText) {
       continue;
     } else if (is_metadata) {
-      metadata = parse_json(read_record(file.get(), record));
+      metadata = parse_json(unpack_record(file.get(), record));
     } else if (ends_in(record.name, ".json") && record.name.find("_flags") == std::string::npos) {
-      const std::string text = read_record(file.get(), record);
+      const std::string text = unpack_record(file.get(), record);
       if (!text.empty()) read_operators(parse_json(text), &facts);
     } else if (ends_in(record.name, ".cpp")) {
-      read_command(read_record(file.get(), record), &facts);
+      read_command(unpack_record(file.get(), record), &facts);
     }
   }
   if (!has_library) {
@@ -198,7 +198,7 @@ PackageFacts read_package(const std::string& path, const Archive& archive) {
   add_isa(&facts);
   const Record* signature = archive.find(kSignature);
   if (signature != nullptr && signature->size <= kMostText) {
-    read_signature(parse_json(read_record(file.get(), *signature)), &facts);
+    read_signature(parse_json(unpack_record(file.get(), *signature)), &facts);
   }
   return facts;
 }

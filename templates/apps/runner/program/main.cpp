@@ -15,6 +15,7 @@
 #include "files/pt_reader.h"
 #include "files/pt_writer.h"
 #include "program/compare.h"
+#include "program/crash.h"
 #include "program/error.h"
 #include "program/input_spec.h"
 #include "program/json.h"
@@ -48,6 +49,16 @@ std::string model_path(const std::string& wanted) {
     throw Error(kModelNotLoaded, "no such model: " + wanted, known);
   }
   return wanted;
+}
+
+std::unique_ptr<Engine> open_guarded(const std::string& path, const Archive& archive,
+                                     const LoadOptions& options) {
+  const CrashGuard guard(std::string(app_info.name) + ": error: libtorch crashed while it read " +
+                             path +
+                             "\nhint: the file is damaged, or has code that this libtorch cannot "
+                             "take\n",
+                         kModelNotLoaded);
+  return open_engine(path, archive, options);
 }
 
 Json& begin_report(Json* json, const std::string& model) {
@@ -170,14 +181,26 @@ Value read_expected(const std::string& path) {
   return has_suffix(path, ".npy") ? make_tensor(read_npy(path)) : unpacked(read_pt(path));
 }
 
+// Before anything else uses libtorch: threads inherit how they treat denormal numbers.
+void prepare_process(const Options& options) {
+  if (options.flush_denormal) set_flush_denormal();
+  if (options.threads > 0) set_threads(static_cast<int>(options.threads));
+  if (options.interop_threads > 0) {
+    set_interop_threads(static_cast<int>(options.interop_threads));
+  }
+  if (!options.default_dtype.empty()) set_default_dtype(options.default_dtype);
+  if (!options.quantized_engine.empty()) set_quantized_engine(options.quantized_engine);
+  if (options.deterministic == "on" || options.deterministic == "warn") {
+    set_deterministic(options.deterministic == "warn");
+  }
+}
+
 int run(const Options& options) {
   std::vector<InputSpec> inputs;
   for (const std::string& input : options.inputs) inputs.push_back(parse_input(input));
   const std::string path = model_path(options.model);
   if (options.json) print_models_to_stderr();
-  if (options.threads > 0) set_threads(static_cast<int>(options.threads));
-  if (!options.default_dtype.empty()) set_default_dtype(options.default_dtype);
-  if (!options.quantized_engine.empty()) set_quantized_engine(options.quantized_engine);
+  prepare_process(options);
 
   for (std::size_t i = 0; i < app_info.op_library_count; ++i) {
     load_library(beside_executable(app_info.op_libraries[i]));
@@ -191,7 +214,7 @@ int run(const Options& options) {
   load.optimize = options.optimize;
   load.grad = options.grad;
   const Archive archive = read_archive(path);
-  const std::unique_ptr<Engine> engine = open_engine(path, archive, load);
+  const std::unique_ptr<Engine> engine = open_guarded(path, archive, load);
   if (options.info) {
     report_info(options, path, archive, *engine);
     return kOk;

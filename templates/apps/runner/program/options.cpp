@@ -56,7 +56,9 @@ const std::vector<Option>& known_options() {
       {"--input", true, [](Options& o, Text v) { o.inputs.push_back(v); }},
       {"--method", true, [](Options& o, Text v) { o.method = v; }},
       {"--device", true, [](Options& o, Text v) { o.device = v; }},
-      {"--threads", true, [](Options& o, Text v) { o.threads = read_count("--threads", v, 1); }},
+      {"--threads", true, [](Options& o, Text v) { o.threads = read_count("--threads", v, 0); }},
+      {"--interop-threads", true,
+       [](Options& o, Text v) { o.interop_threads = read_count("--interop-threads", v, 0); }},
       {"--output", true, [](Options& o, Text v) { o.output = v; }},
       {"--expect", true, [](Options& o, Text v) { o.expect = v; }},
       {"--rtol", true, [](Options& o, Text v) { o.tolerance.rtol = read_tolerance("--rtol", v); }},
@@ -79,6 +81,15 @@ const std::vector<Option>& known_options() {
       {"--no-grad", false, [](Options& o, Text) { o.grad = false; }},
       {"--default-dtype", true, [](Options& o, Text v) { o.default_dtype = v; }},
       {"--quantized-engine", true, [](Options& o, Text v) { o.quantized_engine = v; }},
+      {"--flush-denormal", false, [](Options& o, Text) { o.flush_denormal = true; }},
+      {"--no-flush-denormal", false, [](Options& o, Text) { o.flush_denormal = false; }},
+      {"--deterministic", true,
+       [](Options& o, Text v) {
+         if (v != "on" && v != "warn" && v != "off") {
+           throw Error(kUsage, "--deterministic takes on, warn or off, not '" + v + "'");
+         }
+         o.deterministic = v;
+       }},
       {"--freeze", false, [](Options& o, Text) { o.freeze = true; }},
       {"--optimize", false, [](Options& o, Text) { o.optimize = true; }},
       {"--help", false, [](Options& o, Text) { o.help = true; }},
@@ -143,19 +154,59 @@ void check_together(const Options& options, const std::vector<std::string>& give
   }
 }
 
+// A process as the options that ask for it, each with a space before it.
+std::string process_text(const Process& process) {
+  std::string text;
+  const auto add = [&text](const char* option, const std::string& value) {
+    if (!value.empty()) text += std::string(" ") + option + " " + value;
+  };
+  if (process.grad) text += " --grad";
+  if (process.default_dtype != nullptr) add("--default-dtype", process.default_dtype);
+  if (process.quantized_engine != nullptr) add("--quantized-engine", process.quantized_engine);
+  if (process.flush_denormal) text += " --flush-denormal";
+  if (process.threads > 0) add("--threads", std::to_string(process.threads));
+  if (process.interop_threads > 0) {
+    add("--interop-threads", std::to_string(process.interop_threads));
+  }
+  if (process.deterministic != nullptr) add("--deterministic", process.deterministic);
+  return text;
+}
+
+// What a model's file from elsewhere gets, for --help.
+std::string file_process() {
+  const std::string text = process_text(app_info.process);
+  return text.empty() ? text : " (" + text.substr(1) + ")";
+}
+
 std::string bundled_models() {
   if (app_info.model_count == 0) return "                     (this program has none of its own)\n";
   std::string text;
   for (std::size_t i = 0; i < app_info.model_count; ++i) {
+    const std::string process = process_text(app_info.models[i].process);
     text += std::string("                       ") + app_info.models[i].name +
-            (i == 0 ? " (default)\n" : "\n");
+            (i == 0 ? " (default)" : "") + (process.empty() ? "" : ":" + process) + "\n";
   }
   return text;
 }
 
-// The default of an option that has one in this program.
-std::string given(const char* value) {
-  return value == nullptr ? std::string() : std::string(" (") + value + ")";
+// What the options begin with: what the model wants, as far as it is known.
+const Process& process_of(const std::string& model) {
+  for (std::size_t i = 0; i < app_info.model_count; ++i) {
+    if (model.empty() || model == app_info.models[i].name) return app_info.models[i].process;
+  }
+  return app_info.process;
+}
+
+std::string text_or_empty(const char* text) { return text == nullptr ? "" : text; }
+
+void begin_with(const Process& process, Options* options) {
+  options->grad = process.grad;
+  options->flush_denormal = process.flush_denormal;
+  options->default_dtype = text_or_empty(process.default_dtype);
+  options->quantized_engine = text_or_empty(process.quantized_engine);
+  options->deterministic = text_or_empty(process.deterministic);
+  options->threads = process.threads;
+  options->interop_threads = process.interop_threads;
 }
 
 }  // namespace
@@ -163,6 +214,7 @@ std::string given(const char* value) {
 Options parse_options(const std::vector<std::string>& arguments) {
   Options options;
   std::vector<std::string> given;
+  std::vector<std::pair<const Option*, std::string>> settings;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const bool is_option = arguments[i].compare(0, 2, "--") == 0;
     const std::size_t equals = is_option ? arguments[i].find('=') : std::string::npos;
@@ -179,9 +231,15 @@ Options parse_options(const std::vector<std::string>& arguments) {
       if (i + 1 == arguments.size()) throw Error(kUsage, name + " needs a value");
       value = arguments[++i];
     }
-    option->apply(options, value);
+    settings.emplace_back(&*option, value);
     given.push_back(name);
   }
+  std::string model;
+  for (const auto& setting : settings) {
+    if (std::string(setting.first->name) == "--model") model = setting.second;
+  }
+  begin_with(process_of(model), &options);
+  for (const auto& setting : settings) setting.first->apply(options, setting.second);
   if (!options.help && !options.version) check_together(options, given);
   return options;
 }
@@ -192,7 +250,7 @@ std::string help_text() {
     text += std::string("\n") + app_info.description + "\n";
   }
   text +=
-      "\nRuns a TorchScript model.\n"
+      "\nRuns a TorchScript model in evaluation mode.\n"
       "\n"
       "  --model FILE|NAME  the model: a file, or one that comes with this program:\n";
   text += bundled_models();
@@ -203,21 +261,27 @@ std::string help_text() {
       app_info.method +
       ")\n"
       "  --device DEVICE    cpu, cuda, cuda:1 ... (cpu)\n"
-      "  --threads N        threads inside of operators (libtorch's choice)\n"
+      "  --threads N        threads inside of operators (0: libtorch's choice)\n"
+      "  --interop-threads N\n"
+      "                     threads that run what the model forks (0: libtorch's choice)\n"
       "  --ops FILE         load an operator library before the model; repeatable\n"
       "  --seed N           as torch.manual_seed(N) before the inputs are made, and again just "
       "before\n"
       "                     the call\n"
-      "  --grad, --no-grad  whether gradients can be computed inside of the model (" +
-      (app_info.grad ? "--grad" : "--no-grad") +
-      ");\n"
-      "                     without them calls are faster\n"
-      "  --default-dtype D  as torch.set_default_dtype" +
-      given(app_info.default_dtype) +
-      "\n"
+      "  --grad, --no-grad  whether gradients can be computed inside of the model; without "
+      "them\n"
+      "                     calls are faster\n"
+      "  --default-dtype D  as torch.set_default_dtype\n"
       "  --quantized-engine E\n"
-      "                     as torch.backends.quantized.engine" +
-      given(app_info.quantized_engine) +
+      "                     as torch.backends.quantized.engine\n"
+      "  --flush-denormal, --no-flush-denormal\n"
+      "                     as torch.set_flush_denormal\n"
+      "  --deterministic on|warn|off\n"
+      "                     as torch.use_deterministic_algorithms\n"
+      "                     all of these begin as the model wants them; a file gets what all "
+      "models of\n"
+      "                     this program want" +
+      file_process() +
       "\n"
       "  --freeze           as torch.jit.freeze\n"
       "  --optimize         as torch.jit.optimize_for_inference (from libtorch 1.10)\n"

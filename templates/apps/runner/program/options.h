@@ -17,10 +17,15 @@ struct Options {
   bool json = false;
   bool freeze = false;
   bool optimize = false;
-  bool grad = app_info.grad;
-  std::string default_dtype = app_info.default_dtype != nullptr ? app_info.default_dtype : "";
-  std::string quantized_engine =
-      app_info.quantized_engine != nullptr ? app_info.quantized_engine : "";
+  // These begin as the model wants them.
+  bool grad = false;
+  bool flush_denormal = false;
+  std::string default_dtype;         // empty: torch's own
+  std::string quantized_engine;      // empty: torch's own
+  std::string deterministic;         // "on", "warn"; "off" or empty
+  std::int64_t threads = 0;          // 0: libtorch's choice
+  std::int64_t interop_threads = 0;  // 0: libtorch's choice
+
   std::string model;  // empty: the app's first model
   std::vector<std::string> inputs;
   std::vector<std::string> ops;
@@ -29,7 +34,6 @@ struct Options {
   std::string output;
   std::string expect;
   Tolerance tolerance;
-  std::int64_t threads = 0;    // 0: libtorch's choice
   std::int64_t benchmark = 0;  // timed calls of each thread; 0: no benchmark
   std::int64_t warmup = 10;
   std::int64_t concurrency = 1;

@@ -1,0 +1,53 @@
+#include "files/nesting.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "files/code_depth.h"
+#include "files/pickle_depth.h"
+#include "program/platform.h"
+#include "values/value.h"
+
+namespace runner {
+namespace {
+
+// libtorch finds records whatever the case of their names is.
+bool has_ending(const std::string& name, const std::string& suffix) {
+  return name.size() >= suffix.size() &&
+         std::equal(suffix.rbegin(), suffix.rend(), name.rbegin(), [](char a, char b) {
+           return a == std::tolower(static_cast<unsigned char>(b));
+         });
+}
+
+// "code/__torch__/demo/net.py" -> "__torch__.demo.net"
+std::string module_name(const std::string& record) {
+  std::string name = record.substr(record.find('/') + 1);
+  name.resize(name.size() - 3);
+  std::replace(name.begin(), name.end(), '/', '.');
+  return name;
+}
+
+}  // namespace
+
+std::string find_deep_record(const std::string& path, const Archive& archive) {
+  const std::size_t most = kMostNesting;
+  const File file = open_file(path);
+  if (!file) return std::string();  // which its reader tells
+  std::vector<std::pair<std::string, std::string>> modules;
+  for (const Record& record : archive.records) {
+    if (record.name.compare(0, 6, "extra/") == 0) continue;  // files of the model's maker
+    if (has_ending(record.name, ".pkl")) {
+      const std::string pickled = unpack_record(file.get(), record);
+      if (depth_of_pickle(pickled, most + 1) > most) return record.name;
+    } else if (has_ending(record.name, ".py")) {
+      modules.emplace_back(module_name(record.name), unpack_record(file.get(), record));
+      if (depth_of_code(modules.back().second) > most) return record.name;
+    }
+  }
+  return depth_of_definitions(modules) > most ? "code" : "";
+}
+
+}  // namespace runner

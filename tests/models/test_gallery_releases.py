@@ -1,0 +1,82 @@
+"""The gallery, exported by this torch, run by runners of older and newer releases; by hand: ``pytest -m network``."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import clean_variables, run_child, run_python, write_project
+from test_gallery import OTHER_FORMATS, Built, build, built, entries  # noqa: F401 - a fixture
+
+from torchscript_build.models.compare import process_options
+from torchscript_build.plan.build_plan import Wishes
+
+pytestmark = [pytest.mark.network, pytest.mark.compile, pytest.mark.torch, pytest.mark.timeout(3600)]
+
+NOT_READ: dict[str, dict[str, str]] = {
+    "1.13.1": {},
+    "2.6.0": {},
+    "2.14.1": {},
+}
+"""Release → the models that it cannot read, and a word of the sentence that says so."""
+APP = """\
+[[tool.torchscript-build.model]]
+name = "small"
+file = "small.pt"
+
+[[tool.torchscript-build.app]]
+name = "runner"
+models = ["small"]
+"""
+
+
+def build_program(release: str, model: Path, folder: Path) -> Path:
+    """The runner for a release, which is fetched."""
+    cache = os.environ.get("TORCHSCRIPT_BUILD_TEST_CACHE", os.fspath(folder / "cache"))
+    pip = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    variables = {**clean_variables(TORCHSCRIPT_BUILD_CACHE_DIR=cache), **pip}
+    if not list(Path(cache, "libtorch").glob(f"{release}*")):
+        command = ["-m", "torchscript_build", "fetch", release, "--with-cuda-libraries"]
+        fetched = run_python(*command, cwd=folder, variables=variables)
+        assert fetched.returncode == 0, fetched.stdout + fetched.stderr
+    project = write_project(folder / "project", APP)
+    project.joinpath("small.pt").write_bytes(model.read_bytes())
+    build(project, {**variables, "TORCHSCRIPT_BUILD_LIBTORCH": f"fetched:{release}"})
+    (program,) = project.glob("build/torchscript/*/out/demo/bin/runner")
+    return program
+
+
+def calls(built: Built, model: str) -> Iterator[list[str]]:  # noqa: F811
+    """The options of each call of a model that was compared."""
+    record = json.loads(built.file(f"models/{model}.references.json").read_text(encoding="utf-8"))
+    for call in record["reports"]["reference"]["calls"]:
+        wishes = Wishes(**{**record["settings"]["process"], "grad": call["grad"]})
+        files = ["--model", record_model(built, model), "--input", f"args:{call['arguments']}"]
+        files += ["--expect", call["expected"], "--method", call["method"]]
+        yield [*files, "--rtol", "1e-4", "--atol", "1e-4", "--seed", "0", *process_options(wishes, Wishes())]
+
+
+def record_model(built: Built, model: str) -> str:  # noqa: F811
+    file = built.project / f"{model}.pt"
+    return str(file if file.is_file() else built.file(f"models/{model}.pt"))
+
+
+@pytest.mark.parametrize("release", sorted(NOT_READ))
+def test_the_gallery_by_the_runner_of_another_release(release: str, built: Built, tmp_path: Path) -> None:  # noqa: F811
+    program = build_program(release, built.file("models/lstm.pt"), tmp_path)
+    names = [entry.__name__ for entry in entries()] + [f"format_{version}" for version in OTHER_FORMATS]
+    refused, failed = {}, {}
+    for model in names:
+        for options in calls(built, model):
+            done = run_child([str(program), *options], capture_output=True, encoding="utf-8")
+            if done.returncode == 3:
+                refused[model] = done.stderr
+            elif done.returncode != 0:
+                failed[model] = done.stderr
+    assert failed == {}
+    assert sorted(refused) == sorted(NOT_READ[release])
+    for model, word in NOT_READ[release].items():
+        assert word in refused[model].splitlines()[0]

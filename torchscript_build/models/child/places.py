@@ -1,0 +1,93 @@
+"""Takes the folders of this machine out of a saved model, so that it is the same wherever it is built.
+
+torch.jit.save writes, beside each file of code, where in the Python sources each line comes from
+(``*.debug_pkl``, torch/csrc/jit/serialization/source_range_serialization.cpp), with the whole path: of the project, and
+of the environment, which pip makes anew for each build.
+"""
+
+import hashlib
+import os
+import pickletools
+import re
+import shutil
+import zipfile
+from collections.abc import Callable, Iterable
+
+ALIGNMENT = 64
+"""Where torch lets the contents of records begin, for those who map them (caffe2/serialize/inline_container.h)."""
+SERIALIZATION_ID = "/.data/serialization_id"
+"""Forty digits that torch makes of all contents, those of the paths included."""
+
+
+def forget(file: str, folders: "Iterable[str]") -> None:
+    """Shorten what a model says of places in source files: those in the folders begin below them."""
+    prefixes = known_prefixes(folders)
+    with zipfile.ZipFile(file) as old:
+        changed = {}
+        for name in old.namelist():
+            if name.endswith(".debug_pkl"):
+                before = old.read(name)
+                after = replace_strings(before, lambda text: shorten(text, prefixes))
+                if after != before:
+                    changed[name] = after
+        if changed:
+            _rewrite(old, file + ".new", changed)
+    if changed:
+        os.replace(file + ".new", file)
+
+
+def known_prefixes(folders: "Iterable[str]") -> "list[str]":
+    """The folders, and what they are links to, the innermost first."""
+    found = {os.path.abspath(f) for f in folders if f}
+    found |= {os.path.realpath(f) for f in found}
+    return sorted((f + os.sep for f in found if os.path.dirname(f) != f), key=lambda f: (-len(f), f))
+
+
+def shorten(text: str, prefixes: "list[str]") -> str:
+    """A path, or lines of a traceback that begin with one; what lies elsewhere keeps its name alone."""
+    lines = []
+    for line in text.splitlines(keepends=True):
+        prefix = next((p for p in prefixes if line.startswith(p)), "")
+        lines.append(re.sub(r"^/[^\n(]*/(?=[^/\n]+\.py)", "", line[len(prefix) :]))
+    return "".join(lines)
+
+
+def replace_strings(pickled: bytes, change: "Callable[[str], str]") -> bytes:
+    """A pickle with other strings; everything else in it stays as it is."""
+    out, done = bytearray(), 0
+    for opcode, argument, at in pickletools.genops(pickled):
+        if opcode.name == "BINUNICODE" and at is not None:
+            text = change(str(argument))
+            if text != argument:
+                encoded = text.encode("utf-8", "surrogatepass")
+                out += pickled[done : at + 1] + len(encoded).to_bytes(4, "little") + encoded
+                done = at + 5 + int.from_bytes(pickled[at + 1 : at + 5], "little")
+    return bytes(out + pickled[done:])
+
+
+def _rewrite(old: zipfile.ZipFile, file: str, changed: "dict[str, bytes]") -> None:
+    digest = hashlib.sha256()
+    with zipfile.ZipFile(file, "w") as new:
+        for member in old.infolist():
+            if member.filename in changed:
+                content = changed[member.filename]
+                new.writestr(_record(new, member, len(content)), content)
+            elif member.filename.endswith(SERIALIZATION_ID):  # the last one
+                number = str(int.from_bytes(digest.digest(), "big")).zfill(40)[:40]
+                new.writestr(_record(new, member, len(number)), number)
+            else:
+                with old.open(member) as source, new.open(_record(new, member, member.file_size), "w") as target:
+                    shutil.copyfileobj(source, target, 1 << 20)
+            written = new.getinfo(member.filename)
+            digest.update(f"{written.filename} {written.file_size} {written.CRC}\n".encode())
+
+
+def _record(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> zipfile.ZipInfo:
+    """The entry of a record at the end of an archive, with as much padding as aligns what it will hold."""
+    record = zipfile.ZipInfo(member.filename)
+    record.compress_type, record.file_size = member.compress_type, size
+    assert archive.fp is not None  # for the type checker: it is open
+    fixed = 30 + len(member.filename.encode()) + 4 + (20 if size * 1.05 > zipfile.ZIP64_LIMIT else 0)
+    padding = -(archive.fp.tell() + fixed) % ALIGNMENT
+    record.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
+    return record

@@ -47,6 +47,15 @@ int main(int argc, char** argv) {
 }
 """
 """An app with sources of its own."""
+MODULE_CPP = """\
+#include <Python.h>
+#include <torch/script.h>
+static PyObject* answer(PyObject*, PyObject*) { return PyLong_FromLong(torch::answer()); }
+static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {}};
+static PyModuleDef def = {PyModuleDef_HEAD_INIT, "NAME", nullptr, -1, methods};
+PyMODINIT_FUNC PyInit_NAME() { return PyModule_Create(&def); }
+"""
+"""A Python module that is written by hand; its name stands for ``NAME``."""
 
 
 def build_fake_torch(site: Path) -> Path:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.libtorch import LibTorch, find_libtorch
-    from torchscript_build.settings.specs import CMakeProject, OpLibrary, ScriptModel, TorchScriptApp
+    from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ScriptModel, TorchScriptApp
 
     __version__: str
 
 __all__ = [
+    "CLibrary",
     "CMakeProject",
     "LibTorch",
     "OpLibrary",
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CLibrary": "torchscript_build.settings.specs",
     "CMakeProject": "torchscript_build.settings.specs",
     "OpLibrary": "torchscript_build.settings.specs",
     "LibTorch": "torchscript_build.libtorch",

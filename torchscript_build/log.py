@@ -199,7 +199,10 @@ def shown(path: Union[str, os.PathLike[str]]) -> str:
 
 def relative(text: str) -> str:
     """What tools say, with paths relative to the current folder where they lie below; as it is with ``-v``."""
-    return text if level >= VERBOSE else text.replace(os.getcwd() + os.sep, "")
+    if level >= VERBOSE:
+        return text
+    here = re.escape(os.getcwd().rstrip(os.sep) + os.sep)
+    return re.sub(rf"(\x1b\[[\d;]*[mK]|(?<![\w./~-])){here}(?=[^\s/])", r"\1", text)
 
 
 def say_command(command: Sequence[object]) -> None:

@@ -295,6 +295,7 @@ function(ts_add_runner)
   target_compile_definitions(ts_runner_plain PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_COMPILE_DEFINITIONS>")
   add_library(ts_runner STATIC ${arg_TORCH_SOURCES} $<TARGET_OBJECTS:ts_runner_plain>)
   set_target_properties(ts_runner PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
+  set_target_properties(ts_runner ts_runner_plain PROPERTIES POSITION_INDEPENDENT_CODE ON) # for ts_add_library
   # Known to fit; a newer torch is compiled with its own headers alone.
   if(TORCH_VERSION VERSION_GREATER_EQUAL 2.1 AND TORCH_VERSION VERSION_LESS 2.16)
     target_include_directories(ts_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean")

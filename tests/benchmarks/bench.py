@@ -89,6 +89,16 @@ class Bench:
         project = projects.write_app(self.work / "app", "bench-app", self.model)
         return self._built("app", self.setup_ours("build_ts_app"), project)
 
+    def library(self) -> Path:
+        """A prefix with a runner and a C library of the small model, and ``bin/call_library``, which calls that."""
+        project = projects.write_library(self.work / "library", self.model)
+        prefix = project / "out"
+        self._built("library", self.setup_ours("build_ts_app", "--prefix", str(prefix)), project)
+        flags = [f"-I{prefix}/include", f"-L{prefix}/lib", f"-Wl,-rpath,{prefix}/lib", "-lbench"]
+        source, program = projects.SCRIPTS / "call_library.c", prefix / "bin/call_library"
+        self.run_ours(["cc", "-std=c99", "-O2", source, *flags, "-o", program], project)
+        return prefix
+
     def ops(self) -> Path:
         """Our operator library of eight sources, built."""
         project = projects.write_ops(self.work / "ops", self.ops_settings)

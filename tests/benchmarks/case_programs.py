@@ -137,6 +137,25 @@ def latency(bench: Bench) -> Outcome:
     )
 
 
+def library(bench: Bench) -> Outcome:
+    """One call of a C library, against the runner's own call of the same small model, on one thread."""
+    prefix = bench.library()
+    warmup, calls = ("200", "2000") if bench.quick else ("500", "20000")
+
+    def ours() -> Sample:
+        done = bench.run_ours([prefix / "bin/call_library", *SHAPE, warmup, calls], bench.work)
+        return Sample(json.loads(done.output)["p50"] / 1000)
+
+    def runner() -> Sample:
+        options = ["--threads", "1", "--warmup", warmup, "--benchmark", calls, "--json"]
+        done = bench.run_ours([prefix / "bin/bench-library-1", "--input", INPUT, *options], bench.work)
+        return Sample(json.loads(done.output)["benchmark"]["latency_ms"]["p50"] / 1000)
+
+    called, own = alternate(bench.rounds * 2, ours, runner, label="library")
+    what = "C library: one call of a small model, and the free of its result"
+    return Outcome([Row("library", what, called, "the runner's own call", own, AtMostRatio(1.1))])
+
+
 def wheel(bench: Bench) -> Outcome:
     """The size of an app's wheel without its model, and what is in it."""
     file = bench.wheel()

@@ -18,6 +18,7 @@ CASES: Mapping[str, Callable[[Bench], Outcome]] = {
     "one-source": case_builds.one_source,
     "start": case_programs.start,
     "latency": case_programs.latency,
+    "library": case_programs.library,
     "wheel": case_programs.wheel,
     "imports": case_programs.imports,
 }

@@ -33,6 +33,12 @@ name = "{name}"
 models = ["small"]
 """
 
+LIBRARY = """
+[[tool.torchscript-build.library]]
+name = "bench"
+models = ["small"]
+"""
+
 
 def write_app(folder: Path, name: str, model: Path, *, count: int = 1) -> Path:
     """A project of ours with ``count`` runner apps, ``<name>-1`` and so on, for an existing model."""
@@ -41,6 +47,16 @@ def write_app(folder: Path, name: str, model: Path, *, count: int = 1) -> Path:
     write_if_changed(folder / "pyproject.toml", (APP_HEAD.format(name=name, package=package) + apps).encode())
     write_if_changed(folder / "small.pt", model.read_bytes())
     write_if_changed(folder / package / "__init__.py", b"")
+    return copy_tree(HERE / "ours/app", folder)
+
+
+def write_library(folder: Path, model: Path) -> Path:
+    """A project of ours with a runner app ``bench-library-1`` and a C library ``bench`` of the same model."""
+    head = APP_HEAD.format(name="bench-library", package="bench_library")
+    text = head + APP.format(name="bench-library-1") + LIBRARY
+    write_if_changed(folder / "pyproject.toml", text.encode())
+    write_if_changed(folder / "small.pt", model.read_bytes())
+    write_if_changed(folder / "bench_library" / "__init__.py", b"")
     return copy_tree(HERE / "ours/app", folder)
 
 

@@ -9,11 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import NATIVE_TABLE, copy_torch, read_project, run_child, write, write_project
+from support import (
+    MODULE_CPP,
+    NATIVE_TABLE,
+    build_fake_cuda_torch,
+    copy_torch,
+    read_project,
+    run_child,
+    write,
+    write_project,
+)
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
-from torchscript_build.build.runpath import ROOM, write_runpath
 from torchscript_build.elf import read_elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.system import Environment
@@ -282,14 +290,6 @@ def test_an_edited_header_and_a_new_rule_are_installed(tmp_path: Path, machine: 
 
 # --- Python modules ------------------------------------------------------------------------------------------------
 
-MODULE_CPP = """\
-#include <Python.h>
-#include <torch/script.h>
-static PyObject* answer(PyObject*, PyObject*) { return PyLong_FromLong(torch::answer()); }
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {}};
-static PyModuleDef def = {PyModuleDef_HEAD_INIT, "_native", nullptr, -1, methods};
-PyMODINIT_FUNC PyInit__native() { return PyModule_Create(&def); }
-"""
 MODULE = """\
 find_package(Torch REQUIRED)
 find_package({python} REQUIRED {components})
@@ -323,7 +323,7 @@ def test_a_python_module_is_one(
     torch = copy_torch(fake_torch, tmp_path / "torch")  # of no version that Python has, so that it is not imported
     write(torch / "version.py", "__version__ = '2.13.0+other'\ncuda = None\nhip = None\n")
     machine = machine.with_variables(TORCHSCRIPT_BUILD_LIBTORCH=str(torch))
-    installed = build(tmp_path / "p", machine, text, files={"module.cpp": MODULE_CPP})
+    installed = build(tmp_path / "p", machine, text, files={"module.cpp": MODULE_CPP.replace("NAME", "_native")})
     assert list(installed) == ["_native.abi3.so"]
     (told,) = (tmp_path / "p").glob("build/torchscript/*/cmake/native/tree/python.txt")
     assert told.read_text() == machine.python.executable.as_posix()
@@ -336,6 +336,26 @@ def test_a_python_module_is_one(
         [machine.python.executable, "-S", "-c", code], cwd=site.parent, capture_output=True, encoding="utf-8"
     )
     assert done.stdout == "42\n", done.stderr
+
+
+IN_PYTHON = """\
+find_package(Torch REQUIRED)
+link_libraries(-Wl,--no-as-needed)
+add_library(nat SHARED nat.cpp)
+target_link_libraries(nat PUBLIC torch ${TORCH_PYTHON_LIBRARY})
+install(TARGETS nat DESTINATION lib)
+"""
+
+
+def test_a_library_may_be_for_python_only_and_a_program_may_not_need_it(
+    tmp_path: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch, _ = build_fake_cuda_torch(tmp_path / "site")
+    machine = machine.with_variables(TORCHSCRIPT_BUILD_LIBTORCH=str(torch))
+    assert list(build(tmp_path / "p", machine, IN_PYTHON)) == ["lib/libnat.so"]
+    assert "-- native: lib/libnat.so needs libtorch_python.so: Python alone can load it" in capsys.readouterr().out
+    text = refusal(tmp_path / "p", machine, IN_PYTHON + LINKED + "install(TARGETS tool DESTINATION bin)\n")
+    assert "libnat.so: it needs libtorch_python.so: it would run inside Python only" in text
 
 
 # --- programs ------------------------------------------------------------------------------------------------------
@@ -359,25 +379,3 @@ def test_inner_projects_find_the_same_torch(tmp_path: Path, machine: Environment
     files = {"inner/tool.cpp": TOOL_CPP, "inner/CMakeLists.txt": HEAD + APP + "install(TARGETS tool DESTINATION bin)\n"}
     installed = build(tmp_path / "p", machine, outer, files=files)
     assert run(installed, "bin/tool", tmp_path / "site", fake_torch) == "42\n"
-
-
-# --- the change itself ---------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("program", [True, False])
-def test_a_runpath_is_written_within_the_files_own_table(tmp_path: Path, program: bool) -> None:
-    source = tmp_path / "x.c"
-    source.write_text("int f(void) { return 3; }\nint main(void) { return f() - 3; }\n")
-    file = tmp_path / "x"
-    kind = [] if program else ["-shared", "-fPIC"]
-    run_child(["cc", source, "-o", file, *kind, f"-Wl,-rpath,{ROOM}"], check=True)
-    size = file.stat().st_size
-    for entries in (("$ORIGIN/../a", "$ORIGIN/b"), ("$ORIGIN",), (), ("$ORIGIN/" + "x" * 300,)):
-        assert write_runpath(file, entries, program=program)
-        info = read_elf(file)
-        assert (info.rpath, info.runpath) == ((entries, ()) if program else ((), entries))
-        assert file.stat().st_size == size
-    assert not write_runpath(file, ("$ORIGIN/" + "x" * 3000,), program=program)
-    if program:
-        assert "libc.so.6" in read_elf(file).needed
-        assert run_child([file]).returncode == 0

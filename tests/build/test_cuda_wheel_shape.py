@@ -6,7 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, build_fake_cuda_torch, read_project, run_child, run_python, write_project
+from support import (
+    ANSWER_APP,
+    ANSWER_CPP,
+    MODULE_CPP,
+    build_fake_cuda_torch,
+    read_project,
+    run_child,
+    run_python,
+    write_project,
+)
 
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_targets
@@ -16,14 +25,6 @@ from torchscript_build.system import Environment
 
 pytestmark = pytest.mark.compile
 
-MODULE_CPP = """\
-#include <Python.h>
-#include <torch/script.h>
-static PyObject* answer(PyObject*, PyObject*) { return PyLong_FromLong(torch::answer()); }
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {}};
-static PyModuleDef def = {PyModuleDef_HEAD_INIT, "NAME", nullptr, -1, methods};
-PyMODINIT_FUNC PyInit_NAME() { return PyModule_Create(&def); }
-"""
 SETTINGS = (
     ANSWER_APP
     + """

@@ -1,8 +1,8 @@
 """A conda channel made of this machine: its Python, its compiler, and the Python packages that are installed here.
 
-The packages have conda-forge's names, files and run_exports, so recipes build against them as against the real ones,
-with no download. torch is split as there: ``libtorch`` (libraries, headers, CMake files) and ``pytorch`` (the Python
-part, with links to them). The channel is kept by the content that goes into it.
+The packages have conda-forge's names, files (but for some headers) and run_exports, so recipes build against them as
+against the real ones, with no download. torch is split as there: ``libtorch`` (libraries, headers, CMake files) and
+``pytorch`` (the Python part, with links to them). The channel is kept by the content that goes into it.
 """
 
 from __future__ import annotations
@@ -38,6 +38,8 @@ PACKAGES_OF_TESTS = ("pytest", "pluggy", "iniconfig", "pygments")
 PACKAGES_OF_TORCH = ("sympy", "mpmath", "networkx", "fsspec")
 ACTIVATE = Path(__file__).with_name("activate.sh")
 ALL_PACKAGES = (*PACKAGES, *PACKAGES_OF_TESTS, *PACKAGES_OF_TORCH)
+KERNEL_HEADERS = re.compile(r"torch/include/ATen/ops/\w+_(dispatch|native|meta)\.h")
+"""Half of torch's headers, of single backends' kernels; no operator's header includes one."""
 TEST_LIBRARIES = ("jitbackend_test", "torchbind_test", "backend_with_compiler", "aoti_custom_ops")
 """What a wheel of torch has for torch's own tests."""
 
@@ -219,8 +221,11 @@ def split_torch(dist: Distribution, known: Iterable[str]) -> tuple[Package, Pack
     libraries: dict[str, Content] = {}
     python: dict[str, Content] = {}
     links: dict[str, str] = {}
-    for path, file in files_of(dist).items():
+    names = files_of(dist)
+    for path, file in names.items():
         head, _, name = path.rpartition("/")
+        if KERNEL_HEADERS.fullmatch(path) and f"{path[:-2]}_ops.h" not in names:  # else an operator is called so
+            continue
         if path.startswith(("torch/include/", "torch/share/")):
             libraries[path[len("torch/") :]] = file
         elif (

@@ -103,6 +103,12 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), target
 
 
+def test_every_page_is_in_the_menu_and_in_the_overview() -> None:
+    pages = {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}
+    assert set(re.findall(r": (\S+\.md)$", text_of(ROOT / "mkdocs.yml"), re.MULTILINE)) == {*pages, "index.md"}
+    assert set(re.findall(r"\]\((\S+\.md)\)", text_of(ROOT / "docs/index.md"))) == pages
+
+
 def test_every_example_is_in_the_table() -> None:
     named = re.findall(r"^\| \[(\w+)\]\(\1\) \|", text_of(ROOT / "examples/README.md"), re.MULTILINE)
     assert sorted(named) == sorted(p.name for p in (ROOT / "examples").iterdir() if (p / "README.md").is_file())

@@ -18,7 +18,7 @@ from .world import World, make_world
 def run(world: World, *, seed: int, minutes: float, kills: int, kills_alone: bool = False) -> list[Figure]:
     """Crowds, environments and full disks once; then kills, for as long as there is time.
 
-    :param kills: rounds whose kill hit a build that still ran; others count as none.
+    :param kills: those that hit a build that still ran; others count as none.
     """
     until = time.monotonic() + 60 * minutes
     first = () if kills_alone else (on_one_cache, in_one_folder, run_cases, fill_disks)
@@ -29,7 +29,7 @@ def run(world: World, *, seed: int, minutes: float, kills: int, kills_alone: boo
         failure = killer.round()
         rounds = sum(f.rounds for f in killer.figures.values())
         each = ", ".join(f"{f.rounds} {name}" for name, f in killer.figures.items())
-        print(f"\n{failure}" if failure else f"\r{rounds} rounds: {each}", end="", file=sys.stderr)
+        print(f"\n{failure}" if failure else f"\r{rounds} kills: {each}", end="", file=sys.stderr)
     return [*figures, *killer.figures.values(), killer.signals]
 
 
@@ -38,7 +38,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--kills", type=int, default=100_000, help="at most so many rounds of kills")
+    parser.add_argument("--kills", type=int, default=100_000, help="no more rounds after so many kills")
     parser.add_argument("--kills-alone", action="store_true", help="leave crowds, environments and full disks out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:

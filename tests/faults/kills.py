@@ -77,7 +77,7 @@ class Killer:
         return self.world.folder / f"built-{command}"
 
     def round(self) -> str | None:
-        """Kill one build, perhaps twice, and let the next one end; what was wrong."""
+        """Kill a build, and perhaps the next ones, and let the last one end; what was wrong."""
         least = min(self.figures, key=lambda name: (self.figures[name].rounds, self.random.random()))
         command = self.random.choice(REACHED_BY.get(least, list(COMMANDS)))
         expected, usual, appeared = self.clean(command)
@@ -87,11 +87,12 @@ class Killer:
             subprocess.run(["cp", "-a", self._built(command), folder], check=True)
             changed = folder / self.random.choice(CHANGES.get(least, ("answer.cpp",)))
             changed.write_text(changed.read_text() + "\n")
-        failure, phase = None, None
-        for _ in range(self.random.choice((1, 1, 2))):
+        failure, hits = None, []
+        for _ in range(self.random.choice((1, 2, 3))):
             hit, problem = self._kill(command, usual, appeared, log, least)
-            failure, phase = failure or problem, hit or phase
-        if phase is None:  # they had all ended before
+            failure = failure or problem
+            hits += [hit] if hit else []
+        if not hits:  # they had all ended before
             if failure:
                 self.figures[least].add(failure, 0)
             return failure
@@ -103,7 +104,9 @@ class Killer:
             different = sorted(n for n in {*made, *expected} if made.get(n) != expected.get(n))
             failure = failure or (f"{command}, rerun: {different} are not as in a clean build" if different else None)
             failure = failure or (f"{command}: left {leftovers(folder)}" if leftovers(folder) else None)
-        self.figures[phase].add(failure, seconds)
+        for phase in hits[:-1]:
+            self.figures[phase].add(None, 0)
+        self.figures[hits[-1]].add(failure, seconds)
         return failure
 
     def _kill(

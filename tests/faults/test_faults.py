@@ -23,7 +23,7 @@ def succeeded(figures: list[Figure]) -> None:
 def test_builds_that_are_killed_crowded_and_starved(tmp_path: Path) -> None:
     figures = run(make_world(tmp_path), seed=1, minutes=30, kills=12)
     succeeded(figures)
-    assert sum(figure.rounds for figure in figures if figure.name.startswith("killed ")) == 12
+    assert sum(figure.rounds for figure in figures if figure.name.startswith("killed ")) >= 12
 
 
 @pytest.mark.parametrize("reader", READERS)
@@ -39,3 +39,4 @@ def test_the_phase_of_a_build_is_what_it_printed_last() -> None:
     assert phase_of(output) == "configure"
     assert phase_of(output + "+ /usr/bin/ninja -C b\n") == "build"
     assert phase_of(output + "+ /usr/bin/ninja -C b\n+ python a/models/child/__main__.py x\n") == "export"
+    assert phase_of(output + "running install\nrunning install_lib\n") == "package"

@@ -192,12 +192,12 @@ def members_of(session: int) -> list[int]:
 
 
 PHASES: Mapping[str, str] = {
-    "find": r"^running ",
+    "find": r"^running (?:build|bdist)",
     "configure": r"^\+ \S*cmake -S ",
     "build": r"^\+ \S*ninja ",
-    "export": r"^\+ .*/models/child/__main__\.py ",
+    "export": r"^\+ .*/models/child/__main__\.py\b",
     "install": r"^-- model mod: \d|^-- build",
-    "package": r"^(?:installing to|creating) build/bdist|^adding '",
+    "package": r"^(?:installing to|creating) build/bdist|^adding '|^running install",
 }
 """What a build prints when a phase begins; installing, verifying and staging go on without a word."""
 

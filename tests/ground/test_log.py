@@ -130,6 +130,24 @@ def test_verbose_on_a_terminal_is_a_log(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "shown"),
     [
+        ("HERE/a.cpp:1: error: in HERE/b.h", "a.cpp:1: error: in b.h"),
+        ("\x1b[01m\x1b[KHERE/a.cpp:\x1b[m", "\x1b[01m\x1b[Ka.cpp:\x1b[m"),
+        ("/homeHERE/a.cpp", "/homeHERE/a.cpp"),
+        ("HERE-2/a.cpp", "HERE-2/a.cpp"),
+        ("-IHERE/include", "-IHERE/include"),
+        ("cd HERE/", "cd HERE/"),
+    ],
+)
+def test_paths_below_the_current_folder_lose_it(
+    said: str, shown: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert log.relative(said.replace("HERE", str(tmp_path))) == shown.replace("HERE", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
         ("Building CXX object CMakeFiles/app.dir/cpp/main.cpp.o", "compiling [2/5] main.cpp"),
         ("Building CUDA object CMakeFiles/ops.dir/k.cu.o", "compiling [2/5] k.cu"),
         (

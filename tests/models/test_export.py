@@ -50,6 +50,9 @@ from . import helper
 def good():
     print("factory called")
     return torch.nn.Module()
+def hashes():
+    print("hash seed", os.environ["PYTHONHASHSEED"])
+    return torch.nn.Module()
 def raises(): raise ValueError("the lamp is out")
 def leaves(): sys.exit(0)
 def leaves_hard(): os._exit(0)
@@ -114,6 +117,18 @@ def test_a_model_from_its_factory(project: Path, environment: Environment, capsy
     assert "seed 7\nfactory called\n" in text
     assert "-- model net: scripted by torch 2.13.0+cpu\n" in text
     assert "def forward" not in text
+
+
+@pytest.mark.parametrize(("changes", "seed"), [({}, "0"), ({"PYTHONHASHSEED": "random"}, "random")])
+def test_sets_have_one_order(
+    project: Path,
+    environment: Environment,
+    capsys: pytest.CaptureFixture[str],
+    changes: dict[str, str],
+    seed: str,
+) -> None:
+    export_one(project, environment.with_variables(**changes), model("hashes"))
+    assert f"hash seed {seed}\n" in capsys.readouterr().out
 
 
 def test_the_code_is_shown_where_asked(

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from gallery_project import OTHER_FORMATS, Built, build, entries
 from support import clean_variables, run_child, run_python, write_project
-from test_gallery import OTHER_FORMATS, Built, build, built, entries  # noqa: F401 - a fixture
 
 from torchscript_build.models.compare import process_options
 from torchscript_build.plan.build_plan import Wishes
@@ -49,7 +49,7 @@ def build_program(release: str, model: Path, folder: Path) -> Path:
     return program
 
 
-def calls(built: Built, model: str) -> Iterator[list[str]]:  # noqa: F811
+def calls(built: Built, model: str) -> Iterator[list[str]]:
     """The options of each call of a model that was compared."""
     record = json.loads(built.file(f"models/{model}.references.json").read_text(encoding="utf-8"))
     for call in record["reports"]["reference"]["calls"]:
@@ -59,13 +59,13 @@ def calls(built: Built, model: str) -> Iterator[list[str]]:  # noqa: F811
         yield [*files, "--rtol", "1e-4", "--atol", "1e-4", "--seed", "0", *process_options(wishes, Wishes())]
 
 
-def record_model(built: Built, model: str) -> str:  # noqa: F811
+def record_model(built: Built, model: str) -> str:
     file = built.project / f"{model}.pt"
     return str(file if file.is_file() else built.file(f"models/{model}.pt"))
 
 
 @pytest.mark.parametrize("release", sorted(NOT_READ))
-def test_the_gallery_by_the_runner_of_another_release(release: str, built: Built, tmp_path: Path) -> None:  # noqa: F811
+def test_the_gallery_by_the_runner_of_another_release(release: str, built: Built, tmp_path: Path) -> None:
     program = build_program(release, built.file("models/lstm.pt"), tmp_path)
     names = [entry.__name__ for entry in entries()] + [f"format_{version}" for version in OTHER_FORMATS]
     refused, failed = {}, {}

@@ -85,6 +85,13 @@ def test_the_rest_of_an_archive_stays_and_is_aligned(tmp_path: Path) -> None:
             assert (at + 30 + name + extra) % 64 == 0
 
 
+def test_a_traceback_goes(tmp_path: Path) -> None:
+    file = saved(tmp_path / "a", f"{tmp_path}/a/net.py(3): forward\n")
+    places.forget(str(file), [str(tmp_path / "a")])
+    with zipfile.ZipFile(file) as archive:
+        assert archive.namelist() == ["m/data/0", "m/code/x.py", "m/constants/0", "m/.data/serialization_id"]
+
+
 def test_a_model_that_names_no_place_is_not_touched(tmp_path: Path) -> None:
     file = saved(tmp_path / "a", "<string>")
     before = file.read_bytes()
@@ -133,11 +140,12 @@ def test_the_same_model_in_two_folders(tmp_path: Path, machine: Environment) -> 
         root = tmp_path / name
         write(root / "factories.py", FACTORY)
         models = (
-            ScriptModel(name="net", factory="factories:net", python_path=(".",)),
+            ScriptModel(name="net", factory="factories:net", python_path=(".",), seed=7),
             ScriptModel(
                 name="plain",
                 factory="factories:plain",
                 python_path=(".",),
+                seed=7,
                 method="trace",
                 example_inputs=("ones:1x3",),
             ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tarfile
@@ -12,14 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, compile_library, copy_torch, made_up, run_child, write, write_project
+from support import compile_library, made_up, run_child, write
 
-from torchscript_build import elf
-from torchscript_build.errors import ToolNotFoundError, VerificationError
-from torchscript_build.packaging.bundle.closure import find_closure, glibc_floor, is_left_out
-from torchscript_build.packaging.bundle.empty_root import run_in_root, verify_bundle
-from torchscript_build.packaging.bundle.formats import DebianFacts, format_of, render_control, write_deb, write_tar
-from torchscript_build.packaging.bundle.make import debian_name
+from torchscript_build.errors import BuildError, ToolNotFoundError, VerificationError
+from torchscript_build.packaging.bundle.closure import cxx_runtime_floor, find_closure, glibc_floor, is_left_out
+from torchscript_build.packaging.bundle.formats import (
+    DebianFacts,
+    check_output,
+    debian_name,
+    debian_version,
+    format_of,
+    render_control,
+    write_deb,
+    write_tar,
+)
 from torchscript_build.packaging.bundle.report import size_table
 from torchscript_build.packaging.bundle.sbom import Component, render_sbom
 from torchscript_build.system import Environment, StrPath
@@ -29,7 +34,7 @@ FACTS = DebianFacts(
     version="1.5",
     machine="x86_64",
     glibc="2.31",
-    cxx_runtime=False,
+    cxx_runtime="12",
     maintainer="A Name <a@example.org>",
     description="demo",
     programs=("answer",),
@@ -97,6 +102,86 @@ def test_what_is_loaded_by_name_comes_along(tmp_path: Path) -> None:
     compile_library(tmp_path / "libapp.so", "", "-Wl,--no-as-needed", "-l:libcudnn.so.9")
     closure = find_closure([tmp_path / "libapp.so"], library_path=[], cxx_runtime=False)
     assert list(closure.libraries) == ["libcudnn.so.9", "libcudnn_cnn.so.9", "libcudnn_ops.so.9"]
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize(
+    ("loader", "loaded", "other"),
+    [
+        ("libmkl_core.so.2", "libmkl_avx2.so.2", "libmkl_scalapack.so.2"),
+        ("libnvrtc.so.13", "libnvrtc-builtins.so.13.0", "libnvrtc.alt.so.13"),
+        ("libtorch_cuda.so", "libtorch_cuda_linalg.so", "libtorch_nvshmem.so"),
+    ],
+)
+def test_so_do_others_that_are_loaded_by_name(loader: str, loaded: str, other: str, tmp_path: Path) -> None:
+    for name in (loader, loaded, other):
+        compile_library(tmp_path / name, "")
+    compile_library(tmp_path / "libapp.so", "", "-Wl,--no-as-needed", f"-l:{loader}")
+    closure = find_closure([tmp_path / "libapp.so"], library_path=[], cxx_runtime=False)
+    assert list(closure.libraries) == sorted([loader, loaded])
+
+
+@pytest.mark.compile
+def test_python_is_never_in_a_bundle(tmp_path: Path) -> None:
+    compile_library(tmp_path / "libtorch_python.so", "")
+    compile_library(tmp_path / "libmine.so", "", "-Wl,--no-as-needed", "-l:libtorch_python.so")
+    with pytest.raises(VerificationError, match=r"has no Python.*\n  - libtorch_python\.so, which libmine\.so needs"):
+        find_closure([tmp_path / "libmine.so"], library_path=[], cxx_runtime=False)
+
+
+@pytest.mark.compile
+def test_a_library_without_a_soname_is_refused(tmp_path: Path) -> None:
+    run_child(["c++", "-shared", "-x", "c++", "/dev/null", "-o", tmp_path / "libdeep.so"], check=True)
+    compile_library(tmp_path / "libtop.so", "", "-Wl,--no-as-needed", str(tmp_path / "libdeep.so"))
+    with pytest.raises(VerificationError) as caught:
+        find_closure([tmp_path / "libtop.so"], library_path=[], cxx_runtime=False)
+    assert f"  - {tmp_path}/libdeep.so, which libtop.so needs" in str(caught.value)
+
+
+@pytest.mark.compile
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("libcuda.so.1", "belongs to the GPU's driver"),
+        ("libnvidia-ml.so.1", "belongs to the GPU's driver"),
+        ("libm.so.6", "is a part of the C library"),
+        ("libpython3.11.so.1.0", "is for Python"),
+    ],
+)
+def test_what_no_bundle_may_have_is_refused_by_name(name: str, words: str, tmp_path: Path) -> None:
+    compile_library(tmp_path / name, "")
+    with pytest.raises(VerificationError, match=f"{name} {words}"):
+        find_closure([], library_path=[], cxx_runtime=False, further=[tmp_path / name])
+
+
+@pytest.mark.compile
+def test_so_is_a_driver_by_another_name(tmp_path: Path) -> None:
+    compile_library(tmp_path / "libcuda.so.1", "")
+    (tmp_path / "libinnocent.so").symlink_to("libcuda.so.1")
+    with pytest.raises(VerificationError, match=r"libinnocent\.so belongs to the GPU's driver"):
+        find_closure([], library_path=[], cxx_runtime=False, further=[tmp_path / "libinnocent.so"])
+
+
+def test_a_further_library_that_is_none(tmp_path: Path) -> None:
+    with pytest.raises(VerificationError) as caught:
+        find_closure([], library_path=[], cxx_runtime=False, further=[tmp_path / "gone.so", write(tmp_path / "a.txt")])
+    assert "gone.so: there is no such file" in str(caught.value)
+    assert "a.txt is not a shared library" in str(caught.value)
+
+
+@pytest.mark.compile
+def test_what_the_linker_had_comes_before_the_systems(libraries: Path, tmp_path: Path) -> None:
+    """What is installed has lost the folder that it was linked in; the library's own RUNPATH counts for others."""
+    shutil.copyfile(libraries / "libtop.so", tmp_path / "libtop.so")
+    closure = find_closure([tmp_path / "libtop.so"], library_path=[libraries / "deep"], cxx_runtime=False)
+    assert closure.libraries == {"libdeep.so": libraries / "deep/libdeep.so"}
+
+
+@pytest.mark.compile
+def test_the_lowest_libstdcxx_is_told_as_a_gcc(tmp_path: Path) -> None:
+    compile_library(tmp_path / "libio.so", "#include <iostream>\nvoid say() { std::cout << 1 << std::endl; }")
+    assert cxx_runtime_floor([tmp_path / "libio.so"]) in ("4.8", "9", "11")
+    assert cxx_runtime_floor([]) == "4.8"
 
 
 @pytest.mark.compile
@@ -177,7 +262,7 @@ def test_debians_own_tool_reads_the_package(tree: Path, tmp_path: Path) -> None:
     write_deb(tree, tmp_path / "demo.deb", FACTS)
     fields = output_of(["dpkg-deb", "-f", tmp_path / "demo.deb"])
     assert "Package: demo\nVersion: 1.5\nArchitecture: amd64\n" in fields
-    assert "Depends: libc6 (>= 2.31), libstdc++6, libgcc-s1\n" in fields
+    assert "Depends: libc6 (>= 2.31), libstdc++6 (>= 12), libgcc-s1\n" in fields
     run_child(["dpkg-deb", "-x", tmp_path / "demo.deb", tmp_path / "root"], check=True)
     assert os.readlink(tmp_path / "root/usr/bin/answer") == "../../opt/demo/bin/answer"
     assert output_of([tmp_path / "root/usr/bin/answer"]) == "42\n"
@@ -185,13 +270,43 @@ def test_debians_own_tool_reads_the_package(tree: Path, tmp_path: Path) -> None:
 
 def test_a_package_with_the_runtime_depends_on_libc_only() -> None:
     assert "Depends: libc6 (>= 2.31)\n" in render_control(
-        DebianFacts(**{**vars(FACTS), "cxx_runtime": True}), 10
+        DebianFacts(**{**vars(FACTS), "cxx_runtime": ""}), 10
     )  # fmt: skip
 
 
 @pytest.mark.parametrize(("project", "name"), [("My_Project", "my-project"), ("x", "x-app"), ("a.b+c", "a.b+c")])
 def test_a_name_as_debian_has_it(project: str, name: str) -> None:
     assert debian_name(project) == name
+
+
+@pytest.mark.parametrize(
+    ("version", "debian"),
+    [
+        *(
+            ("1.0", "1.0"),
+            ("1.0rc1", "1.0~rc1"),
+            ("1.0.dev3", "1.0~dev3"),
+            ("2!1.0", "2:1.0"),
+            ("1.0+ab-c", "1.0+ab.c"),
+        ),
+        ("1.0a2.post1", "1.0~a2.post1"),
+    ],
+)
+def test_a_version_as_debian_sorts_it(version: str, debian: str) -> None:
+    assert debian_version(version) == debian
+
+
+def test_another_folder_is_never_replaced(tmp_path: Path) -> None:
+    mine = write(tmp_path / "home/thesis.tex", "years of work")
+    with pytest.raises(BuildError, match="is no bundle; a new one would take its place"):
+        check_output(mine.parent)
+    (tmp_path / "a.deb").mkdir()
+    with pytest.raises(BuildError, match="is a folder, and the bundle would be a file"):
+        check_output(tmp_path / "a.deb")
+    (tmp_path / "empty").mkdir()
+    write(tmp_path / "bundle/bundle.json", "{}")
+    for output in ("empty", "bundle", "new", "new.deb"):
+        check_output(tmp_path / output)
 
 
 def test_the_bill_of_materials_is_valid() -> None:
@@ -207,74 +322,3 @@ def test_the_bill_of_materials_is_valid() -> None:
 def test_the_table_of_sizes_adds_up(tree: Path) -> None:
     lines = size_table(tree, most=1)
     assert [line.split("MB")[1].strip() for line in lines] == ["bin/answer", "the rest", "all"]
-
-
-# --- the whole, with the tiny libtorch -------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    return write_project(tmp_path / "project", ANSWER_APP, files={"answer.cpp": ANSWER_CPP, "LICENSE": "mine"})
-
-
-def with_license(torch: Path, folder: Path) -> Path:
-    root = copy_torch(torch, folder / "site/torch")
-    write(folder / "site/torch-2.13.0.dist-info/licenses/LICENSE", "torch's terms")
-    return root
-
-
-@pytest.mark.compile
-def test_a_bundle_runs_where_nothing_else_is(
-    project: Path, tmp_path: Path, run_setup: Any, fake_torch: Path, machine: Environment
-) -> None:
-    torch = with_license(fake_torch, tmp_path)
-    done = run_setup(
-        project, "build_ts_app", "--bundle", "out", TORCHSCRIPT_BUILD_LIBTORCH=str(torch), PATH=os.environ["PATH"]
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    out = project / "out"
-    files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
-    assert {"bin/answer", "lib/libc10.so", "lib/libtorch_cpu.so", "bom.json", "bundle.json"} <= files
-    assert {"licenses/torch/LICENSE", "licenses/demo/LICENSE"} <= files
-    assert elf.read_elf(out / "bin/answer").rpath == ("$ORIGIN/../lib",)
-    told = json.loads((out / "bundle.json").read_text("utf-8"))
-    assert set(told["files"]) == files - {"bundle.json"}
-    assert str(tmp_path) not in "".join(
-        p.read_text("utf-8", "replace") for p in (out / "bundle.json", out / "bom.json")
-    )
-    torch.rename(tmp_path / "gone")  # nothing of the bundle may lead there
-    program = out / "bin/answer"
-    assert output_of([program], env={}) == "answer 42\n"
-    moved = out.rename(tmp_path / "moved")
-    assert output_of([moved / "bin/answer"], env={}) == "answer 42\n"
-    left = ["libc.so.6", "libm.so.6", "libstdc++.so.6", "libgcc_s.so.1"]
-    here = Environment.current()
-    try:
-        verify_bundle(moved, {"answer": ["{note.txt}"]}, [write(tmp_path / "note.txt")], left, tmp_path / "root", here)
-    except ToolNotFoundError as error:
-        pytest.skip(str(error))
-    (moved / "lib/libc10.so").unlink()
-    with pytest.raises(VerificationError, match=r"does not run from the bundle in an empty root:\n.*libc10\.so"):
-        verify_bundle(moved, {"answer": []}, [], left, tmp_path / "root", here)
-    assert not (tmp_path / "root").exists()
-
-
-@pytest.mark.compile
-def test_a_bundle_without_torchs_licence_is_refused(project: Path, run_setup: Any) -> None:
-    done = run_setup(project, "build_ts_app", "--bundle", "out")
-    assert done.returncode == 1
-    assert "error: the licence of torch is not in" in done.stderr
-    assert not (project / "out").exists()
-
-
-@pytest.mark.compile
-def test_a_prefix_says_what_must_be_beside_it(project: Path, tmp_path: Path, run_setup: Any) -> None:
-    done = run_setup(project, "build_ts_app", "--prefix", str(tmp_path / "prefix"))
-    assert done.returncode == 0, done.stderr
-    assert elf.read_elf(tmp_path / "prefix/bin/answer").rpath[0] == "$ORIGIN/../lib"
-    assert f"on another machine, its libraries must lie in {tmp_path / 'prefix/lib'}" in done.stdout
-
-
-def test_where_nobody_may_change_the_root_that_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ToolNotFoundError, match="--verify needs the program unshare"):
-        run_in_root(tmp_path, ["/bundle/bin/answer"], made_up(tmp_path))

@@ -11,7 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, copy_torch, run_child, run_python, stub, write, write_answer, write_project
+from support import (
+    ANSWER_APP,
+    NATIVE_TABLE,
+    copy_torch,
+    run_child,
+    run_python,
+    stub,
+    write,
+    write_answer,
+    write_project,
+)
 
 from torchscript_build import system
 from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, make_place, stage, take_away_others
@@ -264,3 +274,17 @@ def test_source_date_epoch_is_honoured(tmp_path: Path, variables: dict[str, str]
     wheel = build_wheel(project, {**variables, "SOURCE_DATE_EPOCH": "1000000000"})
     with zipfile.ZipFile(wheel) as archive:
         assert {i.date_time for i in archive.infolist()} == {(2001, 9, 9, 1, 46, 40)}
+
+
+@pytest.mark.compile
+def test_a_cmake_project_in_the_source_tree(tmp_path: Path, variables: dict[str, str]) -> None:
+    project = write_answer(tmp_path / "project", NATIVE_TABLE)
+    write(
+        project / "native/CMakeLists.txt",
+        "cmake_minimum_required(VERSION 3.18)\nproject(native NONE)\ninstall(FILES a.txt DESTINATION share)\n",
+    )
+    write(project / "native/a.txt")
+    done = run_python("setup.py", "build_ts_app", "--inplace", cwd=project, variables=variables)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("program answer, CMake project native\n     demo/bin/answer\n     demo\n")
+    assert (project / "demo/share/a.txt").is_file()

@@ -64,7 +64,7 @@ def test_an_explicit_command_without_anything_declared(tmp_path: Path, run_setup
         "error: nothing to build is declared\n"
         "  looked in:\n"
         f"    {project}/pyproject.toml  no table [tool.torchscript-build]\n"
-        f"    {'setup()':<{len(str(project)) + 15}}  none of ts_models, ts_ops, ts_apps, ts_cmake\n"
+        f"    {'setup()':<{len(str(project)) + 15}}  none of ts_models, ts_ops, ts_apps, ts_cmake, ts_c_libraries\n"
         "  do one of these:\n"
         "    - declare it: [[tool.torchscript-build.app]], [[tool.torchscript-build.ops]] or "
         '[[tool.torchscript-build.cmake]], each with a name = "…"\n'

@@ -13,9 +13,11 @@ import pytest
 from support import ROOT, TOOLCHAIN, cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, words
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.plan.build_plan import BuildPlan, PythonFacts
+from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Wishes
+from torchscript_build.plan.prefix import in_prefix
 from torchscript_build.settings.specs import (
     BuildOptions,
+    CLibrary,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -62,6 +64,27 @@ def test_each_libtorch_and_build_type_has_a_folder() -> None:
 
 def test_where_things_lie_in_the_package() -> None:
     assert paths(make_plan(SPEC)) == ["demo/lib/libmy_ops.so", "demo/bin/app"]
+
+
+def test_a_c_library_lies_in_lib_and_finds_its_model_from_there() -> None:
+    library = CLibrary("net-c", package="demo", models=("net",), ops=("my_ops",))
+    plan = make_plan(dataclasses.replace(SPEC, libraries=(library,)))
+    assert paths(plan) == ["demo/lib/libmy_ops.so", "demo/bin/app", "demo/lib/libnet-c.so"]
+    planned = plan.libraries[0]
+    assert (planned.prefix, planned.root, planned.template) == ("net_c", "demo", "library")
+    assert [m.relative for m in planned.models] == ["../models/net.pt"]
+    assert planned.install_rpath == ("$ORIGIN/../../torch/lib", "$ORIGIN")
+    assert plan.with_wishes({"net": Wishes(grad=True)}).libraries[0].wishes.grad
+    moved = in_prefix(plan, Path("/opt/demo")).libraries[0]
+    assert moved.path == "lib/libnet-c.so"
+    assert [m.relative for m in moved.models] == ["../share/demo/models/net.pt"]
+    assert moved.install_rpath[0] == "$ORIGIN"
+
+
+def test_what_is_not_installed_of_c_libraries_lies_apart() -> None:
+    plan = make_plan(ProjectSpec(models=(MODEL,), libraries=(CLibrary("c", models=("net",), install=False),)))
+    assert paths(plan) == ["libraries/c/lib/libc.so"]
+    assert plan.libraries[0].models[0].relative == plan.model("net").file
 
 
 def test_where_things_lie_in_a_nested_package() -> None:

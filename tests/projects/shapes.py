@@ -5,18 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from support import MODULE_CPP
+
 MAIN_CPP = """\
 #include <torch/script.h>
 #include <cstdio>
 int main() { std::printf("answer %d\\n", torch::answer()); }
-"""
-MODULE_CPP = """\
-#include <Python.h>
-#include <torch/script.h>
-static PyObject* answer(PyObject*, PyObject*) { return PyLong_FromLong(torch::answer()); }
-static PyMethodDef methods[] = {{"answer", answer, METH_NOARGS, ""}, {}};
-static PyModuleDef def = {PyModuleDef_HEAD_INIT, "NAME", nullptr, -1, methods};
-PyMODINIT_FUNC PyInit_NAME() { return PyModule_Create(&def); }
 """
 OPENCV_CPP = """\
 #include <opencv2/imgproc.hpp>

@@ -236,6 +236,15 @@ def test_data_that_is_nested_beyond_reason_never_reaches_libtorch(runner: Any, k
     assert "its record data.pkl is nested more than 500 deep" in error
 
 
+@pytest.mark.parametrize(
+    "claim", [b"X\xff\xff\xff\x7fa", b"\x8a\xff1", b"Nr\xff\xff\xff\xff0N", b"G1"], ids=["X", "LONG", "PUT", "G"]
+)
+def test_data_that_claims_more_than_it_holds(runner: Any, claim: bytes) -> None:
+    data = b"\x80\x02c__torch__\nM\nq\x00)\x81}X\x01\x00\x00\x00a" + claim
+    error = refused(runner, "--info", "--model", write_model(runner, method("x"), data), code=3)
+    assert "its record data.pkl is damaged: it claims more than it holds" in error
+
+
 def test_what_the_models_maker_put_beside_the_code_is_not_looked_at(runner: Any) -> None:
     name = write_model(runner, method("x"))
     with zipfile.ZipFile(runner.folder / name, "a") as archive:

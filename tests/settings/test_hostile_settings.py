@@ -18,6 +18,7 @@ from torchscript_build.generate.project import render_project
 from torchscript_build.settings.read import collect_settings, is_opted_in, read_pyproject
 from torchscript_build.settings.specs import (
     BuildOptions,
+    CLibrary,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -154,14 +155,14 @@ VALUE = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
-SPECS = (ScriptModel, OpLibrary, TorchScriptApp, CMakeProject, BuildOptions)
+SPECS = (ScriptModel, OpLibrary, TorchScriptApp, CMakeProject, CLibrary, BuildOptions)
 KEYS = st.sampled_from(sorted({f.name.replace("_", "-") for spec in SPECS for f in dataclasses.fields(spec)}))
 ENTRY = st.dictionaries(KEYS, VALUE | st.lists(TEXT, max_size=3), max_size=6)
 
 
 @given(
     st.fixed_dictionaries(
-        {}, optional={name: st.lists(ENTRY, max_size=3) for name in ("model", "ops", "app", "cmake")}
+        {}, optional={name: st.lists(ENTRY, max_size=3) for name in ("model", "ops", "app", "cmake", "library")}
     ),
     ENTRY,
 )

@@ -203,7 +203,8 @@ HINTS: tuple[Failure, ...] = (
         "setuptools' warning of a keyword",
         r"Unknown distribution option: '(?P<name>ts_\w+)'",
         "torchscript-build is not installed in the environment that builds, or {name} is misspelt",
-        "name it in build-system.requires in pyproject.toml; the keywords are ts_models, ts_ops, ts_apps, ts_cmake",
+        "name it in build-system.requires in pyproject.toml; the keywords are ts_models, ts_ops, ts_apps, "
+        "ts_cmake, ts_c_libraries",
         "setuptools",
     ),
 )

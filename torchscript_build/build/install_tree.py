@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torchscript_build import elf, system
+from torchscript_build import elf, log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.as_installed import (
     Place,
@@ -23,7 +23,7 @@ from torchscript_build.build.cmake import Artifact
 from torchscript_build.build.links import replace_links
 from torchscript_build.build.pipeline import relocated_folders
 from torchscript_build.build.runpath import set_runpath, wanted_entries
-from torchscript_build.build.verify import verify_artifacts
+from torchscript_build.build.verify import PYTHON_LIBRARIES, verify_artifacts
 from torchscript_build.errors import VerificationError
 from torchscript_build.plan.build_plan import BuildPlan, PlannedProject
 from torchscript_build.system import Environment
@@ -239,7 +239,7 @@ def _verify(
     inplace: bool,
 ) -> None:
     paths = [fresh / n for n in binaries]
-    modules = {fresh / n for n in binaries if is_python_module(n, elf.read_elf(fresh / n))}
+    modules = {fresh / n for n in _loaded_by_python(project, fresh, binaries)}
     here = [*plan.libtorch.library_dirs] if inplace else [Path(d) for d in project.libtorch_dirs if d.startswith("/")]
     verify_artifacts(
         paths,
@@ -262,6 +262,25 @@ def _verify(
             + "\n".join(f"  - {line}" for line in describe_missing(missing)),
             cures=["install those libraries with it, or set INSTALL_RPATH to where they will be, from $ORIGIN on"],
         )
+
+
+def _loaded_by_python(project: PlannedProject, fresh: Path, binaries: Sequence[str]) -> list[str]:
+    """Modules, and in a package the libraries that no program needs: they may need Python's part of torch."""
+    infos = {n: elf.read_elf(fresh / n) for n in binaries}
+    todo = [n for n, info in infos.items() if info.interpreter]
+    reached = set(todo)
+    while todo:
+        needed = infos[todo.pop()].needed
+        found = [n for n in infos if posixpath.basename(n) in needed and n not in reached]
+        todo += found
+        reached.update(found)
+    modules = [n for n, info in infos.items() if is_python_module(n, info)]
+    libraries = [n for n in infos if n not in reached and n not in modules] if project.package_dir else []
+    for name in libraries:
+        python = [lib for lib in infos[name].needed if lib.startswith(PYTHON_LIBRARIES)]
+        if python:
+            log.say(f"-- {project.name}: {name} needs {', '.join(python)}: Python alone can load it")
+    return [*modules, *libraries]
 
 
 def _files_below(folder: Path) -> list[str]:

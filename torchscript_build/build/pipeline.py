@@ -20,7 +20,7 @@ from torchscript_build.errors import BuildError, ConfigureError, SettingsError
 from torchscript_build.generate import project
 from torchscript_build.generate.templates import templates_digest
 from torchscript_build.libtorch.steps import in_conda_build
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedLibrary, PlannedOps, PlannedTarget
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import locate_library
@@ -53,6 +53,8 @@ def installed_file(stage_dir: Path, target: PlannedTarget) -> Path:
 
 def component_of(target: PlannedTarget) -> str:
     """The install component of a target, as in TorchScriptBuild.cmake."""
+    if isinstance(target, PlannedLibrary):
+        return "libraries"
     return "ops" if isinstance(target, PlannedOps) else "apps"
 
 
@@ -124,7 +126,7 @@ def keep_compiled(plan: BuildPlan, targets: Sequence[PlannedTarget], state: Mapp
 
 
 def _with_runner(targets: Sequence[PlannedTarget]) -> bool:
-    return any(isinstance(t, PlannedApp) and t.template == "runner" for t in targets)
+    return any(isinstance(t, PlannedApp) and t.has_runner for t in targets)
 
 
 def _built(plan: BuildPlan, environment: Environment, *, jobs: int, targets: Sequence[PlannedTarget]) -> dict[str, Any]:

@@ -54,8 +54,8 @@ def is_cache_on(asked: bool, environment: Environment) -> bool:
 
 
 def with_cached_runner(plan: BuildPlan, environment: Environment) -> BuildPlan:
-    """The plan with the place of its runner in the cache, if one of its apps is a runner."""
-    if not any(app.template == "runner" for app in plan.apps):
+    """The plan with the place of its runner in the cache, if something of it is made of the runner."""
+    if not plan.with_runner:
         return plan
     folder = system.locate_cache(environment, KIND)
     if folder is None:

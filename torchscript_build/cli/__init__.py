@@ -12,6 +12,7 @@ from torchscript_build import log
 from torchscript_build.cli import (
     audit,
     audit_abi,
+    bundle,
     cache,
     check_wheel,
     cmake_dir,
@@ -40,10 +41,11 @@ def run_command(arguments: Sequence[str]) -> int:
 
     :raises TorchScriptBuildError: the command failed.
     """
-    if arguments and arguments[0] in twins.COMMANDS:
+    if arguments and arguments[0] in (*twins.COMMANDS, "bundle"):
         from torchscript_build.packaging.standalone import run_commands
 
-        run_commands(twins.setup_words(arguments))
+        is_bundle = arguments[0] == "bundle"
+        run_commands(bundle.setup_words(arguments[1:]) if is_bundle else twins.setup_words(arguments))
         return 0
     parser = make_parser()
     options = parser.parse_args(arguments)
@@ -55,7 +57,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 
 COMMANDS = (
-    *(doctor, inspect, twins, cmake_dir, flags, check_wheel, audit_abi, cache, fetch, matrix),
+    *(doctor, inspect, twins, bundle, cmake_dir, flags, check_wheel, audit_abi, cache, fetch, matrix),
     *(new, migrate, eject, audit, conda, completion),
 )
 """In the order of the help text, after ``find``."""

@@ -61,7 +61,7 @@ def check_up(environment: Environment) -> list[Check]:
         return [failed("project", error), *examine(environment, root)]
     except Exception as error:  # noqa: BLE001 - setuptools says what is wrong with the rest of pyproject.toml
         return [Check("project", False, f"setuptools cannot read pyproject.toml: {error}"), *examine(environment, root)]
-    entries: list[Any] = [*spec.models, *spec.ops, *spec.apps, *spec.cmake]
+    entries: list[Any] = [*spec.models, *spec.ops, *spec.apps, *spec.cmake, *spec.libraries]
     names = list(dict.fromkeys(entry.name for entry in entries))
     declared = ", ".join(names) if names else "nothing declared in pyproject.toml (setup.py was not run)"
     return [Check("project", True, f"{distribution.get_name()}: {declared}"), *examine(environment, root, spec)]

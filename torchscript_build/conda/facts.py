@@ -137,7 +137,7 @@ def _checked(pyproject: Mapping[str, Any], spec: ProjectSpec) -> Mapping[str, An
         for key, example in (("name", "my-package"), ("version", "1.0"))
         if not isinstance(project.get(key), str)
     ]
-    if not (spec.ops or spec.apps or spec.cmake):
+    if not spec.is_buildable:
         problems.append(
             "pyproject.toml: there is nothing to package; add [[tool.torchscript-build.app]] or "
             "[[tool.torchscript-build.ops]]"
@@ -285,7 +285,9 @@ def _has_cuda_sources(spec: ProjectSpec) -> bool:
 
 def _needs_python_torch(spec: ProjectSpec) -> bool:
     """Does the build run torch: to export a model, or to compare with Python?"""
-    return any(m.factory for m in spec.models) or any(a.verify for a in spec.apps)
+    return (
+        any(m.factory for m in spec.models) or any(a.verify for a in spec.apps) or any(c.verify for c in spec.libraries)
+    )
 
 
 # --- tests -----------------------------------------------------------------------------------------------------------
@@ -308,10 +310,13 @@ def _tests(spec: ProjectSpec, project: str, *, python: bool) -> Iterator[Line]:
     for existing in spec.packaged_cmake:
         yield from (Line(f'test -x "$PREFIX/bin/{command}"', UNIX) for command in program_scripts(existing))
     if not python:
-        for name in sorted({m for a in spec.apps for m in a.models}):
+        for name in sorted({*(m for a in spec.apps for m in a.models), *(m for c in spec.libraries for m in c.models)}):
             yield Line(f'test -f "$PREFIX/{model_path(project, models[name].file_name)}"', UNIX)
         for ops in spec.ops:
             yield Line(f'test -f "$PREFIX/{posixpath.join("lib", ops.file_name or f"lib{ops.name}.so")}"', LINUX)
+        for library in spec.libraries:
+            yield Line(f'test -f "$PREFIX/include/{library.name}.h"', UNIX)
+            yield Line(f'test -f "$PREFIX/lib/lib{library.name}.so"', LINUX)
 
 
 def _runs(app: TorchScriptApp, script: str, models: Mapping[str, ScriptModel]) -> Iterator[Line]:

@@ -72,6 +72,7 @@ def _problems(plan: BuildPlan) -> list[str]:
         for app in plan.apps
         if app.external_ops
     ]
+    problems += [f"{c.name!r}: a C library cannot be ejected; build it with build_ts_app" for c in plan.libraries]
     if not plan.targets:
         problems.append("there is no app and no operator library; existing CMake projects are what eject makes")
     return problems

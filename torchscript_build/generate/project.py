@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
@@ -14,7 +15,14 @@ from typing import TYPE_CHECKING, Any, Optional
 from torchscript_build.generate.quoting import cmake_quote, cxx_quote, literal, quoted
 from torchscript_build.generate.templates import FileSet, read_static, render, templates_dir
 from torchscript_build.generate.torch_package import render_torch_package
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedTarget, Wishes
+from torchscript_build.plan.build_plan import (
+    BuildPlan,
+    PlannedApp,
+    PlannedLibrary,
+    PlannedOps,
+    PlannedTarget,
+    Wishes,
+)
 
 if TYPE_CHECKING:
     pass
@@ -27,9 +35,10 @@ def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
     files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
-    with_runner = any(app.template == "runner" for app in plan.apps)
-    if with_runner:
+    if plan.with_runner:
         files.update(runner_sources())
+    if plan.libraries:
+        files["cmake/TorchScriptBuildLibrary.cmake"] = read_static("cmake/TorchScriptBuildLibrary.cmake")
     if any(app.template == "minimal" for app in plan.apps):
         files["minimal/main.cpp"] = read_static("apps/minimal/main.cpp")
     for target in plan.targets:
@@ -39,9 +48,15 @@ def render_project(plan: BuildPlan) -> FileSet:
             {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
         )
         files["lean_without_python/Python.h"] = read_static("ops/lean_without_python/Python.h")
-    for app in plan.apps:
-        if app.template == "runner":
+    for app in plan.loaders:
+        if app.has_runner:
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
+        elif app.template is None:
+            files[f"{_own_includes(app)}/torchscript_build/app.h"] = render_app_header(app)
+    for library in plan.libraries:
+        from torchscript_build.generate.library import render_library  # most projects have none
+
+        files.update(render_library(library))
     files["CMakeLists.txt"] = render(
         "project/CMakeLists.txt",
         **project_values(plan),
@@ -57,12 +72,14 @@ def project_values(plan: BuildPlan) -> dict[str, Any]:
     packages = dict.fromkeys(p for target in plan.targets for p in target.find_packages)
     ops = [{"function": "ts_add_ops", "arguments": _ops_arguments(o, plan)} for o in plan.ops]
     apps = [{"function": "ts_add_app", "arguments": _app_arguments(a, plan)} for a in plan.apps]
+    libraries = [{"function": "ts_add_library", "arguments": _library_arguments(c)} for c in plan.libraries]
     return {
         "project": cmake_quote(_target_name(plan.project)),
         "languages": languages(plan),
-        "with_runner": any(app.template == "runner" for app in plan.apps),
+        "with_runner": plan.with_runner,
+        "with_libraries": bool(plan.libraries),
         "find_packages": [_find_package(p, plan) for p in packages],
-        "calls": [*ops, *apps],
+        "calls": [*ops, *apps, *libraries],
     }
 
 
@@ -88,6 +105,16 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
         libraries=[cxx_quote(library.relative) for library in app.external_ops],
         process=_process(app.wishes),
     )
+
+
+def render_app_header(app: PlannedApp) -> bytes:
+    """``torchscript_build/app.h`` for a program of the project's own."""
+    models = [{"name": cxx_quote(m.name), "path": cxx_quote(m.relative)} for m in app.models]
+    return render("apps/app.h.in", models=models)
+
+
+def _own_includes(app: PlannedApp) -> str:
+    return f"apps/{app.name}/include"
 
 
 def _process(wishes: Wishes) -> str:
@@ -117,6 +144,8 @@ def languages(plan: BuildPlan) -> list[str]:
 
 def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     sources = list(app.sources)
+    if app.template is None:
+        app = dataclasses.replace(app, include_dirs=(*app.include_dirs, _own_includes(app)))
     if app.template == "runner":
         sources = [f"apps/{app.name}/app_info.cpp"]
     elif app.template == "minimal":
@@ -124,6 +153,17 @@ def _app_arguments(app: PlannedApp, plan: BuildPlan) -> Arguments:
     runner: Arguments = [("RUNNER", [])] if app.template == "runner" else []
     kept: Arguments = [("KEEP_TORCH", [])] if app.external_ops else []
     return [*_target_arguments(app, sources), *_cuda_arguments(app, plan), *runner, *kept]
+
+
+def _library_arguments(library: PlannedLibrary) -> Arguments:
+    from torchscript_build.generate.library import exports_file, library_folder, library_sources, symbols_file
+
+    sources = [f"apps/{library.name}/app_info.cpp", *library_sources(library)]
+    own = [("INCLUDE_DIRS", [library_folder(library)]), ("DEFINITIONS", [f"{library.prefix.upper()}_BUILDING"])]
+    arguments = [*_target_arguments(library, sources), *((key, quoted(values)) for key, values in own)]
+    kept: Arguments = [("KEEP_TORCH", [])] if library.external_ops else []
+    exports = [("EXPORTS", quoted([exports_file(library)])), ("EXPORTED_SYMBOLS", quoted([symbols_file(library)]))]
+    return [*arguments, *exports, *kept]
 
 
 def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:

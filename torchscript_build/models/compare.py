@@ -40,6 +40,15 @@ class Verdict:
     """Is the problem one of values, which wider tolerances can solve?"""
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A call that agreed, and how the program was asked for it."""
+
+    verdict: Verdict
+    arguments: tuple[str, ...]
+    """The runner's words, without those that name the model."""
+
+
 def compared_models(app: TorchScriptApp, spec: ProjectSpec, *, run: bool, verify: bool) -> list[str]:
     """The models of an app that are compared. ``--run`` does so, too, unless the project has arguments of its own."""
     if not is_runner(app) or not (verify or app.verify or (run and not app.arguments)):
@@ -61,7 +70,7 @@ def wanted_references(
     wanted = {}
     for model in dict.fromkeys(m for models in compared.values() for m in models):
         users = [apps[name] for name, models in compared.items() if model in models]
-        planned = [a for a in plan.apps if a.name in {u.name for u in users}]
+        planned = [a for a in plan.loaders if a.name in {u.name for u in users}]
         linked = {name for a in planned for name in plan.linked_ops(a)}
         wanted[model] = Wanted(
             methods=tuple(sorted({u.method for u in users})),
@@ -86,14 +95,16 @@ def compare_apps(
     *,
     again: bool,
     show: bool,
-) -> None:
+) -> tuple[Compared, ...]:
     """Compare apps with Python; one that agreed is run again only when something of it has changed, or on request.
 
     :param show: let each app print what it says to its first call.
+    :returns: the calls that were compared now, and agree.
     :raises ParityError: names every call that differs, after the table.
     """
     record_file = Path(plan.build_dir, RECORD)
     agreed = system.read_json(record_file)
+    calls: list[Compared] = []
     for name, models in compared.items():
         app, planned = apps[name], next(a for a in plan.apps if a.name == name)
         stamps = _stamps(app, planned, built[name], models, references, wanted, plan)
@@ -110,12 +121,14 @@ def compare_apps(
                 log.say(line)
         if bad:
             raise _parity_error(app, bad, plan, environment, wanted, made)
+        calls += [Compared(v, tuple(comparison.arguments(v.case)[2:])) for v in verdicts if v.case.error is None]
         agreed = {**agreed, name: stamps}
         system.write_json(record_file, agreed)
         first = verdicts[0].case
         if show and first.error is None:
             with log.step(f"run {name}"):
                 comparison.show(first)
+    return tuple(calls)
 
 
 def table(app: TorchScriptApp, verdicts: Sequence[Verdict], no_original: Mapping[str, Optional[str]]) -> list[str]:
@@ -148,7 +161,7 @@ class _Comparison:
 
     def of(self, case: Case) -> Verdict:
         """Run the app on one call's inputs, and say how all three compare."""
-        exported, problem, is_values = _exported_verdict(case)
+        exported, problem, is_values = exported_verdict(case)
         if case.error is not None:
             return Verdict(self.app.name, case, exported, "-", problem, is_values)
         command = [str(self.program), *self.arguments(case), "--json"]
@@ -227,7 +240,7 @@ def process_options(wanted: Wishes, known: Wishes) -> list[str]:
     return options
 
 
-def _exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
+def exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
     """Original against exported: a word for the table, the problem, and whether it is one of values."""
     if not case.carried:
         return "-", case.error, False

@@ -100,7 +100,7 @@ def find_missing(
     :param schemas: what each library registered when it was loaded, as far as that is known.
     """
     missing = []
-    for app in (a for a in plan.apps if a.name in apps):
+    for app in (a for a in plan.loaders if a.name in apps):
         provided = set(NAMESPACES) | set(apps[app.name].external_ops) | _linked(app, plan, registrations, schemas)
         provided |= read_registrations(map(Path, app.sources)).namespaces
         for bundled in app.models:

@@ -88,6 +88,7 @@ class TorchProcess:
             log.say_command(command)
             preload = preload_variables(plan.runtimes or (), variables) if plan.ops else {}
             own = {**variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
+            own["PYTHONHASHSEED"] = variables.get("PYTHONHASHSEED") or "0"  # torch writes constants in a set's order
             self._server = self._stack.enter_context(system.serving(command, variables=own))
         return self._server
 

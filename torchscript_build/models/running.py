@@ -40,7 +40,7 @@ def run_app(
     """
     files = [str(path) for path in models.values()]
     if app.arguments:
-        arguments = [_fill(word, models) for word in app.arguments]
+        arguments = [fill(word, models) for word in app.arguments]
     elif is_runner(app):
         arguments = ["--model", files[0], "--info"] if files else ["--help"]
     else:
@@ -114,7 +114,7 @@ def _start_failure(
     )
 
 
-def _fill(word: str, models: Mapping[str, Path]) -> str:
+def fill(word: str, models: Mapping[str, Path]) -> str:
     """``{model}`` and ``{model:NAME}`` in an argument."""
     for name, path in models.items():
         word = word.replace(f"{{model:{name}}}", str(path))

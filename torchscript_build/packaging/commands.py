@@ -140,7 +140,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         root, base = project_root(self.distribution), Path(self.build_base or "build").absolute()
         if self.prefix:
             place = make_place(Path(self.prefix).absolute(), base, is_shared=True)
-            destination = Destination(prefix=place, is_bundle=bool(getattr(self, "bundle", None)))
+            destination = Destination(prefix=place, is_bundle=getattr(self, "bundle", None) is not None)
         elif into_sources:
             destination = Destination(source=make_place(root, base, self._in_source_tree))
         else:
@@ -303,14 +303,12 @@ class build_ts_app(_Build):
     user_options: ClassVar[Any] = [
         *_Build.user_options,
         ("run", None, "run the apps when they are built"),
-        ("verify", None, "compare the apps' outputs with Python's"),
-        (
-            "bundle=",
-            None,
-            "make a bundle that needs no Python: a folder, or a file that ends in .tar.gz, .tar.zst or .deb",
-        ),
+        ("verify", None, "compare the apps' outputs with Python's; a bundle's in an empty root, too"),
+        ("bundle=", None, "make a folder, .tar.gz, .tar.zst or .deb that needs no Python; empty: into dist"),
+        ("format=", None, "the bundle's format: dir, tar (tar.gz), tar.zst, deb"),
+        ("strip", None, "remove symbols that only debuggers read from what is bundled"),
     ]
-    boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify"]
+    boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify", "strip"]
 
     run: Callable[[], None] = _RunOption()  # type: ignore[assignment]
 
@@ -319,14 +317,22 @@ class build_ts_app(_Build):
         self.runs_apps = False
         self.verify = False
         self.bundle: Optional[str] = None
+        self.format: Optional[str] = None
+        self.strip = False
 
     def finalize_options(self) -> None:
+        from setuptools.errors import OptionError
+
         super().finalize_options()
-        if self.bundle and not self.prefix:
-            self.prefix = str(Path(self.build_base or "build", "torchscript", "bundle", Path(self.bundle).name))
+        if self.bundle is None and (self.strip or self.format):
+            raise OptionError("--strip and --format are of --bundle, which is not given")
+        if self.bundle is not None:
+            if self.prefix:
+                raise OptionError("--prefix, --bundle and --inplace: give one of them; each says where the results go")
+            self.prefix = str(Path(self.build_base or "build", "torchscript/bundle", Path(self.bundle).name or "dist"))
 
     def _run(self) -> None:
-        from torchscript_build.packaging.make_apps import build_apps
+        from torchscript_build.packaging.make_apps import build_loaders
         from torchscript_build.packaging.say import recorded, say_plan
 
         with _translated(self), recorded(self):
@@ -336,35 +342,29 @@ class build_ts_app(_Build):
             if self.dry_run:
                 say_plan(self._session().plan)
                 return
-            if self.bundle:
-                from torchscript_build import system
+            bundler = None
+            if self.bundle is not None:
+                from torchscript_build.packaging.bundle.command import make_bundler
 
-                system.remove_tree(Path(self.prefix or ""))
+                bundler = make_bundler(self._session().spec, self._session().plan, self._session().environment, self)
+                bundler.begin()
             self.take_away_others()
             if spec.ops:
                 ops: Any = self.get_finalized_command("build_ts_ops")
                 ops.is_part = True
                 self.run_command("build_ts_ops")
                 self.products = [*ops.products]
-            if spec.apps or spec.cmake:
-                self.staged, products = build_apps(self._session(), run=self.runs_apps, verify=self.verify)
-                self.products += products
+            made = None
+            if spec.apps or spec.cmake or spec.libraries:
+                made = build_loaders(self._session(), run=self.runs_apps, verify=self.verify)
+                self.staged = made.staged
+                self.products += made.products
                 self._finish_source_tree()
-            if self.bundle:
-                self._make_bundle()
+            if bundler:
+                from torchscript_build.packaging.say import Product
 
-    def _make_bundle(self) -> None:
-        from torchscript_build.packaging.bundle.make import make_bundle
-        from torchscript_build.packaging.bundle.report import say_bundle
-        from torchscript_build.packaging.say import Product
-
-        session = self._session()
-        options, plan = session.spec.bundle, session.plan
-        maintainer = options.maintainer or self.distribution.get_maintainer() or self.distribution.get_author()
-        output = Path(self.bundle or "").absolute()
-        made = make_bundle(plan, Path(self.prefix or ""), output, options, session.environment, maintainer)
-        say_bundle(made, plan, options)
-        self.products = [Product("bundle", output.name, output)]
+                bundler.finish(made.compared if made else (), verify=self.verify)
+                self.products = [Product("bundle", bundler.output.name, bundler.output)]
 
     def _targets(self) -> list[str]:
         from torchscript_build.packaging import outputs

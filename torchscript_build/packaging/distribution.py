@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.settings.specs import ProjectSpec
 
-KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake")
+KEYWORDS = ("ts_models", "ts_ops", "ts_apps", "ts_cmake", "ts_c_libraries")
 """setup()'s keywords that are ours."""
 NEAR_KEYWORDS = ("ts_app", "ts_model", "ts_op", "ts_operators", "ts_libraries", "ts_cmakes")
 """What is written by mistake in their place. setuptools only warns of keywords that it does not know, so that they are

@@ -5,15 +5,16 @@ from __future__ import annotations
 import filecmp
 import posixpath
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from torchscript_build import log
 from torchscript_build.build.head_start import HeadStart
 from torchscript_build.build.pipeline import build_lock, build_targets
 from torchscript_build.errors import VerificationError
-from torchscript_build.models.compare import check_inputs_fit, compare_apps, compared_models, wanted_references
+from torchscript_build.models.compare import Compared, check_inputs_fit, compare_apps, wanted_references
 from torchscript_build.models.export import prepare_models
-from torchscript_build.models.external import external_files, place_beside
+from torchscript_build.models.external import place_beside
 from torchscript_build.models.forecast import check_formats, check_packages, find_missing, read_archives
 from torchscript_build.models.jobs import TorchProcess
 from torchscript_build.models.proof import prove_loads, warn_of_missing
@@ -21,18 +22,45 @@ from torchscript_build.models.references import prepare_references, wishes_of
 from torchscript_build.models.running import run_app
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
+from torchscript_build.packaging.bundle.beside import say_beside
+from torchscript_build.packaging.loaders import by_model, compared_of, external_of, loaders_of, models_of
 from torchscript_build.packaging.say import Product, product_of_project, products_of, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, Place, StagedFile, foreign_files, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
 from torchscript_build.plan.build_plan import BuildPlan
-from torchscript_build.settings.specs import TorchScriptApp
 
 
-def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> tuple[list[str], list[Product]]:
+@dataclass(frozen=True)
+class MadeApps:
+    """What one run made."""
+
+    staged: list[str]
+    """The package-tree paths of what was staged."""
+    products: list[Product]
+    """What is to be told."""
+    compared: tuple[Compared, ...]
+    """The calls that were compared with Python in this run."""
+
+
+def build_loaders(session: Session, *, run: bool = False, verify: bool = False) -> MadeApps:
+    """Build everything that loads models: the apps, and CMake projects, then the C libraries."""
+    spec = session.spec
+    made = MadeApps([], [], ())
+    if spec.apps or spec.cmake:
+        made = build_apps(session, run=run, verify=verify)
+    if spec.libraries:
+        from torchscript_build.packaging.make_libraries import build_libraries  # most projects have none
+
+        staged, products = build_libraries(session, run=run, verify=verify)
+        made = MadeApps([*made.staged, *staged], [*made.products, *products], made.compared)
+    return made
+
+
+def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> MadeApps:
     """Build, check and stage the apps, and existing CMake projects; compare with Python or run where asked.
 
-    :returns: the package-tree paths of what was staged, and what is to be told.
+    What is bundled is compared again, since the bundle tells the result.
     """
     staged: list[tuple[str, Path]] = []
     accelerated: frozenset[str] = frozenset()
@@ -41,36 +69,36 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     say_header(plan)
     warn_of_another_torch(plan, environment)
     apps = {a.name: a for a in (spec.packaged_apps if session.packaged_only else spec.apps)}
-    models = {m for a in apps.values() for m in a.models} if session.packaged_only else {m.name for m in spec.models}
-    compared = {a.name: compared_models(a, spec, run=run, verify=verify) for a in apps.values()}
-    compared = {name: found for name, found in compared.items() if found}
+    loaders = loaders_of(session)
+    models = models_of(loaders) if session.packaged_only else {m.name for m in spec.models}
+    all_compared = compared_of(loaders, session, run=run, verify=verify)
+    compared = {name: found for name, found in all_compared.items() if name in apps}
     targets = [a for a in plan.apps if a.name in apps]
     built: Mapping[str, Path] = {}
+    agreed: tuple[Compared, ...] = ()
     with (
         build_lock(plan),
         HeadStart(plan, environment, session.jobs(plan), targets) as head_start,
         TorchProcess(plan, environment) as torch,
     ):
-        external = external_files(targets, environment)
-        libraries = _by_model(apps, external)
+        external = external_of(loaders, session)
         made = prepare_models(
             plan,
             environment,
             names=models,
-            libraries=libraries,
-            compared={model for found in compared.values() for model in found},
+            libraries=by_model(loaders, external),
+            compared={model for found in all_compared.values() for model in found},
             torch=torch,
             meanwhile=head_start.begin,
         )
         with log.step("check the models", quiet=True):
-            bundled = sorted({m for a in apps.values() for m in a.models})
-            archives = read_archives(plan, bundled)
+            archives = read_archives(plan, sorted(models_of(loaders)))
             check_formats(archives, plan)
             check_packages(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
             missing = find_missing(apps, plan, archives, registrations, read_schemas(plan))
             warn_of_missing(plan, missing)
-        wanted = wanted_references(apps, compared, plan, external)
+        wanted = wanted_references(loaders, all_compared, plan, external)
         references = prepare_references(plan, environment, wanted, made, archives, torch)
         check_inputs_fit(plan, references)
         head_start.finish()
@@ -82,7 +110,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
             place_beside(plan, targets, built, external)
             pairs = {(name, model) for name, found in compared.items() for model in found}
             prove_loads(apps, plan, built, archives, missing, environment, compared=pairs)
-            compare_apps(
+            agreed = compare_apps(
                 plan,
                 environment,
                 apps,
@@ -92,10 +120,11 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
                 wanted,
                 made,
                 missing,
-                again=run or verify,
+                again=run or verify or session.destination.is_bundle,
                 show=run,
             )
             install_into_prefix(session.destination, plan, targets, result.installed, APPS)
+            say_beside(plan, session.destination, map(result.installed, targets), environment)
             if session.destination.wheel:
                 staged += stage(app_files(spec, plan, result.installed), session.destination.wheel, APPS)
             if session.destination.source:
@@ -114,17 +143,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
                 run_app(app, built[name], files, libtorch=plan.libtorch, variables=environment.variables)
     kept = [p for p in plan.cmake if p.install or not session.packaged_only]
     products = [*products_of(session, targets, built), *(product_of_project(session, plan, p) for p in kept)]
-    return [target for target, _ in staged], products
-
-
-def _by_model(apps: Mapping[str, TorchScriptApp], external: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Model name → the operator libraries from elsewhere that its apps load."""
-    found: dict[str, list[str]] = {}
-    for app in apps.values():
-        for model in app.models:
-            files = found.setdefault(model, [])
-            files += [file for file in external.get(app.name, ()) if file not in files]
-    return found
+    return MadeApps([target for target, _ in staged], products, agreed)
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, Path]], frozenset[str]]:
@@ -150,6 +169,7 @@ def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, 
             )
             if project.install:
                 files = {posixpath.join(project.package_dir, name): path for name, path in installed.items()}
+                say_beside(plan, destination, installed.values(), session.environment)
                 members = [StagedFile(name, path) for name, path in files.items()]
                 _refuse_overwriting(project.name, files, members, taken[inplace], place)
                 taken[inplace] |= {name: (repr(project.name), path) for name, path in files.items()}

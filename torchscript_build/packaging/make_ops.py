@@ -13,6 +13,7 @@ from torchscript_build.errors import VerificationError
 from torchscript_build.generate.loader import render_loaders, with_rebuild
 from torchscript_build.operators.loading import broken_promises, load_libraries
 from torchscript_build.operators.registrations import find_conflicts, operator_names, read_library_registrations
+from torchscript_build.packaging.bundle.beside import say_beside
 from torchscript_build.packaging.say import Product, products_of, say_advice, say_header, warn_of_another_torch
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.source_files import source_files
@@ -57,6 +58,8 @@ def build_ops(session: Session) -> tuple[list[str], list[Product]]:
             system.write_if_changed(plan.out_dir / target, text)
         staged: list[tuple[str, Path]] = []
         install_into_prefix(session.destination, plan, wanted, result.installed, OPS)
+        if not (spec.apps or spec.cmake):
+            say_beside(plan, session.destination, map(result.installed, wanted), environment)
         if session.destination.wheel:
             staged += stage(ops_files(plan, loaders, result.installed), session.destination.wheel, OPS)
         if session.destination.source:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Optional
+from typing import Optional, Union
 
 from torchscript_build.generate.launcher import launcher_packages, launcher_target
 from torchscript_build.generate.loader import loader_packages, loader_target
-from torchscript_build.plan.decide import app_path, external_name, ops_path
-from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build.plan.decide import app_path, external_name, library_path, ops_path
+from torchscript_build.settings.specs import CLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 
 
@@ -26,15 +26,33 @@ def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     names = {model.name: model.file_name for model in spec.models}
     models = {f"{_folder(a.package)}/models/{names[m]}" for a in spec.packaged_apps for m in a.models}
     launchers = map(launcher_target, launcher_packages(spec))
-    return sorted([*programs, *models, *launchers, *external_targets(spec, environment)])
+    libraries = [f for c in spec.packaged_libraries for f in library_targets(c, environment, names)]
+    return sorted({*programs, *models, *launchers, *libraries, *external_targets(spec, environment)})
+
+
+def library_targets(library: CLibrary, environment: Environment, names: Mapping[str, str]) -> list[str]:
+    """Package-tree paths of a C library, its models, and what others need to link it.
+
+    :param names: model → the name of its file.
+    """
+    root, name = _folder(library.package), library.name
+    beside = (f"{name}Config.cmake", f"{name}ConfigVersion.cmake")
+    return [
+        library_path(library, environment.platform),
+        f"{root}/include/{name}.h",
+        f"{root}/lib/pkgconfig/{name}.pc",
+        *(f"{root}/lib/cmake/{name}/{file}" for file in beside),
+        *(f"{root}/models/{names[m]}" for m in library.models),
+    ]
 
 
 def external_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the libraries from elsewhere that travel with apps, which load them beside libtorch."""
+    carriers: list[Union[TorchScriptApp, CLibrary]] = [*spec.packaged_apps, *spec.packaged_libraries]
     return sorted(
         {
             f"{_folder(a.package)}/lib/{external_name(namespace, environment.platform)}"
-            for a in spec.packaged_apps
+            for a in carriers
             if isinstance(a.external_ops, Mapping)
             for namespace in a.external_ops
         }
@@ -42,14 +60,15 @@ def external_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
 
 
 def package_of(spec: ProjectSpec, target: str) -> str:
-    """The package that a path in the package tree belongs to: ``my/package/bin/app`` → ``my.package``."""
+    """The package that a path in the package tree belongs to, or is: ``my/package/bin/app`` → ``my.package``."""
     names = [
         *(a.package for a in spec.packaged_apps),
         *(o.package for o in spec.packaged_ops),
         *(c.package for c in spec.packaged_cmake),
+        *(c.package for c in spec.packaged_libraries),
     ]
     packages = {name or "" for name in names}
-    return max((p for p in packages if not p or target.startswith(_folder(p) + "/")), key=len)
+    return max((p for p in packages if not p or f"{target}/".startswith(_folder(p) + "/")), key=len)
 
 
 def _folder(package: Optional[str]) -> str:

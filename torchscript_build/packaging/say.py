@@ -15,7 +15,7 @@ from torchscript_build import log, system
 from torchscript_build.generate.loader import MODULE, loader_packages
 from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.packaging.session import Session
-from torchscript_build.plan.build_plan import BuildPlan, PlannedOps, PlannedProject, PlannedTarget
+from torchscript_build.plan.build_plan import BuildPlan, PlannedLibrary, PlannedOps, PlannedProject, PlannedTarget
 from torchscript_build.plan.headers import UMBRELLAS
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
@@ -130,7 +130,12 @@ def products_of(session: Session, targets: Sequence[PlannedTarget], built: Mappi
         other = destination.prefix or (destination.source if target.install else None)
         return other(target.path) if other else built[target.name]
 
-    kinds = ("operator library" if isinstance(t, PlannedOps) else "program" for t in targets)
+    def kind(target: PlannedTarget) -> str:
+        if isinstance(target, PlannedLibrary):
+            return "C library"
+        return "operator library" if isinstance(target, PlannedOps) else "program"
+
+    kinds = map(kind, targets)
     return [Product(kind, t.name, place(t)) for kind, t in zip(kinds, targets)]
 
 

@@ -14,6 +14,7 @@ from torchscript_build import log, system
 OPS = "ops"
 APPS = "apps"
 LAUNCHERS = "launchers"
+LIBRARIES = "libraries"
 RECORD = "staged.json"
 SCRATCH = "scratch"
 

@@ -11,8 +11,8 @@ from typing import Optional
 from torchscript_build import log
 from torchscript_build.generate import launcher
 from torchscript_build.generate.loader import cuda_major
-from torchscript_build.packaging.staged import APPS, LAUNCHERS, OPS, Place, StagedFile, project_owner, stage
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
+from torchscript_build.packaging.staged import APPS, LAUNCHERS, LIBRARIES, OPS, Place, StagedFile, project_owner, stage
+from torchscript_build.plan.build_plan import BuildPlan, ExternalLibrary, PlannedApp, PlannedLibrary, PlannedTarget
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec
 
@@ -33,11 +33,27 @@ def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarge
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
     files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
     return files + [
-        StagedFile(posixpath.normpath(f"{app.output_dir}/{library.relative}"), plan.carried_file(library))
+        StagedFile(_external_place(app, library), plan.carried_file(library))
         for app in plan.apps
         if app.install
         for library in app.external_ops
     ]
+
+
+def library_files(plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
+    """The files of the C libraries: with their models, their headers, and what tells others how to link them."""
+    files: dict[str, Path] = {}
+    for library in (c for c in plan.libraries if c.install):
+        files[library.path] = binary(library)
+        files.update(
+            {
+                f"{library.root}/models/{plan.model(m.name).file_name}": Path(plan.model(m.name).file)
+                for m in library.models
+            }
+        )
+        files.update({_external_place(library, e): plan.carried_file(e) for e in library.external_ops})
+    beside = _beside_libraries([c for c in plan.libraries if c.install], plan.version)
+    return [*(StagedFile(target, content) for target, content in files.items()), *beside]
 
 
 def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
@@ -64,12 +80,26 @@ def prefix_files(
             for name in models
         ),
         *(
-            StagedFile(posixpath.normpath(f"{target.output_dir}/{library.relative}"), plan.carried_file(library))
+            StagedFile(_external_place(target, library), plan.carried_file(library))
             for target in targets
             if isinstance(target, PlannedApp)
             for library in target.external_ops
         ),
+        *_beside_libraries([t for t in targets if isinstance(t, PlannedLibrary)], plan.version),
     ]
+
+
+def _beside_libraries(libraries: Sequence[PlannedLibrary], version: str) -> list[StagedFile]:
+    """Headers of C libraries, and what tells others how to link them."""
+    if not libraries:
+        return []
+    from torchscript_build.generate.library import package_files  # most projects have none
+
+    return [StagedFile(name, text) for c in libraries for name, text in package_files(c, version).items()]
+
+
+def _external_place(loader: PlannedApp, library: ExternalLibrary) -> str:
+    return posixpath.normpath(f"{loader.output_dir}/{library.relative}")
 
 
 def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
@@ -95,9 +125,6 @@ def install_into_prefix(
     if place is not None:
         for _, path in stage(prefix_files(plan, targets, binary), place, owner):
             log.say(f"-- installed {path}")
-        if not any(place.root in d.parents for d in plan.libtorch.library_dirs) and not destination.is_bundle:
-            where, here = plan.libtorch.library_dirs[0], place.root / "lib"
-            log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {here}")
 
 
 @dataclass(frozen=True)
@@ -124,6 +151,7 @@ def owners(spec: ProjectSpec, *, in_prefix: bool) -> frozenset[str]:
     ops, apps, projects = (
         (spec.ops, spec.apps, spec.cmake) if in_prefix else (spec.packaged_ops, spec.packaged_apps, spec.packaged_cmake)
     )
+    libraries = spec.libraries if in_prefix else spec.packaged_libraries
     started = not in_prefix and launcher.launcher_packages(spec)
-    parts = [OPS] * bool(ops) + [APPS] * bool(apps) + [LAUNCHERS] * bool(started)
+    parts = [OPS] * bool(ops) + [APPS] * bool(apps) + [LAUNCHERS] * bool(started) + [LIBRARIES] * bool(libraries)
     return frozenset([*parts, *(project_owner(project.name) for project in projects)])

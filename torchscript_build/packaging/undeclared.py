@@ -17,7 +17,7 @@ from torchscript_build.settings.specs import ProjectSpec
 def nothing_declared(dist: Any, spec: ProjectSpec, root: Path) -> TorchScriptBuildError:
     """A command of ours was asked for, and there is nothing that it builds."""
     problem, cures = "nothing to build is declared", []
-    if spec.apps or spec.cmake:
+    if spec.apps or spec.cmake or spec.libraries:
         problem = "no operator library is declared"
         cures += [f'declare one: [[{TABLE}.ops]] with name = "…", sources = ["…"]']
         cures += ["build what is declared: python setup.py build_ts_app"]

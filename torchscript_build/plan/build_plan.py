@@ -10,7 +10,7 @@ import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Optional, Union
+from typing import Any, Optional, TypeVar, Union
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.settings.specs import InputSets
@@ -194,6 +194,24 @@ class PlannedApp(PlannedTarget):
     wishes: Wishes = Wishes()
     """What all of its models want: the program does so with a model from elsewhere."""
 
+    @property
+    def has_runner(self) -> bool:
+        """Is it made of the runner?"""
+        return self.template in ("runner", "library")
+
+
+@dataclass(frozen=True)
+class PlannedLibrary(PlannedApp):
+    """A plain C library of models; to its models it is what a runner is."""
+
+    prefix: str = ""
+    """What its functions begin with, without the underscore."""
+
+    @property
+    def root(self) -> str:
+        """The folder in the package tree that holds its ``lib`` and ``include``."""
+        return posixpath.dirname(self.output_dir)
+
 
 @dataclass(frozen=True)
 class PlannedProject:
@@ -214,6 +232,9 @@ class PlannedProject:
     """The installed programs that have a console script."""
     libtorch_dirs: tuple[str, ...] = ()
     """Where libtorch lies: absolute, or relative to the folder that holds the package tree."""
+
+
+_Loader = TypeVar("_Loader", PlannedApp, PlannedLibrary)
 
 
 @dataclass(frozen=True)
@@ -256,13 +277,24 @@ class BuildPlan:
     """Their libraries that a Python must preload to load what is built; ``None``: where they are is not known."""
     known_compiler: Optional[str] = None
     """Where what CMake found out about the compiler is, or will be, kept; ``None``: nowhere."""
+    libraries: tuple[PlannedLibrary, ...] = ()
     runner_entry: Optional[str] = None
     """The compiled runner's folder in the cache."""
 
     @property
     def targets(self) -> tuple[PlannedTarget, ...]:
         """Everything that the generated project compiles, libraries before what links them."""
-        return (*self.ops, *self.apps)
+        return (*self.ops, *self.apps, *self.libraries)
+
+    @property
+    def loaders(self) -> tuple[PlannedApp, ...]:
+        """Everything that loads models."""
+        return (*self.apps, *self.libraries)
+
+    @property
+    def with_runner(self) -> bool:
+        """Is the runner compiled?"""
+        return any(loader.has_runner for loader in self.loaders)
 
     @property
     def project_dir(self) -> Path:
@@ -311,15 +343,17 @@ class BuildPlan:
         return Path(self.build_dir, "external", posixpath.basename(library.relative))
 
     def with_wishes(self, wishes: Mapping[str, Wishes]) -> BuildPlan:
-        """The plan with what each model of each runner wants, by the model's name."""
-        apps = []
-        for app in self.apps:
-            if app.template == "runner" and app.models:
-                models = tuple(dataclasses.replace(m, wishes=wishes.get(m.name, m.wishes)) for m in app.models)
-                common = functools.reduce(Wishes.common, (m.wishes for m in models))
-                app = dataclasses.replace(app, models=models, wishes=common)
-            apps.append(app)
-        return dataclasses.replace(self, apps=tuple(apps))
+        """The plan with what each model of each runner and C library wants, by the model's name."""
+
+        def wishing(loader: _Loader) -> _Loader:
+            if not (loader.has_runner and loader.models):
+                return loader
+            models = tuple(dataclasses.replace(m, wishes=wishes.get(m.name, m.wishes)) for m in loader.models)
+            common = functools.reduce(Wishes.common, (m.wishes for m in models))
+            return dataclasses.replace(loader, models=models, wishes=common)
+
+        apps, libraries = tuple(map(wishing, self.apps)), tuple(map(wishing, self.libraries))
+        return dataclasses.replace(self, apps=apps, libraries=libraries)
 
     def model(self, name: str) -> PlannedModel:
         """A model by its name."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -17,6 +16,7 @@ from torchscript_build.plan.build_plan import (
     BundledModel,
     ExternalLibrary,
     PlannedApp,
+    PlannedLibrary,
     PlannedModel,
     PlannedOps,
     PlannedProject,
@@ -24,8 +24,10 @@ from torchscript_build.plan.build_plan import (
     PythonFacts,
     Toolchain,
 )
+from torchscript_build.plan.paths import check_paths
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
+    CLibrary,
     CMakeProject,
     InputSets,
     OpLibrary,
@@ -67,6 +69,7 @@ def plan_build(
     rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
     ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
     apps = tuple(_plan_app(a, root, models, libtorch.platform) for a in spec.apps)
+    libraries = tuple(_plan_library(c, root, models, libtorch.platform) for c in spec.libraries)
     folders = {o.name: o.output_dir for o in ops}
     plan = BuildPlan(
         project=project,
@@ -86,8 +89,9 @@ def plan_build(
         ops=tuple(dataclasses.replace(o, install_rpath=rpaths.of(o, folders)) for o in ops),
         apps=tuple(dataclasses.replace(a, install_rpath=rpaths.of(a, folders)) for a in apps),
         cmake=tuple(_plan_project(p, root, rpaths) for p in spec.cmake),
+        libraries=tuple(dataclasses.replace(c, install_rpath=rpaths.of(c, folders)) for c in libraries),
     )
-    _check_paths(plan)
+    check_paths(plan)
     _check_targets(plan)
     return plan
 
@@ -199,7 +203,7 @@ def _in_link_order(libraries: Sequence[OpLibrary]) -> list[OpLibrary]:
     return list(ordered.values())
 
 
-def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
+def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject, CLibrary]) -> str:
     """The folder in the package tree; empty for what is not installed."""
     return (spec.package or "").replace(".", "/") if spec.install else ""
 
@@ -227,6 +231,13 @@ def app_path(app: TorchScriptApp, platform: str) -> str:
     package = _package_dir(app)
     folder = posixpath.join(package, "bin") if package else f"apps/{app.name}"
     return posixpath.join(folder, app.name + (".exe" if platform == "win32" else ""))
+
+
+def library_path(library: CLibrary, platform: str) -> str:
+    """Where a C library lies, as ``ops_path``."""
+    root = _package_dir(library) or f"libraries/{library.name}"
+    suffix = _shared_suffix(platform)
+    return f"{root}/lib/{library.name}{suffix}" if platform == "win32" else f"{root}/lib/lib{library.name}{suffix}"
 
 
 def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> PlannedOps:
@@ -258,11 +269,27 @@ def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], p
     )
 
 
+def _plan_library(library: CLibrary, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedLibrary:
+    folder, _, file_name = library_path(library, platform).rpartition("/")
+    by_name = {m.name: m for m in models}
+    return PlannedLibrary(
+        file_name=file_name,
+        output_dir=folder,
+        ops=library.ops,
+        template="library",
+        method=library.method,
+        models=tuple(_bundled(by_name[n], install=library.install) for n in library.models),
+        external_ops=_external_ops(library, root, platform),
+        prefix=library.prefix,
+        **_compiled(TorchScriptApp(library.name, install=library.install), root),
+    )
+
+
 def _bundled(model: PlannedModel, *, install: bool) -> BundledModel:
     return BundledModel(model.name, f"../models/{model.file_name}" if install else model.file)
 
 
-def _external_ops(app: TorchScriptApp, root: Path, platform: str) -> tuple[ExternalLibrary, ...]:
+def _external_ops(app: Union[TorchScriptApp, CLibrary], root: Path, platform: str) -> tuple[ExternalLibrary, ...]:
     """Libraries from elsewhere; each has its namespace's name, for two may be called ``_C.so``."""
     if not isinstance(app.external_ops, Mapping):
         return ()
@@ -347,39 +374,3 @@ def program_scripts(project: CMakeProject) -> dict[str, str]:
 
 def _cache_value(value: Union[str, bool, int]) -> str:
     return ("ON" if value else "OFF") if isinstance(value, bool) else str(value)
-
-
-def _check_paths(plan: BuildPlan) -> None:
-    """CMake's lists are joined with semicolons, so a path with one cannot be an element; Make cannot bear quotes."""
-    paths = [
-        ("project folder", plan.source_dir),
-        ("build folder", plan.build_dir),
-        ("libtorch", str(plan.libtorch.root)),
-        *((repr(t.name), path) for t in plan.targets for path in (*t.sources, *t.include_dirs, *t.link_dirs)),
-    ]
-    # On Windows a colon follows the drive, and a backslash separates.
-    windows = plan.libtorch.platform == "win32"
-    forbidden = _FORBIDDEN if windows else _FORBIDDEN + r"|\\"
-    if plan.toolchain.generator.name == "Unix Makefiles":
-        forbidden += _FORBIDDEN_IN_MAKE
-    in_libtorch = _FORBIDDEN_IN_LIBTORCH.replace(":", "") if windows else _FORBIDDEN_IN_LIBTORCH
-    problems = []
-    named: list[str] = []
-    for what, path in paths:
-        bad = re.search(forbidden, path) or (re.search(in_libtorch, path) if what == "libtorch" else None)
-        if bad and not any(path.startswith(folder + "/") for folder in named):
-            named.append(path)
-            problems.append(
-                f"{what}: {path!r} has {bad.group()!r}, which the build tools cannot have there; use another folder"
-            )
-    if problems:
-        raise SettingsError(problems)
-
-
-_FORBIDDEN = r'[;"|\[\]\n\r\0\ud800-\udfff]|\$[<{]|\$ENV\{'
-"""Tried with CMake 3.25, Ninja and Make: each of these breaks a list, a rule or an expression somewhere.
-The range is what Python makes of bytes that are no UTF-8, which CMake's answers cannot hold."""
-_FORBIDDEN_IN_MAKE = r"|:|#.*['()&]|['()&].*#"
-"""A colon ends a target's name, and CMake 3.25 escapes a ``#`` wrongly where it also has to quote."""
-_FORBIDDEN_IN_LIBTORCH = r"[,:$]"
-"""These break ``-Wl,-rpath``, a RUNPATH, and linker arguments that Ninja does not quote."""

@@ -7,15 +7,17 @@ import os
 import posixpath
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import Optional
+from typing import Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedOps, PlannedProject
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedLibrary, PlannedOps, PlannedProject
 
 PATH_LIMITS = {"linux": 4095, "darwin": 1023, "win32": 259}
 """Bytes of a path that the system's loader can open: PATH_MAX and MAX_PATH without the null at the end."""
 RPATH_ENTRY = "-DCMAKE_INSTALL_RPATH="
+
+_Loader = TypeVar("_Loader", PlannedApp, PlannedLibrary)
 
 
 def model_path(project: str, file_name: str) -> str:
@@ -40,8 +42,9 @@ def in_prefix(plan: BuildPlan, prefix: Path, *, self_contained: bool = False) ->
         problems.append(f"--prefix: {str(prefix)!r} is not UTF-8, which CMake's answers cannot hold")
     place = _Place(prefix, plan.libtorch, self_contained)
     ops = tuple(_ops_in_prefix(o, plan, place) for o in plan.ops)
-    apps = tuple(_app_in_prefix(a, plan, place) for a in plan.apps)
-    longest = max((len(os.fsencode(prefix / t.path)) for t in (*ops, *apps)), default=0)
+    apps = tuple(_loader_in_prefix(a, plan, place, "bin") for a in plan.apps)
+    libraries = tuple(_loader_in_prefix(c, plan, place, "lib") for c in plan.libraries)
+    longest = max((len(os.fsencode(prefix / t.path)) for t in (*ops, *apps, *libraries)), default=0)
     limit = PATH_LIMITS.get(plan.libtorch.platform, 4095)
     if longest > limit:
         problems.append(
@@ -51,7 +54,7 @@ def in_prefix(plan: BuildPlan, prefix: Path, *, self_contained: bool = False) ->
     if problems:
         raise SettingsError(problems)
     projects = tuple(_project_in_prefix(p, plan, place) for p in plan.cmake)
-    return dataclasses.replace(plan, ops=ops, apps=apps, cmake=projects)
+    return dataclasses.replace(plan, ops=ops, apps=apps, cmake=projects, libraries=libraries)
 
 
 def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOps:
@@ -64,14 +67,16 @@ def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOp
     )
 
 
-def _app_in_prefix(app: PlannedApp, plan: BuildPlan, place: _Place) -> PlannedApp:
-    files = {m.name: plan.model(m.name).file_name for m in app.models}
-    models = tuple(dataclasses.replace(m, relative=f"../{model_path(plan.project, files[m.name])}") for m in app.models)
+def _loader_in_prefix(loader: _Loader, plan: BuildPlan, place: _Place, folder: str) -> _Loader:
+    files = {m.name: plan.model(m.name).file_name for m in loader.models}
+    models = tuple(
+        dataclasses.replace(m, relative=f"../{model_path(plan.project, files[m.name])}") for m in loader.models
+    )
     return dataclasses.replace(
-        app,
-        output_dir="bin",
+        loader,
+        output_dir=folder,
         install=True,
-        install_rpath=place.rpath("bin"),
+        install_rpath=place.rpath(folder),
         models=models,
     )
 

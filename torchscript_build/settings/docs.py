@@ -17,6 +17,7 @@ from torchscript_build.settings.read import ARRAYS, DEFAULTS
 from torchscript_build.settings.rules import (
     ABIS,
     BINDINGS,
+    BUNDLE_FORMATS,
     CPUS,
     CUDA_RUNTIMES,
     DETERMINISTIC,
@@ -39,6 +40,7 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (OpLibrary, "abi"): ABIS,
     (OpLibrary, "cuda_runtime"): CUDA_RUNTIMES,
     (TorchScriptApp, "template"): TEMPLATES,
+    (BundleOptions, "format"): BUNDLE_FORMATS,
 }
 
 

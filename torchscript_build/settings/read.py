@@ -28,6 +28,7 @@ from torchscript_build.settings.rules import ANY, Doubts, check_spec, where_of
 from torchscript_build.settings.specs import (
     BuildOptions,
     BundleOptions,
+    CLibrary,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -35,13 +36,25 @@ from torchscript_build.settings.specs import (
     TorchScriptApp,
 )
 
-ARRAYS: Mapping[str, type] = {"model": ScriptModel, "ops": OpLibrary, "app": TorchScriptApp, "cmake": CMakeProject}
+ARRAYS: Mapping[str, type] = {
+    "model": ScriptModel,
+    "ops": OpLibrary,
+    "app": TorchScriptApp,
+    "cmake": CMakeProject,
+    "library": CLibrary,
+}
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
 DEFAULTS = "defaults"
 """The table with defaults for the entries of each array."""
 
-KEYWORDS: Mapping[str, str] = {"ts_models": "model", "ts_ops": "ops", "ts_apps": "app", "ts_cmake": "cmake"}
+KEYWORDS: Mapping[str, str] = {
+    "ts_models": "model",
+    "ts_ops": "ops",
+    "ts_apps": "app",
+    "ts_cmake": "cmake",
+    "ts_c_libraries": "library",
+}
 """setup()'s keywords, and the array that each stands for."""
 
 _GENERAL = frozenset(field.name for field in dataclasses.fields(BuildOptions))
@@ -115,6 +128,7 @@ def collect_settings(
     table = _table(pyproject)
     entries: dict[str, list[Any]] = {name: [] for name in ARRAYS}
     general: dict[str, Any] = {}
+    bundle: Any = {}
     defaults = _defaults(table.get(DEFAULTS, {}), problems)
 
     def read_entries(array: str, values: Any, where: str, *, toml: bool) -> None:
@@ -135,6 +149,8 @@ def collect_settings(
             doubts[key].add(ANY)
         elif key == DEFAULTS:
             continue
+        elif key == "bundle":
+            bundle = value
         elif key.replace("-", "_") not in _GENERAL and _is_array(value):
             meant = closest(key, ARRAYS)
             also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
@@ -155,7 +171,10 @@ def collect_settings(
         else:
             read_entries(KEYWORDS[keyword], value, f"setup({keyword}=…) item", toml=False)
 
-    bundle = read_fields(BundleOptions, general.pop("bundle", {}), f"[{TABLE}.bundle]", problems, toml=True)
+    if not isinstance(bundle, Mapping):
+        problems.append(f"{TABLE}.bundle must be a table, [{TABLE}.bundle], not {kind_of(bundle)}")
+        bundle = {}
+    wishes = read_fields(BundleOptions, bundle, f"[{TABLE}.bundle]", problems, toml=True)
     options = make_options(general, variables, command, problems)
     spec = ProjectSpec(
         options=options,
@@ -163,10 +182,15 @@ def collect_settings(
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
-        bundle=BundleOptions(**bundle),
+        libraries=tuple(_with_package(s, root, packages) for s in entries["library"]),
+        bundle=BundleOptions(**wishes),
         libtorch_named_by="--libtorch" if command.get("libtorch") else f"libtorch in [{TABLE}]",
     )
     check_spec(spec, root, packages, problems, doubts)
+    if spec.libraries:
+        from torchscript_build.settings.library_rules import check_libraries  # most projects have none
+
+        check_libraries(spec, root, packages, problems, doubts)
     if problems:
         raise SettingsError(problems)
     return spec
@@ -243,7 +267,7 @@ def _name_of(value: object) -> str:
 
 # --- the whole -----------------------------------------------------------------------------------------------------
 
-_Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject)
+_Packaged = TypeVar("_Packaged", OpLibrary, TorchScriptApp, CMakeProject, CLibrary)
 _Compiled = TypeVar("_Compiled", OpLibrary, TorchScriptApp)
 
 

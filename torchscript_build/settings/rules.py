@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Optional, Union
 
 from torchscript_build.settings.coerce import suggestion
-from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 TEMPLATES = ("runner", "minimal")
+BUNDLE_FORMATS = ("dir", "tar", "tar.gz", "tar.zst", "deb")
 WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 ABIS = ("series", "stable")
@@ -59,9 +60,11 @@ _PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 _FUNCTION_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
-def where_of(spec: Union[OpLibrary, TorchScriptApp, CMakeProject]) -> str:
-    kind = {OpLibrary: "operator library", TorchScriptApp: "app", CMakeProject: "CMake project"}[type(spec)]
-    return f"{kind} {spec.name!r}"
+_KINDS = {OpLibrary: "operator library", TorchScriptApp: "app", CMakeProject: "CMake project", CLibrary: "C library"}
+
+
+def where_of(spec: Union[OpLibrary, TorchScriptApp, CMakeProject, CLibrary]) -> str:
+    return f"{_KINDS[type(spec)]} {spec.name!r}"
 
 
 def check_spec(
@@ -79,7 +82,7 @@ def check_spec(
     """
     for kind, names in (
         ("models", [m.name for m in spec.models]),
-        ("targets", [t.name for t in (*spec.ops, *spec.apps)]),
+        ("targets", [*(t.name for t in (*spec.ops, *spec.apps)), *(c.name for c in spec.libraries)]),
         ("CMake projects", [c.name for c in spec.cmake]),
     ):
         for name in sorted({n for n in names if names.count(n) > 1}):
@@ -95,16 +98,19 @@ def check_spec(
         _check_model(model, root, problems)
     for ops in spec.ops:
         _check_compiled(ops, root, problems)
-        _check_package(ops, packages, problems)
+        check_package(ops, packages, problems)
         _check_ops(ops, spec, problems, doubts)
     _check_cycles(spec.ops, problems)
     _check_scripts(spec, problems)
+    if spec.bundle.format not in BUNDLE_FORMATS:
+        wrong = spec.bundle.format
+        problems.append(f"bundle: there is no format {wrong!r}{suggestion(wrong, BUNDLE_FORMATS)}")
     for app in spec.apps:
         _check_compiled(app, root, problems)
-        _check_package(app, packages, problems)
+        check_package(app, packages, problems)
         _check_app(app, spec, root, problems, doubts)
     for project in spec.cmake:
-        _check_package(project, packages, problems)
+        check_package(project, packages, problems)
         if not is_file(root / project.source_dir / "CMakeLists.txt"):
             problems.append(f"{where_of(project)}: source-dir: there is no CMakeLists.txt in {project.source_dir!r}")
         for key in ("components", "include"):
@@ -150,7 +156,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
         problems.append(f"{where}: factory must look like 'package.module:function', not {model.factory!r}")
     if model.method not in METHODS:
         problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
-    if _lacks_inputs_for_tracing(model):
+    if lacks_inputs_for_tracing(model):
         how = "tracing" if model.method == "trace" else 'method = "aoti"'
         problems.append(f"{where}: {how} needs example-inputs")
     _check_package_settings(model, where, problems)
@@ -199,7 +205,7 @@ def _check_package_settings(model: ScriptModel, where: str, problems: list[str])
                 )
 
 
-def _lacks_inputs_for_tracing(model: ScriptModel) -> bool:
+def lacks_inputs_for_tracing(model: ScriptModel) -> bool:
     return model.factory is not None and model.method in ("trace", "aoti") and not model.example_inputs
 
 
@@ -235,8 +241,10 @@ def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems
             )
 
 
-def _check_package(
-    spec: Union[OpLibrary, TorchScriptApp, CMakeProject], packages: Optional[Sequence[str]], problems: list[str]
+def check_package(
+    spec: Union[OpLibrary, TorchScriptApp, CMakeProject, CLibrary],
+    packages: Optional[Sequence[str]],
+    problems: list[str],
 ) -> None:
     where = where_of(spec)
     if spec.package == "" and isinstance(spec, OpLibrary) and spec.python_module:
@@ -261,7 +269,7 @@ def _check_ops(ops: OpLibrary, spec: ProjectSpec, problems: list[str], doubts: D
         problems.append(f'{where}: precompiled-header must be "auto", true or false, not {ops.precompiled_header!r}')
     if ops.python_binding not in BINDINGS:
         problems.append(f"{where}: python-binding must be one of {', '.join(BINDINGS)}, not {ops.python_binding!r}")
-    _check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
+    check_references(where, "depends", ops.depends, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
     for other in spec.ops if ops.install else ():
         if other.name in ops.depends and not other.install:
             problems.append(
@@ -313,8 +321,8 @@ def _check_app(app: TorchScriptApp, spec: ProjectSpec, root: Path, problems: lis
     where = where_of(app)
     if app.template not in TEMPLATES:
         problems.append(f"{where}: there is no template {app.template!r}{suggestion(app.template, TEMPLATES)}")
-    _check_references(where, "models", app.models, [m.name for m in spec.models], problems, doubts.get("model", set()))
-    _check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
+    check_references(where, "models", app.models, [m.name for m in spec.models], problems, doubts.get("model", set()))
+    check_references(where, "ops", app.ops, [o.name for o in spec.ops], problems, doubts.get("ops", set()))
     for ops in spec.ops:
         if ops.name in app.ops and ops.python_module:
             problems.append(f"{where}: ops: {ops.name!r} is a Python module; a program cannot link it")
@@ -328,7 +336,7 @@ def _check_app(app: TorchScriptApp, spec: ProjectSpec, root: Path, problems: lis
         if app.sources or app.template == "minimal":
             problems.append(f"{where}: verify works with the runner template only")
         elif not app.models or (
-            models and not any(m.example_inputs or m.check_inputs or _lacks_inputs_for_tracing(m) for m in models)
+            models and not any(m.example_inputs or m.check_inputs or lacks_inputs_for_tracing(m) for m in models)
         ):
             problems.append(f"{where}: verify needs a model with example-inputs")
     _check_external_ops(where, app, root, problems)
@@ -344,7 +352,7 @@ def _check_external_ops(where: str, app: TorchScriptApp, root: Path, problems: l
             problems.append(f"{where}: external-ops: {namespace}: there is no file {file!r}")
 
 
-def _check_references(
+def check_references(
     where: str, key: str, names: Sequence[str], known: Sequence[str], problems: list[str], doubtful: set[str]
 ) -> None:
     what = {"models": "model"}.get(key, "operator library")

@@ -7,6 +7,7 @@ The text below each field is its documentation; README's option tables are made 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Optional, Union
@@ -131,7 +132,9 @@ class _Compiled:
     find_packages: tuple[str, ...] = ()
     """CMake packages to find, as in `find_package`: `OpenCV COMPONENTS core imgproc`."""
     link_libraries: tuple[str, ...] = ()
-    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`."""
+    """Further libraries: names (`z`), files relative to the project, or targets of `find-packages`. A shared library
+    of the project's own folder must be in the package, too, and be found there: as package data, with
+    `link-options = ["-Wl,-rpath,$ORIGIN/…"]`."""
     link_dirs: tuple[str, ...] = ()
     """Folders in which libraries are looked for, relative to the project."""
 
@@ -203,6 +206,46 @@ class TorchScriptApp(_Compiled):
 
 
 @dataclass(frozen=True)
+class CLibrary:
+    """Models as a plain C library, for every language that can call C; docs/c-library.md has the whole."""
+
+    name: str = ""
+    """Its name: `lib<name>.so`, `<name>.h`, pkg-config's and CMake's `<name>`. Its functions begin with it
+    (`<name>_open`), with `_` in the place of other characters than letters and digits."""
+    package: Optional[str] = None
+    """The Python package whose `lib`, `include` and `models` it is installed in; by default the project's only
+    top-level package."""
+    install: bool = True
+    """Put it into wheels and installs. With `false`, only `build_ts_app` builds it."""
+    models: tuple[str, ...] = ()
+    """Names of models that travel with the library; it opens the first by default."""
+    ops: tuple[str, ...] = ()
+    """Operator libraries of the project that are linked, so that they are loaded with the library."""
+    external_ops: Union[tuple[str, ...], Mapping[str, str]] = field(default=(), hash=False)
+    """Operator namespaces that its models need and that come from elsewhere, as for apps: a table names the library of
+    each, which then travels with it; the libraries of a list are loaded by whoever uses it."""
+    method: str = "forward"
+    """The model's method that is called where none is named."""
+    verify: bool = False
+    """Compare three ways, in every build in which one of them may have changed: what the factories made, what was
+    exported, and the library, called from Python without torch's own interface."""
+    rtol: float = 1e-5
+    """Relative tolerance of that comparison."""
+    atol: float = 1e-5
+    """Absolute tolerance of that comparison."""
+
+    @property
+    def prefix(self) -> str:
+        """What its functions begin with, without the underscore."""
+        return re.sub(r"[^A-Za-z0-9_]", "_", self.name)
+
+    def like_app(self) -> TorchScriptApp:
+        """What the checks of apps need to know of it."""
+        shared = ("name", "install", "models", "ops", "external_ops", "method", "verify", "rtol", "atol")
+        return TorchScriptApp(**{name: getattr(self, name) for name in shared})
+
+
+@dataclass(frozen=True)
 class CMakeProject:
     """An existing CMake project that finds Torch; what it installs is put into the package."""
 
@@ -219,7 +262,7 @@ class CMakeProject:
     install: bool = True
     """Put what it installs into wheels and installs. With `false`, only `build_ts_app` builds it."""
     components: tuple[str, ...] = ()
-    """The install components to take; by default all."""
+    """The install components to take, each of which must hold something; by default all."""
     include: tuple[str, ...] = ()
     """Patterns of installed files to take, `bin/*`; by default all."""
     artifacts: tuple[str, ...] = ()
@@ -285,14 +328,16 @@ class BuildOptions:
 
 @dataclass(frozen=True)
 class BundleOptions:
-    """What a bundle (`build_ts_app --bundle`) holds, beside what its programs need."""
+    """What a bundle (`torchscript-build bundle`, `build_ts_app --bundle`) holds, beside what its programs need."""
 
+    format: str = "dir"
+    """What is written where no name says it: `dir`, `tar` (`tar.gz`), `tar.zst` or `deb`."""
     cxx_runtime: bool = False
     """Bring libstdc++ and libgcc along, with the glibc that they need. Else the machine must have its own."""
     strip: bool = False
     """Remove symbols that nobody needs at run time from the libraries; it takes the program `strip`."""
     libraries: tuple[str, ...] = ()
-    """Further libraries that are loaded by name: files, relative to the project."""
+    """Further libraries that are loaded by name: files, relative to the project. Not a GPU's driver."""
     maintainer: str = ""
     """Who maintains the Debian package, `Name <mail>`; by default the project's first author."""
 
@@ -306,6 +351,7 @@ class ProjectSpec:
     ops: tuple[OpLibrary, ...] = ()
     apps: tuple[TorchScriptApp, ...] = ()
     cmake: tuple[CMakeProject, ...] = ()
+    libraries: tuple[CLibrary, ...] = ()
     bundle: BundleOptions = field(default_factory=BundleOptions)
     libtorch_named_by: str = field(default="libtorch in the settings", compare=False)
     """What names ``options.libtorch``, in the user's words."""
@@ -326,14 +372,19 @@ class ProjectSpec:
         return tuple(project for project in self.cmake if project.install)
 
     @property
+    def packaged_libraries(self) -> tuple[CLibrary, ...]:
+        """The C libraries that go into the wheel."""
+        return tuple(library for library in self.libraries if library.install)
+
+    @property
     def is_buildable(self) -> bool:
-        """Is there anything that a build makes? A model is made for an app only."""
-        return bool(self.apps or self.ops or self.cmake)
+        """Is there anything that a build makes? A model is made for an app or a C library only."""
+        return bool(self.apps or self.ops or self.cmake or self.libraries)
 
     @property
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
-        return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake)
+        return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake or self.packaged_libraries)
 
 
 def needs_cuda(target: _Compiled) -> bool:

@@ -3,24 +3,18 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/tensor.h>
 #include <torch/csrc/jit/serialization/import.h>
+#include <torchscript_build/app.h>
 
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
 #include <string>
 #include <vector>
 
 #include "geometry/distance.h"
 
 namespace {
-
-// Where an installed package has the model, seen from its program (Linux).
-std::string packaged_model() {
-  const auto program = std::filesystem::canonical("/proc/self/exe");
-  return (program.parent_path().parent_path() / "models" / "matcher.pt").string();
-}
 
 void match(const std::string& file, const at::Tensor& points) {
   const at::NoGradGuard no_grad;
@@ -48,7 +42,8 @@ int main(int argc, char** argv) {
   std::vector<float> numbers;
   for (int i = first; i < argc; ++i) numbers.push_back(std::strtof(argv[i], nullptr));
   try {
-    match(first == 2 ? argv[1] : packaged_model(), at::tensor(numbers).reshape({-1, 2}));
+    match(first == 2 ? argv[1] : torchscript_build::model_path("matcher"),
+          at::tensor(numbers).reshape({-1, 2}));
     return 0;
   } catch (const c10::Error& error) {
     std::fprintf(stderr, "match-points: error: %s\n", error.what_without_backtrace());

@@ -1,19 +1,14 @@
 // Looks for a minimum of a function of two variables by gradient descent: [MODEL.pt [STEPS]]
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/script.h>
+#include <torchscript_build/app.h>
 
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
-#include <filesystem>
+#include <string>
 
 namespace {
-
-// Where an installed package has the model, seen from its program (Linux).
-std::filesystem::path packaged_model() {
-  const auto program = std::filesystem::canonical("/proc/self/exe");
-  return program.parent_path().parent_path() / "models" / "himmelblau.pt";
-}
 
 void report(int step, const at::Tensor& point, const at::Tensor& value) {
   std::printf("step %2d: f(%.6f, %.6f) = %.6f\n", step, point[0].item<double>(),
@@ -24,7 +19,8 @@ void report(int step, const at::Tensor& point, const at::Tensor& value) {
 
 int main(int argc, char** argv) {
   try {
-    torch::jit::Module function = torch::jit::load(argc > 1 ? argv[1] : packaged_model().string());
+    const std::string file = argc > 1 ? argv[1] : torchscript_build::model_path("himmelblau");
+    torch::jit::Module function = torch::jit::load(file);
     const int steps = argc > 2 ? std::atoi(argv[2]) : 60;
     const double rate = 0.01;
 

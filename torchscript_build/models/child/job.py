@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from . import complaints, export, reference, used, verdict
+from . import complaints, export, library, reference, used, verdict
 
 
 def run(torch: Any, job: "dict[str, Any]") -> int:
@@ -41,6 +41,7 @@ KINDS = {
     "reference": reference.run_exported,
     "repeat": reference.repeat_exported,
     "eager": reference.run_eager,
+    "library": library.call_library,
     "judge": verdict.judge,
 }
 

@@ -12,6 +12,7 @@ import re
 import shutil
 import zipfile
 from collections.abc import Callable, Iterable
+from typing import Optional
 
 ALIGNMENT = 64
 """Where torch lets the contents of records begin, for those who map them (caffe2/serialize/inline_container.h)."""
@@ -20,20 +21,37 @@ SERIALIZATION_ID = "/.data/serialization_id"
 
 
 def forget(file: str, folders: "Iterable[str]") -> None:
-    """Shorten what a model says of places in source files: those in the folders begin below them."""
+    """Shorten what a model says of places in source files: those in the folders begin below them.
+
+    Of a trace that is a Python traceback, which the record counts the letters of: such a record is left out.
+    """
     prefixes = known_prefixes(folders)
     with zipfile.ZipFile(file) as old:
-        changed = {}
+        changed: dict[str, Optional[bytes]] = {}
         for name in old.namelist():
             if name.endswith(".debug_pkl"):
                 before = old.read(name)
-                after = replace_strings(before, lambda text: shorten(text, prefixes))
+                after = _without_folders(before, prefixes)
                 if after != before:
                     changed[name] = after
         if changed:
             _rewrite(old, file + ".new", changed)
     if changed:
         os.replace(file + ".new", file)
+
+
+def _without_folders(pickled: bytes, prefixes: "list[str]") -> Optional[bytes]:
+    """A record of places; ``None`` for one whose texts would be others."""
+    tracebacks = []
+
+    def change(text: str) -> str:
+        short = shorten(text, prefixes)
+        if short != text and text.endswith("\n"):
+            tracebacks.append(text)
+        return short
+
+    changed = replace_strings(pickled, change)
+    return None if tracebacks else changed
 
 
 def known_prefixes(folders: "Iterable[str]") -> "list[str]":
@@ -65,12 +83,14 @@ def replace_strings(pickled: bytes, change: "Callable[[str], str]") -> bytes:
     return bytes(out + pickled[done:])
 
 
-def _rewrite(old: zipfile.ZipFile, file: str, changed: "dict[str, bytes]") -> None:
+def _rewrite(old: zipfile.ZipFile, file: str, changed: "dict[str, Optional[bytes]]") -> None:
     digest = hashlib.sha256()
     with zipfile.ZipFile(file, "w") as new:
         for member in old.infolist():
             if member.filename in changed:
                 content = changed[member.filename]
+                if content is None:
+                    continue
                 new.writestr(_record(new, member, len(content)), content)
             elif member.filename.endswith(SERIALIZATION_ID):  # the last one
                 number = str(int.from_bytes(digest.digest(), "big")).zfill(40)[:40]

@@ -141,7 +141,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
                     fresh = export.make_original(torch, job, progress)
                     process.apply(torch, job)
                     again = _outputs(torch, fresh, call, job, grad)
-                    entry["repeats"] = not values.compare(torch, again, _load(torch, call["eager"]), 0.0, 0.0).place
+                    entry["repeats"] = not values.compare(torch, again, load(torch, call["eager"]), 0.0, 0.0).place
             if job["timed"] and "error" not in entry:
                 entry["milliseconds"] = _milliseconds(torch, original, call, grad)
             calls.append(entry)
@@ -150,7 +150,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
 
 def _milliseconds(torch: Any, original: Any, call: "dict[str, Any]", grad: bool) -> float:
     """The middle of some calls of the original."""
-    args = _load(torch, call["arguments"])
+    args = load(torch, call["arguments"])
     function = original if call["method"] == "forward" else getattr(original, call["method"])
     times = []
     with torch.enable_grad() if grad else torch.no_grad():
@@ -174,7 +174,7 @@ def _copy(torch: Any, original: Any, job: "dict[str, Any]", progress: Any) -> An
 
 
 def _difference(torch: Any, left: str, right: str, job: "dict[str, Any]") -> "dict[str, Any]":
-    found = values.compare(torch, _load(torch, left), _load(torch, right), job["rtol"], job["atol"])
+    found = values.compare(torch, load(torch, left), load(torch, right), job["rtol"], job["atol"])
     return dataclasses.asdict(found)
 
 
@@ -221,7 +221,7 @@ def _cause(lines: "list[str]") -> str:
 
 
 def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:
-    args = values.revive(torch, _load(torch, call["passed"]))
+    args = values.revive(torch, load(torch, call["passed"]))
     method = call["method"]
     function = getattr(module, method, None)
     if function is None and method == "forward" and not isinstance(module, torch.nn.Module):
@@ -244,7 +244,7 @@ def _load_model(torch: Any, file: str) -> Any:
     return torch.jit.load(file, map_location="cpu").eval()
 
 
-def _load(torch: Any, file: str) -> Any:
+def load(torch: Any, file: str) -> Any:
     """What we saved ourselves; releases before 1.13 know no ``weights_only``."""
     try:
         return torch.load(file, map_location="cpu", weights_only=False)

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
@@ -14,13 +15,15 @@ from pathlib import Path
 from typing import IO, Optional, cast
 
 from torchscript_build import system
-from torchscript_build.errors import ToolNotFoundError
+from torchscript_build.errors import BuildError, ToolNotFoundError
 from torchscript_build.system import Environment
 
 TIME = 315532800
 """The time of every entry: the first of 1980, before which GNU tar finds a time implausible."""
 
 SUFFIXES = {".tar.gz": "tar.gz", ".tgz": "tar.gz", ".tar.zst": "tar.zst", ".deb": "deb"}
+FORMATS = {"dir": "", "tar": ".tar.gz", "tar.gz": ".tar.gz", "tar.zst": ".tar.zst", "deb": ".deb"}
+"""What ``--format`` takes → the suffix of the file."""
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 """Debian's names (``dpkg-architecture -L``)."""
 
@@ -34,8 +37,8 @@ class DebianFacts:
     machine: str
     glibc: str
     """The lowest that will do."""
-    cxx_runtime: bool
-    """Does the package hold libstdc++ itself?"""
+    cxx_runtime: str
+    """The lowest version of Debian's libstdc++6 that will do; empty where the package holds libstdc++ itself."""
     maintainer: str
     description: str
     programs: tuple[str, ...]
@@ -47,14 +50,32 @@ def format_of(output: Path) -> str:
     return next((kind for suffix, kind in SUFFIXES.items() if output.name.endswith(suffix)), "dir")
 
 
+def check_output(output: Path) -> None:
+    """:raises BuildError: something else than a bundle is in its place, which it would take."""
+    if format_of(output) == "dir":
+        is_other = output.exists() and not (output / "bundle.json").is_file()
+        if is_other and not (output.is_dir() and not os.listdir(output)):
+            raise BuildError(f"{output} is there and is no bundle; a new one would take its place. Name another folder")
+    elif output.is_dir():
+        raise BuildError(f"{output} is a folder, and the bundle would be a file of that name. Name another file")
+
+
 def write_folder(tree: Path, output: Path) -> None:
     """Put the tree in the folder's place, as a whole."""
     part = output.with_name(f".{output.name}.{os.getpid()}")
     system.remove_tree(part)
     part.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(tree, part, symlinks=True)
+    shutil.copytree(tree, part, symlinks=True, copy_function=_link_or_copy)
     system.remove_tree(output)
     os.replace(part, output)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Gigabytes need not lie there twice; the next bundle is made from files of its own."""
+    try:
+        os.link(source, target)
+    except OSError:  # another file system, or one without links
+        shutil.copy2(source, target)
 
 
 def write_tar(tree: Path, output: Path, top: str, environment: Environment) -> None:
@@ -71,7 +92,9 @@ def write_tar(tree: Path, output: Path, top: str, environment: Environment) -> N
             with open(plain, "wb") as file:
                 _write_entries(file, tree, top)
             command = ["zstd", "-q", "-f", "--rm", str(plain), "-o", str(part)]
-            system.run(command, variables=environment.variables, echo=False)
+            done = system.run(command, variables=environment.variables, echo=False)
+            if done.returncode != 0:
+                raise BuildError(f"zstd failed for {output}\n{done.output.rstrip()}")
         else:
             with open(part, "wb") as file, _gzipped(file) as packed:
                 _write_entries(packed, tree, top)
@@ -100,18 +123,34 @@ def write_deb(tree: Path, output: Path, facts: DebianFacts) -> None:
 
 def render_control(facts: DebianFacts, size: int) -> str:
     """The control file (Debian policy, chapter 5)."""
-    libc = f"libc6 (>= {facts.glibc})"
+    needs = [f"libc6 (>= {facts.glibc})"]
+    if facts.cxx_runtime:
+        needs += [f"libstdc++6 (>= {facts.cxx_runtime})", "libgcc-s1"]
     return (
         f"Package: {facts.package}\n"
-        f"Version: {facts.version}\n"
+        f"Version: {debian_version(facts.version)}\n"
         f"Architecture: {ARCHITECTURES.get(facts.machine, facts.machine)}\n"
-        f"Maintainer: {facts.maintainer}\n"
+        f"Maintainer: {facts.maintainer or 'nobody in particular <nobody@localhost>'}\n"
         f"Installed-Size: {-(-size // 1024)}\n"
-        f"Depends: {libc if facts.cxx_runtime else f'{libc}, libstdc++6, libgcc-s1'}\n"
+        f"Depends: {', '.join(needs)}\n"
         "Section: science\n"
         "Priority: optional\n"
         f"Description: {facts.description}\n"
     )
+
+
+def debian_name(project: str) -> str:
+    """A project's name as Debian's policy has it: lower case, ``a-z0-9+.-``, at least two characters."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "+.-") else "-" for c in project.lower()).strip("-.+")
+    return name if len(name) > 1 else f"{name}-app"
+
+
+def debian_version(version: str) -> str:
+    """A version of Python's as Debian sorts it: ``1.0rc1`` before ``1.0``, an epoch before a colon."""
+    epoch, _, rest = version.rpartition("!")
+    rest = re.sub(r"\.?(a|b|rc|dev)(\d+)", r"~\1\2", rest)
+    rest = re.sub(r"[^A-Za-z0-9.+~]", ".", rest)
+    return f"{epoch}:{rest}" if epoch else rest
 
 
 @contextlib.contextmanager
@@ -128,7 +167,7 @@ def _replacing(output: Path) -> Iterator[Path]:
 
 
 def _gzipped(file: IO[bytes]) -> IO[bytes]:
-    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0))
+    return cast(IO[bytes], gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6))
 
 
 def _add_member(out: IO[bytes], name: str, content: IO[bytes], size: int) -> None:

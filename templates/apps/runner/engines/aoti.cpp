@@ -182,6 +182,21 @@ class Aoti final : public Engine {
     }
   }
 
+  Value call(const std::string& method, const std::vector<Value>& inputs) override {
+    if (method != "forward") {
+      throw Error(kUsage, path_ + ": the model has no method " + method, "its methods: forward");
+    }
+    Given given;
+    given.positional = inputs;
+    const c10::InferenceMode mode;
+    try {
+      const auto tensors = package_arguments(facts_, in_spec_, given, device_);
+      return package_outputs(facts_, out_spec_, loader_->run(tensors));
+    } catch (const std::exception& exception) {
+      throw run_error(exception);
+    }
+  }
+
   std::unique_ptr<Session> new_session(bool copy) override {
     at::init_num_threads();
     return std::unique_ptr<Session>(new Calls(*this, copy));

@@ -162,30 +162,32 @@ Given read_inputs(const std::vector<InputSpec>& inputs) {
 
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device) {
-  const auto& parameters = function.getSchema().arguments();
   Given given = read_inputs(inputs);
-  std::vector<Value>& positional = given.positional;
-  std::vector<std::pair<std::string, Value>>& named = given.named;
-  positional.insert(positional.begin(), Value());  // in the place of self
+  return make_arguments(function, given.positional, std::move(given.named), device);
+}
 
-  if (positional.size() > parameters.size()) {
+Stack make_arguments(const torch::jit::Function& function, const std::vector<Value>& positional,
+                     NamedValues named, const at::Device& device) {
+  const auto& parameters = function.getSchema().arguments();  // the first one is self
+  if (positional.size() >= parameters.size()) {
     reject(function, "takes " + std::to_string(parameters.size() - 1) + " inputs, but got " +
-                         std::to_string(positional.size() - 1));
+                         std::to_string(positional.size()));
   }
   Stack arguments;
+  arguments.reserve(parameters.size());  // with room for self
   for (std::size_t i = 1; i < parameters.size(); ++i) {
     const c10::Argument& parameter = parameters[i];
     const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
       return candidate.first == parameter.name();
     };
-    const auto by_name = std::find_if(named.begin(), named.end(), is_this);
-    if (i < positional.size()) {
-      if (by_name != named.end())
+    const auto given = std::find_if(named.begin(), named.end(), is_this);
+    if (i <= positional.size()) {
+      if (given != named.end())
         reject(function, "got two inputs for argument '" + parameter.name() + "'");
-      arguments.push_back(fit(function, parameter, positional[i], device));
-    } else if (by_name != named.end()) {
-      arguments.push_back(fit(function, parameter, by_name->second, device));
-      named.erase(by_name);
+      arguments.push_back(fit(function, parameter, positional[i - 1], device));
+    } else if (given != named.end()) {
+      arguments.push_back(fit(function, parameter, given->second, device));
+      named.erase(given);
       if (std::any_of(named.begin(), named.end(), is_this)) {
         reject(function, "got two inputs for argument '" + parameter.name() + "'");
       }

@@ -2,12 +2,15 @@
 
 #include "engines/aoti.h"
 #include "engines/torchscript.h"
-#include "files/nesting.h"
+#include "files/model_check.h"
 #include "files/package.h"
 #include "program/error.h"
-#include "values/value.h"
 
 namespace runner {
+
+Value Engine::call(const std::string&, const std::vector<Value>&) {
+  throw Error(kUsage, "a model of this kind can be called by programs only");
+}
 
 // A further engine is a further case here.
 std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& archive,
@@ -18,12 +21,8 @@ std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& arch
     throw Error(kModelNotLoaded, path + " is not a TorchScript model: " + diagnosis.message,
                 diagnosis.hint);
   }
-  const std::string deep = find_deep_record(path, archive);
-  if (!deep.empty()) {
-    throw Error(kModelNotLoaded, path + " is refused: its record " + deep +
-                                     " is nested more than " + std::to_string(kMostNesting) +
-                                     " deep, which no model is");
-  }
+  const std::string problem = why_unreadable(path, archive);
+  if (!problem.empty()) throw Error(kModelNotLoaded, path + " is refused: " + problem);
   return open_torchscript(path, options);
 }
 

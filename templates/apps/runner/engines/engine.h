@@ -20,10 +20,11 @@ namespace runner {
 
 struct LoadOptions {
   std::string device = "cpu";
-  std::string method = "forward";
+  std::string method = "forward";  // empty: none in particular
   bool freeze = false;
   bool optimize = false;
-  bool grad = false;  // gradients can be computed inside of the model
+  bool grad = false;    // gradients can be computed inside of the model
+  bool shared = false;  // for call() by several threads
 };
 
 struct TensorTotals {
@@ -61,6 +62,10 @@ class Engine {
   // For the calling thread; with a copy of the model if others call it at the same time, which must
   // not have begun. Outlived by the engine.
   virtual std::unique_ptr<Session> new_session(bool copy) = 0;
+
+  // One call of any method, whatever set_inputs() was given; several threads may do so at once
+  // where the options said so. The outputs stay on the device, which is done with them.
+  virtual Value call(const std::string& method, const std::vector<Value>& inputs);
 
   virtual ModelInfo info() const = 0;
 };

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -11,9 +12,11 @@
 #include "engines/devices.h"
 #include "engines/failures.h"
 #include "engines/libtorch.h"
+#include "engines/state.h"
 #include "program/error.h"
 #include "program/platform.h"
 #include "values/from_torch.h"
+#include "values/keep.h"
 #include "values/torch_headers.h"
 
 namespace runner {
@@ -94,6 +97,25 @@ torch::jit::Module load(const std::string& path, const at::Device& device) {
   }
 }
 
+// The code of all its classes and functions, which is what the model's calls run.
+std::string read_code(const std::string& path) {
+  std::string code;
+  try {
+    caffe2::serialize::PyTorchStreamReader reader(
+        std::unique_ptr<FileReader>(new FileReader(open_file(path))));
+    for (const std::string& name : reader.getAllRecords()) {
+      if (name.compare(0, 5, "code/") != 0 || name.compare(name.size() - 3, 3, ".py") != 0)
+        continue;
+      const auto record = reader.getRecord(name);
+      code.append(static_cast<const char*>(std::get<0>(record).get()), std::get<1>(record));
+      code += '\n';
+    }
+  } catch (const std::exception& exception) {
+    throw load_error(path, exception);
+  }
+  return code;
+}
+
 torch::jit::Module prepare(torch::jit::Module module, const LoadOptions& options) {
 #if !TORCH_AT_LEAST(1, 10)
   if (options.optimize) {
@@ -164,16 +186,12 @@ class TorchScript final : public Engine {
  public:
   TorchScript(const std::string& path, const LoadOptions& options)
       : device_(parse_device(options.device)), grad_(options.grad), module_(load(path, device_)) {
-    if (module_.type()->findMethod(options.method) == nullptr) {
-      std::string known;
-      for (const torch::jit::Function* method : module_.type()->methods()) {
-        known += (known.empty() ? "" : ", ") + method->name();
-      }
-      throw Error(kUsage, path + ": the model has no method " + options.method,
-                  known.empty() ? "" : "its methods: " + known);
+    if (!options.method.empty()) {
+      find_method(options.method, path + ": ");
+      module_ = prepare(std::move(module_), options);
+      function_ = module_.type()->findMethod(options.method);
     }
-    module_ = prepare(std::move(module_), options);
-    function_ = module_.type()->findMethod(options.method);
+    keeps_state_ = options.shared && keeps_state(read_code(path));
     arguments_ = {module_._ivalue()};
   }
 
@@ -190,7 +208,24 @@ class TorchScript final : public Engine {
       call(arguments_, &stack);
       return from_torch(stack.back());
     } catch (const std::exception& exception) {
-      throw run_error(exception);
+      throw run_error(*function_, arguments_, exception);
+    }
+  }
+
+  Value call(const std::string& method, const std::vector<Value>& inputs) override {
+    torch::jit::Function* const function = find_method(method, "");
+    const CallMode mode(grad_);
+    Stack stack;
+    try {
+      stack = make_arguments(*function, inputs, {}, device_);
+      stack.insert(stack.begin(), module_._ivalue());
+      std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
+      if (keeps_state_) turn.lock();
+      function->run(stack);
+      synchronize(device_);
+      return from_torch(stack.back(), keep);
+    } catch (const std::exception& exception) {
+      throw run_error(*function, {}, exception);
     }
   }
 
@@ -231,7 +266,7 @@ class TorchScript final : public Engine {
         model_.call(arguments_, &stack_);
         synchronize(model_.device_);
       } catch (const std::exception& exception) {
-        throw model_.run_error(exception);
+        throw model_.run_error(*model_.function_, arguments_, exception);
       }
     }
 
@@ -242,16 +277,28 @@ class TorchScript final : public Engine {
     Stack stack_;
   };
 
+  torch::jit::Function* find_method(const std::string& name, const std::string& where) const {
+    torch::jit::Function* const function = module_.type()->findMethod(name);
+    if (function != nullptr) return function;
+    std::string known;
+    for (const torch::jit::Function* method : module_.type()->methods()) {
+      known += (known.empty() ? "" : ", ") + method->name();
+    }
+    throw Error(kUsage, where + "the model has no method " + name,
+                known.empty() ? "" : "its methods: " + known);
+  }
+
   void call(const Stack& arguments, Stack* stack) const {
     stack->assign(arguments.begin(), arguments.end());
     function_->run(*stack);
   }
 
   // The failure of a call, with what the method was given, or what to do about it.
-  Error run_error(const std::exception& exception) const {
+  Error run_error(const torch::jit::Function& function, const Stack& arguments,
+                  const std::exception& exception) const {
     if (const auto* error = dynamic_cast<const Error*>(&exception)) return *error;
     const std::string message = message_of(exception);
-    const std::string what = function_->name() + "() failed: " + essential_line(message);
+    const std::string what = function.name() + "() failed: " + essential_line(message);
     if (!grad_ && (message.find("does not require grad") != std::string::npos ||
                    message.find("nference tensor") != std::string::npos)) {
       return Error(kRunFailed, what, "the model computes gradients itself: use --grad");
@@ -262,12 +309,12 @@ class TorchScript final : public Engine {
                    "the place of the device's name");
     }
     std::string inputs;
-    const auto& names = function_->getSchema().arguments();
-    for (std::size_t i = 1; i < arguments_.size(); ++i) {
+    const auto& names = function.getSchema().arguments();
+    for (std::size_t i = 1; i < arguments.size(); ++i) {
       inputs += (i > 1 ? ", " : "; called with ") + names[i].name() + " = " +
-                describe_value(arguments_[i]);
+                describe_value(arguments[i]);
     }
-    return Error(kRunFailed, what, "schema: " + schema_text(*function_) + inputs);
+    return Error(kRunFailed, what, "schema: " + schema_text(function) + inputs);
   }
 
   at::Device device_;
@@ -275,6 +322,8 @@ class TorchScript final : public Engine {
   torch::jit::Module module_;
   torch::jit::Function* function_ = nullptr;
   Stack arguments_;  // the module itself, then the inputs
+  bool keeps_state_ = false;
+  std::mutex turn_;  // of the callers of a model that keeps state
 };
 
 }  // namespace

@@ -258,6 +258,11 @@ IValue to_union(const Value& value, const TypePtr& type, const at::Device& devic
 }
 #endif
 
+// to() goes through the dispatcher, even if there is nothing to do.
+at::Tensor on_device(at::Tensor tensor, const at::Device& device) {
+  return tensor.device() == device ? tensor : tensor.to(device);
+}
+
 IValue to_future(const Value& value, const TypePtr& type, const at::Device& device) {
   const TypePtr inner = type->containedTypes().at(0);
   auto future = c10::make_intrusive<c10::ivalue::Future>(inner);
@@ -272,7 +277,7 @@ IValue coerce(const Value& value, const TypePtr& type, const at::Device& device)
     case TypeKind::TensorType:
       if (value.kind == Kind::kNone) return IValue(at::Tensor());
       if (value.kind != Kind::kTensor) misfit(value, type);
-      return IValue(to_torch(*value.tensor).to(device));
+      return IValue(on_device(to_torch(*value.tensor), device));
     case TypeKind::NoneType:
       if (value.kind != Kind::kNone) misfit(value, type);
       return IValue();

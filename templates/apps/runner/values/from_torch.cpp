@@ -72,9 +72,11 @@ std::string class_name(const std::string& qualified) {
   return qualified.compare(0, root.size(), root) == 0 ? qualified.substr(root.size()) : qualified;
 }
 
-Value convert(const IValue& value, int depth);
+using MakeTensor = Tensor (*)(at::Tensor);
 
-Value convert_object(const c10::ivalue::Object& object, int depth) {
+Value convert(const IValue& value, int depth, MakeTensor make);
+
+Value convert_object(const c10::ivalue::Object& object, int depth, MakeTensor make) {
   const auto type = object.type();
   const std::string name = object.name();
   Value result;
@@ -85,12 +87,12 @@ Value convert_object(const c10::ivalue::Object& object, int depth) {
   }
   for (std::size_t i = 0; i < type->numAttributes(); ++i) {
     result.names.push_back(type->getAttributeName(i));
-    result.items.push_back(convert(object.getSlot(i), depth + 1));
+    result.items.push_back(convert(object.getSlot(i), depth + 1, make));
   }
   return result;
 }
 
-Value convert(const IValue& value, int depth) {
+Value convert(const IValue& value, int depth, MakeTensor make) {
   if (depth > kMostNesting) {
     throw Error(kRunFailed, "the outputs are nested more than " + std::to_string(kMostNesting) +
                                 " deep, or hold themselves");
@@ -100,7 +102,7 @@ Value convert(const IValue& value, int depth) {
     const at::Tensor& tensor = value.toTensor();
     if (!tensor.defined()) return result;
     const std::string unknown = unknown_tensor(tensor);
-    return unknown.empty() ? make_tensor(from_torch(tensor)) : make_text(Kind::kOther, unknown);
+    return unknown.empty() ? make_tensor(make(tensor)) : make_text(Kind::kOther, unknown);
   } else if (value.isNone()) {
     return result;
   } else if (value.isBool()) {
@@ -122,7 +124,8 @@ Value convert(const IValue& value, int depth) {
   } else if (value.isTuple()) {
     result.kind = Kind::kTuple;
     const auto tuple = value.toTuple();
-    for (const IValue& item : tuple->elements()) result.items.push_back(convert(item, depth + 1));
+    for (const IValue& item : tuple->elements())
+      result.items.push_back(convert(item, depth + 1, make));
     const auto type = tuple->type();
     if (type->schema()) {
       for (const auto& field : type->schema()->arguments()) result.names.push_back(field.name());
@@ -131,25 +134,25 @@ Value convert(const IValue& value, int depth) {
     result.kind = Kind::kList;
     const auto list = value.toList();
     for (std::size_t i = 0; i < list.size(); ++i) {
-      result.items.push_back(convert(list.get(i), depth + 1));
+      result.items.push_back(convert(list.get(i), depth + 1, make));
     }
   } else if (value.isGenericDict()) {
     result.kind = Kind::kDict;
     for (const auto& entry : value.toGenericDict()) {
-      result.items.push_back(convert(entry.key(), depth + 1));
-      result.items.push_back(convert(entry.value(), depth + 1));
+      result.items.push_back(convert(entry.key(), depth + 1, make));
+      result.items.push_back(convert(entry.value(), depth + 1, make));
     }
   } else if (value.isFuture()) {
     value.toFuture()->wait();
-    return convert(value.toFuture()->value(), depth + 1);
+    return convert(value.toFuture()->value(), depth + 1, make);
   } else if (value.isEnum()) {
     const auto member = value.toEnumHolder();
     result.kind = Kind::kEnum;
     result.text = class_name(member->qualifiedClassName());
     result.names = {member->name()};
-    result.items = {convert(member->value(), depth + 1)};
+    result.items = {convert(member->value(), depth + 1, make)};
   } else if (value.isObject()) {
-    return convert_object(value.toObjectRef(), depth);
+    return convert_object(value.toObjectRef(), depth, make);
   } else {
     return make_text(Kind::kOther, value.type()->annotation_str());
   }
@@ -195,6 +198,12 @@ Tensor from_torch(at::Tensor tensor) {
   return result;
 }
 
-Value from_torch(const IValue& value) { return convert(value, 0); }
+Value from_torch(const IValue& value) {
+  return convert(value, 0, [](at::Tensor tensor) { return from_torch(std::move(tensor)); });
+}
+
+Value from_torch(const IValue& value, Tensor (*make)(at::Tensor)) {
+  return convert(value, 0, make);
+}
 
 }  // namespace runner

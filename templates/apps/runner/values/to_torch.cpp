@@ -47,7 +47,9 @@ at::Tensor quantized_to_torch(const Tensor& tensor) {
 
 at::Tensor to_torch(const Tensor& tensor) {
   at::Tensor result;
-  if (tensor.packing) {
+  if (tensor.native) {
+    result = *static_cast<const at::Tensor*>(tensor.native.get());
+  } else if (tensor.packing) {
     result = is_sparse(tensor) ? sparse_to_torch(tensor) : quantized_to_torch(tensor);
   } else {
     const auto owner = tensor.data;

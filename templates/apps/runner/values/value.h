@@ -51,6 +51,9 @@ struct Tensor {
   std::shared_ptr<const void> data;        // null for a packed tensor that is not shown as a whole
   std::shared_ptr<const Packing> packing;  // of sparse and quantized tensors
   bool requires_grad = false;
+  // The same tensor as torch's own, where it is kept (memory.h); it wins over the data, which may
+  // then be missing.
+  std::shared_ptr<const void> native;
 
   std::int64_t count() const;
   std::size_t bytes() const;

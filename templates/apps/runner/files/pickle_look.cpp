@@ -1,4 +1,4 @@
-#include "files/pickle_depth.h"
+#include "files/pickle_look.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -15,10 +15,11 @@ class PickleScanner {
  public:
   explicit PickleScanner(const std::string& data) : data_(data) {}
 
-  std::size_t run(std::size_t of_circles) {
+  PickleLook run(std::size_t of_circles) {
     while (at_ < data_.size() && step(static_cast<unsigned char>(data_[at_++]))) {
     }
-    return std::max(depths_.longest(of_circles), brackets_);
+    if (claims_too_much_) return {0, true};  // and is not read any further
+    return {std::max(depths_.longest(of_circles), brackets_), false};
   }
 
  private:
@@ -34,6 +35,7 @@ class PickleScanner {
   }
 
   void skip(std::uint64_t size) {
+    claims_too_much_ = claims_too_much_ || size > data_.size() - at_;
     at_ = size < data_.size() - at_ ? at_ + static_cast<std::size_t>(size) : data_.size();
   }
 
@@ -91,6 +93,7 @@ class PickleScanner {
   }
 
   bool remember(std::uint64_t key) {
+    claims_too_much_ = claims_too_much_ || key > data_.size();
     memo_[key] = top();
     return true;
   }
@@ -178,6 +181,7 @@ class PickleScanner {
   const std::string& data_;
   std::size_t at_ = 0;
   std::size_t brackets_ = 0;
+  bool claims_too_much_ = false;
   Depths depths_;
   std::vector<Id> stack_;
   std::vector<std::size_t> marks_;
@@ -186,7 +190,7 @@ class PickleScanner {
 
 }  // namespace
 
-std::size_t depth_of_pickle(const std::string& pickled, std::size_t of_circles) {
+PickleLook look_into_pickle(const std::string& pickled, std::size_t of_circles) {
   return PickleScanner(pickled).run(of_circles);
 }
 

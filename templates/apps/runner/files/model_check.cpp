@@ -1,4 +1,4 @@
-#include "files/nesting.h"
+#include "files/model_check.h"
 
 #include <algorithm>
 #include <cctype>
@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "files/code_depth.h"
-#include "files/pickle_depth.h"
+#include "files/pickle_look.h"
 #include "program/platform.h"
 #include "values/value.h"
 
@@ -30,9 +30,14 @@ std::string module_name(const std::string& record) {
   return name;
 }
 
+std::string too_deep(const std::string& record) {
+  return "its record " + record + " is nested more than " + std::to_string(kMostNesting) +
+         " deep, which no model is";
+}
+
 }  // namespace
 
-std::string find_deep_record(const std::string& path, const Archive& archive) {
+std::string why_unreadable(const std::string& path, const Archive& archive) {
   const std::size_t most = kMostNesting;
   const File file = open_file(path);
   if (!file) return std::string();  // which its reader tells
@@ -40,14 +45,17 @@ std::string find_deep_record(const std::string& path, const Archive& archive) {
   for (const Record& record : archive.records) {
     if (record.name.compare(0, 6, "extra/") == 0) continue;  // files of the model's maker
     if (has_ending(record.name, ".pkl")) {
-      const std::string pickled = unpack_record(file.get(), record);
-      if (depth_of_pickle(pickled, most + 1) > most) return record.name;
+      const PickleLook look = look_into_pickle(unpack_record(file.get(), record), most + 1);
+      if (look.claims_too_much) {
+        return "its record " + record.name + " is damaged: it claims more than it holds";
+      }
+      if (look.depth > most) return too_deep(record.name);
     } else if (has_ending(record.name, ".py")) {
       modules.emplace_back(module_name(record.name), unpack_record(file.get(), record));
-      if (depth_of_code(modules.back().second) > most) return record.name;
+      if (depth_of_code(modules.back().second) > most) return too_deep(record.name);
     }
   }
-  return depth_of_definitions(modules) > most ? "code" : "";
+  return depth_of_definitions(modules) > most ? too_deep("code") : "";
 }
 
 }  // namespace runner

@@ -1,0 +1,114 @@
+"""Who brought a library to this machine: a wheel, a conda package, or the distribution; with its licence files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+from urllib.parse import quote
+
+from torchscript_build import system
+from torchscript_build.system import Environment
+
+LICENSES = ("LICENSE", "LICENCE", "COPYING", "NOTICE")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A package on this machine."""
+
+    kind: str
+    """``pypi``, ``conda``, ``deb``: the type of its package URL."""
+    package: str
+    version: str
+    licenses: Mapping[str, Path] = field(default_factory=dict)
+    """Path below a folder of the package's own → the file."""
+
+    @property
+    def purl(self) -> str:
+        """Its package URL (the specification is package-url's)."""
+        name = self.package.lower().replace("_", "-") if self.kind == "pypi" else self.package
+        return f"pkg:{self.kind}/{'debian/' if self.kind == 'deb' else ''}{name}@{quote(self.version, safe='.-~')}"
+
+
+def find_origins(files: Iterable[Path], environment: Environment) -> Mapping[Path, Origin]:
+    """File → the package that brought it, for those that belong to one."""
+    found: dict[Path, Origin] = {}
+    wheels: dict[Path, Mapping[str, Path]] = {}
+    condas: dict[Path, Mapping[str, Path]] = {}
+    for file in sorted(set(files)):
+        origin = _of_wheel(file, wheels) or _of_conda(file, condas) or _of_debian(file, environment)
+        if origin is not None:
+            found[file] = origin
+    return found
+
+
+def is_license(name: str) -> bool:
+    """Is a file a licence by its name?"""
+    return name.upper().startswith(LICENSES)
+
+
+def licenses_below(folder: Path) -> Mapping[str, Path]:
+    """The licence files in a folder and below: path, without a ``licenses`` at its head → file."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and (is_license(p.name) or "licenses" in p.parts))
+    return {p.relative_to(folder).as_posix().removeprefix("licenses/"): p for p in files}
+
+
+def _of_wheel(file: Path, seen: dict[Path, Mapping[str, Path]]) -> Optional[Origin]:
+    site = next((p for p in file.parents if p.name in ("site-packages", "dist-packages")), None)
+    if site is None:
+        return None
+    if site not in seen:
+        seen[site] = {name: info for info in sorted(site.glob("*.dist-info")) for name in _libraries_of(info)}
+    info = seen[site].get(file.relative_to(site).as_posix())
+    if info is None:
+        return None
+    name, _, version = info.name[: -len(".dist-info")].partition("-")
+    return Origin("pypi", name, version, licenses_below(info))
+
+
+def _libraries_of(info: Path) -> Iterable[str]:
+    """The shared libraries that a wheel's RECORD names, relative to site-packages."""
+    try:
+        lines = (info / "RECORD").read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return
+    for line in lines:
+        name = line.rsplit(",", 2)[0].strip('"')
+        if ".so" in name:
+            yield name
+
+
+def _of_conda(file: Path, seen: dict[Path, Mapping[str, Path]]) -> Optional[Origin]:
+    prefix = next((p for p in file.parents if (p / "conda-meta").is_dir()), None)
+    if prefix is None:
+        return None
+    if prefix not in seen:
+        records = sorted((prefix / "conda-meta").glob("*.json"))
+        seen[prefix] = {name: record for record in records for name in system.read_json(record).get("files", ())}
+    record = seen[prefix].get(file.relative_to(prefix).as_posix())
+    if record is None:
+        return None
+    told = json.loads(record.read_text("utf-8"))
+    folder = Path(str(told.get("extracted_package_dir") or ""), "info", "licenses")
+    return Origin("conda", str(told["name"]), str(told["version"]), licenses_below(folder) if folder.is_dir() else {})
+
+
+def _of_debian(file: Path, environment: Environment) -> Optional[Origin]:
+    """By dpkg; its database may know the file below ``/lib`` or ``/usr/lib``."""
+    if environment.which("dpkg-query") is None:
+        return None
+    real = os.path.realpath(file)
+    for path in dict.fromkeys((str(file), real, real.removeprefix("/usr"), f"/usr{file}")):
+        done = system.probe(["dpkg-query", "-S", path], variables=environment.variables)
+        if done is not None and done.returncode == 0:
+            package = done.output.split(":")[0].split(",")[0].strip()
+            command = ["dpkg-query", "-W", "-f", "${Version}\n", package]
+            asked = system.probe(command, variables=environment.variables)
+            version = asked.output.splitlines()[0] if asked is not None and asked.returncode == 0 else ""
+            text = Path("/usr/share/doc", package, "copyright")
+            return Origin("deb", package, version, {"copyright": text} if text.is_file() else {})
+    return None

@@ -1,0 +1,61 @@
+"""Where the libraries of a bundle are looked for on the machine that makes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from torchscript_build import elf
+from torchscript_build.errors import VerificationError
+from torchscript_build.models.external import external_files
+from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.system import Environment
+
+
+def library_folders(plan: BuildPlan, tree: Path, environment: Environment) -> Sequence[Path]:
+    """Beside what the files name themselves: the bundle's own, libtorch's, those that the linker had, and the system's.
+
+    What is installed into a bundle has lost the folders that it was linked in; the build tree's files have them.
+    """
+    found = [tree / "lib", *plan.libtorch.library_dirs]
+    for target in plan.targets:
+        found += _named_by(plan.out_dir / target.path)
+        found += [Path(folder) for folder in target.link_dirs]
+        found += [Path(name).parent for name in target.link_libraries if os.path.isabs(name)]
+    for project in plan.cmake:
+        folder = Path(plan.build_dir, "cmake", project.name, "tree")
+        built = (p for p in sorted(folder.rglob("*")) if "CMakeFiles" not in p.parts and p.is_file() and elf.is_elf(p))
+        found += [entry for path in built for entry in _named_by(path)]
+    for sources in external_files(plan.apps, environment).values():
+        for source in map(Path, sources):
+            found += [source.parent, *_named_by(source)]
+    found += [Path(f) for f in (environment.get("LD_LIBRARY_PATH") or "").split(os.pathsep) if f]
+    found += _system_folders(Path("/etc/ld.so.conf"))
+    return tuple(dict.fromkeys(found))
+
+
+def _named_by(path: Path) -> Iterable[Path]:
+    try:
+        info = elf.read_elf(path)
+    except VerificationError:  # not built, or no ELF file: an object, a script
+        return ()
+    return elf.expand_origin((*info.rpath, *info.runpath), path.parent)
+
+
+def _system_folders(file: Path, depth: int = 0) -> list[Path]:
+    """The folders of ld.so.conf(5), with what it includes."""
+    try:
+        lines = file.read_text("utf-8", errors="replace").splitlines()
+    except OSError:
+        return []
+    found: list[Path] = []
+    for line in (text.partition("#")[0].strip() for text in lines):
+        words = line.split()
+        if words[:1] == ["include"] and depth < 3:
+            for pattern in words[1:]:
+                base = Path("/") if os.path.isabs(pattern) else file.parent
+                found += [f for p in sorted(base.glob(pattern.lstrip("/"))) for f in _system_folders(p, depth + 1)]
+        elif line:
+            found.append(Path(line.split("=")[0].strip()))
+    return found

@@ -63,12 +63,10 @@ class PlannedModel:
 
     @property
     def file_name(self) -> str:
-        """What its file is called where it is installed."""
         return f"{self.name}.pt2" if self.is_package else f"{self.name}.pt"
 
     @property
     def is_package(self) -> bool:
-        """Is it a ``.pt2`` package?"""
         return self.file.endswith(".pt2")
 
 

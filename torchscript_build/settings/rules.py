@@ -184,9 +184,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
 def _check_package_settings(model: ScriptModel, where: str, problems: list[str]) -> None:
     """What only a model with ``method = "aoti"`` has."""
     if model.cpu not in CPUS:
-        problems.append(
-            f"{where}: cpu must be one of {', '.join(CPUS)}, not {model.cpu!r}{suggestion(model.cpu, CPUS)}"
-        )
+        problems.append(f"{where}: cpu must be one of {', '.join(CPUS)}, not {model.cpu!r}")
     for key, value in (("dynamic-shapes", model.dynamic_shapes), ("cpu", model.cpu != "native")):
         if value and model.method != "aoti":
             problems.append(f'{where}: {key} is for method = "aoti" only')

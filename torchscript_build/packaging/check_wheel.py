@@ -16,7 +16,7 @@ from torchscript_build import elf
 from torchscript_build.elf import ElfInfo
 from torchscript_build.errors import ModelError, VerificationError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.models.archive import read_archive
+from torchscript_build.models.archive import UNREADABLE, read_archive
 from torchscript_build.models.package import Package
 
 OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
@@ -83,7 +83,7 @@ def check_wheel(wheel: Path, libtorch: LibTorch) -> tuple[Advice, ...]:
                 *(advice for binary in binaries for advice in _check_binary(binary, binaries, libtorch)),
                 *(advice for name, package in packages for advice in check_package(name, package, tags, libtorch)),
             )
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise VerificationError(f"{wheel} cannot be read as a wheel: {error}") from error
 
 

@@ -137,6 +137,13 @@ EXAMPLES = {
         prints_transcript=False,  # but the first five of its values
         needs="silero_vad",
     ),
+    "two_engines": Example(
+        "two_engines_demo",
+        "two-engines",
+        MODULES,
+        ("_torchscript_apps.py", "bin/two-engines", "models/classify-pt2.pt2", "models/classify.pt"),
+        prints_transcript=False,  # but the outputs of its first call
+    ),
 }
 EDITABLE = ("control_flow", "custom_class", "custom_op", "existing_cmake", "multi_library")
 LAUNCHED = [name for name, example in EXAMPLES.items() if example.launched]
@@ -227,7 +234,8 @@ def build_ts_app(tree: Path, *options: str) -> str:
 
 def run_tests(python: Path, tree: Path) -> None:
     """Run an example's own tests."""
-    warnings = ("-W", "error", "-W", "ignore:`torch.jit:DeprecationWarning")
+    notices = [f"ignore:`torch.jit:{category}" for category in ("DeprecationWarning", "FutureWarning")]
+    warnings = ("-W", "error", *(word for notice in notices for word in ("-W", notice)))
     env = {**build_environment(), "PYTHONDONTWRITEBYTECODE": "1"}
     run([python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *warnings, "tests"], cwd=tree, env=env)
 
@@ -277,6 +285,19 @@ def test_second_build_does_nothing_but_run(name: str, build: Build) -> None:
 def test_scripted_code_is_shown_while_building(build: Build) -> None:
     _, log = build("control_flow")
     assert "  if bool(torch.gt(torch.sum(x), 0)):\n" in log
+
+
+@pytest.mark.slow
+def test_both_forms_of_a_model_are_compared_in_one_table(build: Build) -> None:
+    _, log = build("two_engines")
+    table = log.partition("-- both forms of a model on the same inputs: largest difference, and the time of a call\n")[
+        2
+    ]
+    headings, row = (line.split() for line in table.splitlines()[:2])
+    assert headings == ["model", "inputs", "TorchScript/.pt2", "eager", "TorchScript", ".pt2"]
+    assert row[:2] == ["classify", "example"]
+    assert float(row[2]) < 1e-5
+    assert row[4::2] == ["ms", "ms", "ms"]
 
 
 @each(EXAMPLES)

@@ -180,7 +180,6 @@ def test_records_without_a_folder_are_told(tmp_path: Path) -> None:
     "names",
     [
         ("x/archive_format", "x/models/model.json", "x/data/weights/model_weights_config.json", "x/.data/version"),
-        ("x/version", "x/data/aotinductor/model/model.so"),
     ],
 )
 def test_package_of_torch_export_is_told_from_a_model(tmp_path: Path, names: tuple[str, ...]) -> None:

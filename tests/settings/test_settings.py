@@ -467,3 +467,43 @@ def test_every_field_is_documented() -> None:
     assert "|  |  |" not in text
     for key in ("`libtorch`", "`example-inputs`", "`python-binding`", "`console-script`", "`source-dir` | required"):
         assert key in text
+
+
+# --- further forms of a model --------------------------------------------------------------------------------------
+
+TWIN = """\
+[[tool.torchscript-build.model]]
+name = "net"
+factory = "demo:net"
+example-inputs = ["ones:2x8"]
+seed = 3
+
+[[tool.torchscript-build.model]]
+name = "net-pt2"
+same-as = "{other}"
+method = "aoti"
+dynamic-shapes = {{ x = {{ 0 = "batch" }} }}
+seed = {seed}
+"""
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_another_form_of_a_model_takes_what_it_does_not_give_itself(tmp_path: Path, seed: int) -> None:
+    spec = read_project(write_project(tmp_path, TWIN.format(other="net", seed=seed)))
+    net, twin = spec.models
+    assert (twin.factory, twin.example_inputs, twin.seed) == ("demo:net", ("ones:2x8",), seed or 3)
+    assert (net.file_name, twin.file_name) == ("net.pt", "net-pt2.pt2")
+    assert twin.dynamic_shapes == {"x": {"0": "batch"}}
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        ("nett", "model 'net-pt2': same-as: there is no model 'nett'; did you mean 'net'?"),
+        ("net-pt2", "model 'net-pt2': same-as: 'net-pt2' is itself another form; name the model"),
+    ],
+)
+def test_another_form_of_what(tmp_path: Path, other: str, words: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_project(write_project(tmp_path, TWIN.format(other=other, seed=0)))
+    assert any(problem.startswith(words) for problem in caught.value.problems)

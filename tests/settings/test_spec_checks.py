@@ -108,6 +108,14 @@ def test_an_app_without_console_script_may_share_its_name(root: Path) -> None:
 # --- models --------------------------------------------------------------------------------------------------------
 
 
+AOTI: dict[str, object] = {"file": None, "factory": "a:b", "method": "aoti", "example_inputs": ("ones:2",)}
+
+
+@pytest.mark.parametrize("sizes", ["auto", {"x": {"0": "batch", "1": "n=2..8", "2": "m=..9", "3": "k=4.."}}])
+def test_sizes_that_vary(root: Path, sizes: object) -> None:
+    assert check(root, model(**{**AOTI, "dynamic_shapes": sizes})) == []
+
+
 @pytest.mark.parametrize(
     ("fields", "wanted"),
     [
@@ -116,8 +124,19 @@ def test_an_app_without_console_script_may_share_its_name(root: Path) -> None:
         ({"file": "missing.pt"}, "model 'model': there is no file 'missing.pt'"),
         ({"file": None, "factory": "a.b"}, "factory must look like 'package.module:function', not 'a.b'"),
         ({"file": None, "factory": "a b:c"}, "factory must look like"),
-        ({"file": None, "factory": "a:b", "method": "export"}, "method must be one of script, trace, not 'export'"),
+        (
+            {"file": None, "factory": "a:b", "method": "export"},
+            "method must be one of script, trace, aoti, not 'export'",
+        ),
         ({"file": None, "factory": "a:b", "method": "trace"}, "tracing needs example-inputs"),
+        ({"file": None, "factory": "a:b", "method": "aoti"}, 'method = "aoti" needs example-inputs'),
+        ({"cpu": "x86-64-v3"}, 'cpu is for method = "aoti" only'),
+        ({**AOTI, "cpu": "x86-64-v5"}, "cpu must be one of native, x86-64, x86-64-v2, x86-64-v3, x86-64-v4, not"),
+        ({"dynamic_shapes": "auto"}, 'dynamic-shapes is for method = "aoti" only'),
+        ({**AOTI, "dynamic_shapes": "all"}, "dynamic-shapes is \"auto\" or a table, not 'all'"),
+        ({**AOTI, "dynamic_shapes": {"x": {"a": "b"}}}, "dynamic-shapes: x: a dimension is a number, not 'a'"),
+        ({**AOTI, "dynamic_shapes": {"x": {"0": "b=9..2"}}}, 'x: a size is a name, "batch" or'),
+        ({**AOTI, "dynamic_shapes": {"x": {"0": "2"}}}, 'x: a size is a name, "batch" or'),
         ({"python_path": ("nowhere",)}, "python-path: there is no folder 'nowhere'"),
     ],
 )

@@ -24,6 +24,7 @@ from torchscript_build.cli import (
     flags,
     inspect,
     matrix,
+    migrate,
     new,
     twins,
 )
@@ -57,7 +58,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
 COMMANDS = (
     *(doctor, inspect, twins, bundle, cmake_dir, flags, check_wheel, audit_abi, cache, fetch, matrix),
-    *(new, eject, audit, conda, completion),
+    *(new, migrate, eject, audit, conda, completion),
 )
 """In the order of the help text, after ``find``."""
 

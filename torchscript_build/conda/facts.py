@@ -311,7 +311,7 @@ def _tests(spec: ProjectSpec, project: str, *, python: bool) -> Iterator[Line]:
         yield from (Line(f'test -x "$PREFIX/bin/{command}"', UNIX) for command in program_scripts(existing))
     if not python:
         for name in sorted({*(m for a in spec.apps for m in a.models), *(m for c in spec.libraries for m in c.models)}):
-            yield Line(f'test -f "$PREFIX/{model_path(project, name)}"', UNIX)
+            yield Line(f'test -f "$PREFIX/{model_path(project, models[name].file_name)}"', UNIX)
         for ops in spec.ops:
             yield Line(f'test -f "$PREFIX/{posixpath.join("lib", ops.file_name or f"lib{ops.name}.so")}"', LINUX)
         for library in spec.libraries:

@@ -42,9 +42,9 @@ def render_ejected(plan: BuildPlan) -> FileSet:
     )
     files = {n: c for n, c in render_project(plan).items() if not n.startswith("cmake/")}
     values = project_values(plan)
-    models = sorted({m.name for app in plan.apps for m in app.models})
+    models = sorted({plan.model(m.name).file_name for app in plan.apps for m in app.models})
     places = [
-        (cmake_quote(f"{HERE}/models/{name}.pt"), cmake_quote(model_path(plan.project, name).rpartition("/")[0]))
+        (cmake_quote(f"{HERE}/models/{name}"), cmake_quote(model_path(plan.project, name).rpartition("/")[0]))
         for name in models
     ]
     files["CMakeLists.txt"] = _resolved(render("eject/CMakeLists.txt", **values, models=places))

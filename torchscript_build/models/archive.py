@@ -1,4 +1,4 @@
-"""Looks into TorchScript archives without torch.
+"""Looks into TorchScript archives, and ``.pt2`` packages of AOTInductor, without torch.
 
 An archive is a zip whose entries lie under one folder: ``<folder>/version`` (from file format 6 on
 ``<folder>/.data/version``), ``constants.pkl``, ``data.pkl`` and the TorchScript code as text in ``code/**.py``. Source:
@@ -17,6 +17,7 @@ from typing import Optional
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.code import NamedDevice, parse_code
+from torchscript_build.models.package import Package, is_package, read_package
 
 _VERSION = re.compile(r"[^/]+/(\.data/)?version")
 
@@ -36,6 +37,8 @@ class ModelArchive:
     """Devices that stand in its code, with the file of each: ``"code/__torch__/net.py"``."""
     uses_autograd: bool = False
     """Does its code call ``torch.autograd.grad`` or ``backward``?"""
+    package: Optional[Package] = None
+    """What it says of itself, where it is a package."""
 
     @property
     def namespaces(self) -> tuple[str, ...]:
@@ -44,7 +47,7 @@ class ModelArchive:
 
 
 def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
-    """Read a TorchScript archive.
+    """Read a TorchScript archive or a package of AOTInductor.
 
     :param checksums: verify every entry's, which reads the whole file.
     :raises ModelError: it is missing, truncated, corrupt, or another kind of file.
@@ -64,6 +67,9 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
 
 def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
     names = archive.namelist()
+    if is_package(names):
+        package = read_package(archive)
+        return ModelArchive(path, 0, package.operators, (), package=package)
     version = next((n for n in names if _VERSION.fullmatch(n)), None)
     folder = version.partition("/")[0] if version else ""
     if version is None or f"{folder}/constants.pkl" not in names:
@@ -93,6 +99,8 @@ def _check_sizes(archive: zipfile.ZipFile, path: Path) -> None:
     :raises ModelError: a member's method or size is none that torch writes.
     """
     packed = path.stat().st_size
+    if is_package(archive.namelist()):
+        return  # only some texts of it are read, each with a limit
     most = max(LEAST_LIMIT, MOST_RATIO * packed)
     for member in archive.infolist():
         if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

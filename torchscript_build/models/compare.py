@@ -16,6 +16,7 @@ from torchscript_build.models.forecast import Missing
 from torchscript_build.models.proof import load_failure
 from torchscript_build.models.references import Case, References, Wanted, repeat_case
 from torchscript_build.models.running import MISMATCH, NOT_LOADED, check_run, is_runner, run_program, tail
+from torchscript_build.models.twins import read_report, twin_lines
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, Wishes
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Completed, Environment
@@ -115,6 +116,9 @@ def compare_apps(
         for line in table(app, verdicts, {m: references[m].no_original for m in models}):
             log.say(line)
         bad = [v for v in verdicts if v.problem]
+        if not bad:
+            for line in twin_lines(plan, models, references, comparison.arguments, comparison.run):
+                log.say(line)
         if bad:
             raise _parity_error(app, bad, plan, environment, wanted, made)
         calls += [Compared(v, tuple(comparison.arguments(v.case)[2:])) for v in verdicts if v.case.error is None]
@@ -190,6 +194,10 @@ class _Comparison:
         wanted = dataclasses.replace(self.made[case.model].process, grad=case.grad)
         return arguments + process_options(wanted, bundled.wishes if is_beside else self.planned.wishes)
 
+    def run(self, options: Sequence[str]) -> Completed:
+        """Start the program."""
+        return run_program([str(self.program), *options], self.environment.variables, echo=False)
+
     def show(self, case: Case) -> None:
         """Run the app on one call's inputs, for people to read."""
         done = run_program([str(self.program), *self.arguments(case)], self.environment.variables)
@@ -253,16 +261,9 @@ def exported_verdict(case: Case) -> tuple[str, Optional[str], bool]:
 
 
 def _report(done: Completed) -> Optional[Mapping[str, Any]]:
-    """The comparison in the runner's ``--json``, which is one line among what a model prints."""
-    for line in reversed(done.output.splitlines()):
-        if line.startswith("{"):
-            try:
-                report = system.parse_json(line)
-            except ValueError:
-                continue
-            found = report.get("comparison") if isinstance(report, dict) else None
-            return found if isinstance(found, dict) else None
-    return None
+    """The comparison in the runner's ``--json``."""
+    found = read_report(done).get("comparison")
+    return found if isinstance(found, dict) else None
 
 
 def _parity_error(

@@ -140,7 +140,12 @@ def _export(
 def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> None:
     """How a model was made, and what is worth knowing about that."""
     libtorch, torch_version = plan.libtorch, str(report["torch"])
-    words = {"trace": "traced", "script": "scripted", "as it is": "saved as the factory made it"}
+    words = {
+        "trace": "traced",
+        "script": "scripted",
+        "as it is": "saved as the factory made it",
+        "aoti": "exported and compiled ahead of time",
+    }
     how = words.get(report["kind"], str(report["kind"]).replace("trace", "traced", 1))
     note = "; torch.jit is deprecated upstream, libtorch still loads what it makes" if report["deprecations"] else ""
     log.say(f"-- model {model.name}: {how} by torch {torch_version}{note}")
@@ -160,17 +165,23 @@ def _settings(model: PlannedModel, plan: BuildPlan, external: list[str]) -> dict
         "factory": model.factory,
         "method": model.method,
         "grad": model.grad if model.method == "trace" else None,
-        "example_inputs": list(model.example_inputs) if model.method == "trace" else [],
+        "example_inputs": list(model.example_inputs) if model.method in ("trace", "aoti") else [],
         "python_path": list(model.python_path),
         "seed": model.seed,
         **{key: getattr(model, key) for key in CARRIED.values()},
         "show_code": model.show_code,
+        **({"dynamic_shapes": _shapes(model), "cpu": model.cpu} if model.method == "aoti" else {}),
         "torch": plan.libtorch.full_version,
         "libraries": {
             **{file: system.stamp(Path(file)) for file in external},
             **{o.name: system.stamp(plan.out_dir / o.path) for o in plan.ops},
         },
     }
+
+
+def _shapes(model: PlannedModel) -> Any:
+    shapes = model.dynamic_shapes
+    return shapes if isinstance(shapes, str) else {name: dict(sizes) for name, sizes in shapes.items()}
 
 
 def _why_stale(

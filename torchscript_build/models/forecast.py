@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.errors import ModelError
@@ -22,6 +22,7 @@ from torchscript_build.libtorch.versions import release_of
 from torchscript_build.models.archive import ModelArchive, read_archive
 from torchscript_build.models.code import NamedDevice
 from torchscript_build.models.namespaces import NAMESPACES
+from torchscript_build.models.package import FIRST_RELEASE, Package
 from torchscript_build.operators.registrations import Registrations, read_registrations
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp
 from torchscript_build.settings.specs import TorchScriptApp
@@ -141,7 +142,48 @@ def _from_json(file: Path, data: Mapping[str, Any]) -> ModelArchive:
         classes=tuple(data["classes"]),
         devices=tuple((name, NamedDevice(**device)) for name, device in data["devices"]),
         uses_autograd=data["uses_autograd"],
+        package=_package_from_json(data.get("package")),
     )
+
+
+def _package_from_json(data: Optional[Mapping[str, Any]]) -> Optional[Package]:
+    if data is None:
+        return None
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+    return Package(**fields)
+
+
+def check_packages(archives: Mapping[str, ModelArchive], plan: BuildPlan) -> None:
+    """Compare what ``.pt2`` packages say of themselves with the libtorch that will load them.
+
+    :raises ModelError: names every package that cannot be loaded.
+    """
+    libtorch = plan.libtorch
+    problems, cures = [], []
+    for name, archive in archives.items():
+        package = archive.package
+        if package is None:
+            continue
+        if release_of(libtorch.version)[:2] < FIRST_RELEASE:
+            problems.append(
+                f"model {name!r} is a .pt2 package, and libtorch {libtorch.version} has no loader for those"
+            )
+            cures.append("use libtorch 2.6 or newer (--libtorch, libtorch-version), or the TorchScript model alone")
+        elif package.machine and (package.platform, package.machine) != _machine_of(libtorch):
+            here = " on ".join(_machine_of(libtorch))
+            problems.append(
+                f"model {name!r} was compiled for {package.platform} on {package.machine}, libtorch is {here}"
+            )
+            cures.append("compile the package on such a machine")
+        elif package.torch and release_of(package.torch)[:2] != release_of(libtorch.version)[:2]:
+            log.warn(f"model {name!r} was compiled by torch {package.torch}, the app links libtorch {libtorch.version}")
+    if problems:
+        raise ModelError("\n".join(problems), cures=tuple(dict.fromkeys(cures)))
+
+
+def _machine_of(libtorch: LibTorch) -> tuple[str, str]:
+    machine = {"AMD64": "x86_64"}.get(libtorch.machine or "", libtorch.machine or "")
+    return libtorch.platform, machine
 
 
 def _highest_format(libtorch: LibTorch) -> int:

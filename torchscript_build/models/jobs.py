@@ -125,6 +125,10 @@ def _cures(problem: str) -> list[str]:
         return ["tracing calls the model with example-inputs: do they have the shapes and dtypes that it takes?"]
     if problem.startswith("torch.jit.script cannot compile"):
         return ['rewrite what TorchScript does not know, or say method = "trace" with example-inputs']
+    if "No working C++ compiler" in problem or "InvalidCxxCompiler" in problem:
+        return ["install a C++ compiler, which AOTInductor needs: apt install g++, or conda install cxx-compiler"]
+    if "has no fake kernel" in problem:
+        return ["write the function that is printed above: torchscript-build migrate says it, too"]
     return []
 
 

@@ -55,6 +55,8 @@ class Case:
     """How the original's outputs and the exported model's differ (child/values.py); ``None`` without an original."""
     repeats: Optional[bool] = None
     """Where they differ: does the original repeat its own outputs with the same seed?"""
+    milliseconds: Optional[float] = None
+    """What a call of the original takes, where the model has a second form."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def _jobs(model: PlannedModel, how: Wanted, made: Made, archive: ModelArchive, p
     jobs = [Job("arguments", model, arguments), _reference_job("reference", model, how, made, grad, plan)]
     if model.factory is not None:
         request = {**jobs[1].request, "libraries": list(how.external), "references": f"{stem}.reference.report.json"}
+        request["timed"] = any(m.same_as == model.name for m in plan.models)
         # the factory has been at work in that process
         request["process"] = {**request["process"], "deterministic": made.process.deterministic or "off"}
         jobs.append(Job("eager", model, request))
@@ -212,6 +215,7 @@ def _references(name: str, reports: Mapping[str, Any]) -> References:
                 eager_error=original.get("error"),
                 difference=original.get("difference"),
                 repeats=original.get("repeats"),
+                milliseconds=original.get("milliseconds"),
             )
         )
     return References(tuple(cases), eager.get("none"))
@@ -230,6 +234,7 @@ def _settings(model: PlannedModel, how: Wanted, made: Made, plan: BuildPlan) -> 
         "process": dataclasses.asdict(made.process),
         "tolerance": [how.rtol, how.atol],
         "torch": plan.libtorch.full_version,
+        **({"timed": True} if any(m.same_as == model.name for m in plan.models) else {}),
         "libraries": {name: system.stamp(Path(name)) for name in (*how.external, *how.own)},
     }
 

@@ -14,9 +14,10 @@ from typing import Optional
 
 from torchscript_build import elf
 from torchscript_build.elf import ElfInfo
-from torchscript_build.errors import VerificationError
+from torchscript_build.errors import ModelError, VerificationError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.models.archive import UNREADABLE
+from torchscript_build.models.archive import UNREADABLE, read_archive
+from torchscript_build.models.package import Package
 
 OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
 PYTHON = re.compile(r"libtorch_python\.|libpython3")
@@ -73,12 +74,14 @@ def check_wheel(wheel: Path, libtorch: LibTorch) -> tuple[Advice, ...]:
             metadata = _read(archive, names, "METADATA")
             tags = HeaderParser().parsestr(_read(archive, names, "WHEEL")).get_all("Tag") or []
             binaries = list(_binaries(archive, Path(folder)))
+            packages = list(_packages(archive, Path(folder)))
             return (
                 *_check_tag(tags, binaries),
                 *_check_requirement(
                     HeaderParser().parsestr(metadata).get_all("Requires-Dist") or [], binaries, libtorch
                 ),
                 *(advice for binary in binaries for advice in _check_binary(binary, binaries, libtorch)),
+                *(advice for name, package in packages for advice in check_package(name, package, tags, libtorch)),
             )
     except UNREADABLE as error:
         raise VerificationError(f"{wheel} cannot be read as a wheel: {error}") from error
@@ -98,6 +101,35 @@ def _binaries(archive: zipfile.ZipFile, folder: Path) -> Iterator[_Binary]:
         if is_elf:
             info = elf.read_elf(Path(archive.extract(entry, folder)))
             yield _Binary(PACKAGES.sub("", entry.filename), info)
+
+
+def _packages(archive: zipfile.ZipFile, folder: Path) -> Iterator[tuple[str, Package]]:
+    """The ``.pt2`` packages in a wheel, by their paths in the site-packages."""
+    for entry in archive.infolist():
+        if entry.filename.endswith(".pt2"):
+            try:
+                package = read_archive(Path(archive.extract(entry, folder)), checksums=False).package
+            except ModelError:
+                continue  # a package of somebody's data; what an app carries was loaded when it was built
+            if package is not None:
+                yield PACKAGES.sub("", entry.filename), package
+
+
+def check_package(name: str, package: Package, tags: Sequence[str], libtorch: LibTorch) -> Iterator[Advice]:
+    """What a package needs that the wheel's tag and requirement do not promise."""
+    if package.machine and tags and not any(tag.endswith(package.machine) for tag in tags):
+        yield Advice(f"{name}: compiled for {package.machine}, which the tag {', '.join(tags)} does not say")
+    series = ".".join(package.torch.split(".")[:2])
+    if series and series != libtorch.series:
+        cure = f"compile it again with torch {libtorch.series}"
+        yield Advice(f"{name}: compiled by torch {package.torch}, and the wheel is for {libtorch.series}", (cure,))
+    if package.machine == "x86_64" and package.level != "x86-64":
+        portable = package.level in ("x86-64-v2", "x86-64-v3")
+        yield Advice(
+            f"{name}: needs {package.words()}; elsewhere the program says so and ends",
+            () if portable else ('in the model\'s settings: cpu = "x86-64-v3"',),
+            is_problem=False,
+        )
 
 
 def _check_tag(tags: Sequence[str], binaries: Sequence[_Binary]) -> Iterator[Advice]:

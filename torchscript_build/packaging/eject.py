@@ -38,7 +38,7 @@ def eject(session: Session, folder: Path) -> list[Path]:
         f"source/{name}": session.root / name
         for name in source_files(dataclasses.replace(session.spec, cmake=(), models=()), session.root)
     }
-    copies.update({f"models/{m.name}.pt": Path(m.file) for m in plan.models if m.name in used})
+    copies.update({f"models/{m.file_name}": Path(m.file) for m in plan.models if m.name in used})
     for name, content in files.items():
         system.write_if_changed(folder / name, content)
     for name, source in copies.items():

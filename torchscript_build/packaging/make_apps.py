@@ -15,7 +15,7 @@ from torchscript_build.errors import VerificationError
 from torchscript_build.models.compare import Compared, check_inputs_fit, compare_apps, wanted_references
 from torchscript_build.models.export import prepare_models
 from torchscript_build.models.external import place_beside
-from torchscript_build.models.forecast import check_formats, find_missing, read_archives
+from torchscript_build.models.forecast import check_formats, check_packages, find_missing, read_archives
 from torchscript_build.models.jobs import TorchProcess
 from torchscript_build.models.proof import prove_loads, warn_of_missing
 from torchscript_build.models.references import prepare_references, wishes_of
@@ -94,6 +94,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
         with log.step("check the models", quiet=True):
             archives = read_archives(plan, sorted(models_of(loaders)))
             check_formats(archives, plan)
+            check_packages(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
             missing = find_missing(apps, plan, archives, registrations, read_schemas(plan))
             warn_of_missing(plan, missing)

@@ -23,14 +23,18 @@ def ops_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
 def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the programs, their models and launchers."""
     programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
-    models = {f"{_folder(a.package)}/models/{m}.pt" for a in spec.packaged_apps for m in a.models}
+    names = {model.name: model.file_name for model in spec.models}
+    models = {f"{_folder(a.package)}/models/{names[m]}" for a in spec.packaged_apps for m in a.models}
     launchers = map(launcher_target, launcher_packages(spec))
-    libraries = [f for c in spec.packaged_libraries for f in library_targets(c, environment)]
+    libraries = [f for c in spec.packaged_libraries for f in library_targets(c, environment, names)]
     return sorted({*programs, *models, *launchers, *libraries, *external_targets(spec, environment)})
 
 
-def library_targets(library: CLibrary, environment: Environment) -> list[str]:
-    """Package-tree paths of a C library, its models, and what others need to link it."""
+def library_targets(library: CLibrary, environment: Environment, names: Mapping[str, str]) -> list[str]:
+    """Package-tree paths of a C library, its models, and what others need to link it.
+
+    :param names: model → the name of its file.
+    """
     root, name = _folder(library.package), library.name
     beside = (f"{name}Config.cmake", f"{name}ConfigVersion.cmake")
     return [
@@ -38,7 +42,7 @@ def library_targets(library: CLibrary, environment: Environment) -> list[str]:
         f"{root}/include/{name}.h",
         f"{root}/lib/pkgconfig/{name}.pc",
         *(f"{root}/lib/cmake/{name}/{file}" for file in beside),
-        *(f"{root}/models/{m}.pt" for m in library.models),
+        *(f"{root}/models/{names[m]}" for m in library.models),
     ]
 
 

@@ -45,7 +45,12 @@ def library_files(plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> l
     files: dict[str, Path] = {}
     for library in (c for c in plan.libraries if c.install):
         files[library.path] = binary(library)
-        files.update({f"{library.root}/models/{m.name}.pt": Path(plan.model(m.name).file) for m in library.models})
+        files.update(
+            {
+                f"{library.root}/models/{plan.model(m.name).file_name}": Path(plan.model(m.name).file)
+                for m in library.models
+            }
+        )
         files.update({_external_place(library, e): plan.carried_file(e) for e in library.external_ops})
     beside = _beside_libraries([c for c in plan.libraries if c.install], plan.version)
     return [*(StagedFile(target, content) for target, content in files.items()), *beside]
@@ -70,7 +75,10 @@ def prefix_files(
     models = sorted({m.name for t in targets if isinstance(t, PlannedApp) for m in t.models})
     return [
         *(StagedFile(target.path, binary(target)) for target in targets),
-        *(StagedFile(model_path(plan.project, name), Path(plan.model(name).file)) for name in models),
+        *(
+            StagedFile(model_path(plan.project, plan.model(name).file_name), Path(plan.model(name).file))
+            for name in models
+        ),
         *(
             StagedFile(_external_place(target, library), plan.carried_file(library))
             for target in targets
@@ -96,8 +104,9 @@ def _external_place(loader: PlannedApp, library: ExternalLibrary) -> str:
 
 def model_targets(spec: ProjectSpec) -> list[tuple[str, str]]:
     """Pairs (model, path in the package tree); a model lies beside each package's programs that use it."""
+    names = {model.name: model.file_name for model in spec.models}
     pairs = {
-        (model, f"{(app.package or '').replace('.', '/')}/models/{model}.pt")
+        (model, f"{(app.package or '').replace('.', '/')}/models/{names[model]}")
         for app in spec.packaged_apps
         for model in app.models
     }

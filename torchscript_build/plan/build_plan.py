@@ -8,9 +8,9 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional, TypeVar, Union
 
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.settings.specs import InputSets
@@ -57,6 +57,17 @@ class PlannedModel:
     threads: Optional[int] = None
     interop_threads: Optional[int] = None
     deterministic: Optional[str] = None
+    same_as: Optional[str] = None
+    dynamic_shapes: Union[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, hash=False)
+    cpu: str = "native"
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.name}.pt2" if self.is_package else f"{self.name}.pt"
+
+    @property
+    def is_package(self) -> bool:
+        return self.file.endswith(".pt2")
 
 
 @dataclass(frozen=True)

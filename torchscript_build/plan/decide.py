@@ -117,7 +117,7 @@ def _as_numbers(release: str) -> tuple[int, ...]:
 
 def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:
     made = model.factory is not None or is_package_file(model.file or "")
-    file = build_dir / "models" / f"{model.name}.pt" if made else root / (model.file or "")
+    file = build_dir / "models" / model.file_name if made else root / (model.file or "")
     return PlannedModel(
         name=model.name,
         file=str(file),
@@ -134,6 +134,9 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         grad=model.grad,
         default_dtype=model.default_dtype,
         quantized_engine=model.quantized_engine,
+        same_as=model.same_as,
+        dynamic_shapes=model.dynamic_shapes,
+        cpu=model.cpu,
         flush_denormal=model.flush_denormal,
         threads=model.threads,
         interop_threads=model.interop_threads,
@@ -253,14 +256,14 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
 
 def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedApp:
     folder, _, file_name = app_path(app, platform).rpartition("/")
-    model_files = {m.name: m.file for m in models}
+    by_name = {m.name: m for m in models}
     return PlannedApp(
         file_name=file_name,
         output_dir=folder,
         ops=app.ops,
         template=None if app.sources else app.template,
         method=app.method,
-        models=tuple(_bundled(n, model_files[n], install=app.install) for n in app.models),
+        models=tuple(_bundled(by_name[n], install=app.install) for n in app.models),
         external_ops=_external_ops(app, root, platform),
         **_compiled(app, root),
     )
@@ -268,22 +271,22 @@ def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], p
 
 def _plan_library(library: CLibrary, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedLibrary:
     folder, _, file_name = library_path(library, platform).rpartition("/")
-    model_files = {m.name: m.file for m in models}
+    by_name = {m.name: m for m in models}
     return PlannedLibrary(
         file_name=file_name,
         output_dir=folder,
         ops=library.ops,
         template="library",
         method=library.method,
-        models=tuple(_bundled(n, model_files[n], install=library.install) for n in library.models),
+        models=tuple(_bundled(by_name[n], install=library.install) for n in library.models),
         external_ops=_external_ops(library, root, platform),
         prefix=library.prefix,
         **_compiled(TorchScriptApp(library.name, install=library.install), root),
     )
 
 
-def _bundled(name: str, file: str, *, install: bool) -> BundledModel:
-    return BundledModel(name, f"../models/{name}.pt" if install else file)
+def _bundled(model: PlannedModel, *, install: bool) -> BundledModel:
+    return BundledModel(model.name, f"../models/{model.file_name}" if install else model.file)
 
 
 def _external_ops(app: Union[TorchScriptApp, CLibrary], root: Path, platform: str) -> tuple[ExternalLibrary, ...]:

@@ -20,9 +20,9 @@ RPATH_ENTRY = "-DCMAKE_INSTALL_RPATH="
 _Loader = TypeVar("_Loader", PlannedApp, PlannedLibrary)
 
 
-def model_path(project: str, model: str) -> str:
+def model_path(project: str, file_name: str) -> str:
     """Where a model lies below the prefix."""
-    return f"share/{project}/models/{model}.pt"
+    return f"share/{project}/models/{file_name}"
 
 
 def in_prefix(plan: BuildPlan, prefix: Path, *, self_contained: bool = False) -> BuildPlan:
@@ -68,7 +68,10 @@ def _ops_in_prefix(ops: PlannedOps, plan: BuildPlan, place: _Place) -> PlannedOp
 
 
 def _loader_in_prefix(loader: _Loader, plan: BuildPlan, place: _Place, folder: str) -> _Loader:
-    models = tuple(dataclasses.replace(m, relative=f"../{model_path(plan.project, m.name)}") for m in loader.models)
+    files = {m.name: plan.model(m.name).file_name for m in loader.models}
+    models = tuple(
+        dataclasses.replace(m, relative=f"../{model_path(plan.project, files[m.name])}") for m in loader.models
+    )
     return dataclasses.replace(
         loader,
         output_dir=folder,

@@ -18,6 +18,7 @@ from torchscript_build.settings.rules import (
     ABIS,
     BINDINGS,
     BUNDLE_FORMATS,
+    CPUS,
     CUDA_RUNTIMES,
     DETERMINISTIC,
     DTYPES,
@@ -31,6 +32,7 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (BuildOptions, "build_type"): BUILD_TYPES,
     (BuildOptions, "pin"): PINS,
     (ScriptModel, "method"): METHODS,
+    (ScriptModel, "cpu"): CPUS,
     (ScriptModel, "default_dtype"): DTYPES,
     (ScriptModel, "quantized_engine"): ENGINES,
     (ScriptModel, "deterministic"): DETERMINISTIC,
@@ -151,6 +153,6 @@ def _default(f: dataclasses.Field[Any]) -> str:
     if f.name in ("name", "source_dir"):
         return "required"
     value = f.default
-    if value is None or value in ((), dataclasses.MISSING):
+    if value is None or value == () or value is dataclasses.MISSING:
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"

@@ -178,7 +178,7 @@ def collect_settings(
     options = make_options(general, variables, command, problems)
     spec = ProjectSpec(
         options=options,
-        models=tuple(_with_python_path(m, root) for m in entries["model"]),
+        models=tuple(_with_python_path(m, root) for m in _completed_twins(entries["model"], problems, doubts)),
         ops=tuple(_completed(s, root, packages, problems) for s in entries["ops"]),
         apps=tuple(_completed(s, root, packages, problems) for s in entries["app"]),
         cmake=tuple(_with_package(s, root, packages) for s in entries["cmake"]),
@@ -294,6 +294,52 @@ def _default_package(root: Path, packages: Sequence[str]) -> Optional[str]:
         if not (is_namespace and there and has_more):
             return package
         inner = package + "."
+
+
+def _completed_twins(
+    models: Sequence[ScriptModel], problems: list[str], doubts: Mapping[str, set[str]]
+) -> Sequence[ScriptModel]:
+    """Models that are further forms of others, with what they take from these."""
+    by_name = {model.name: model for model in models}
+    return [_completed_twin(m, by_name, problems, doubts) if m.same_as is not None else m for m in models]
+
+
+def _completed_twin(
+    model: ScriptModel, by_name: Mapping[str, ScriptModel], problems: list[str], doubts: Mapping[str, set[str]]
+) -> ScriptModel:
+    other = by_name.get(model.same_as or "")
+    where = f"model {model.name!r}: same-as"
+    if other is None:
+        if not {model.same_as or ANY, ANY} & doubts["model"]:
+            problems.append(
+                f"{where}: there is no model {model.same_as!r}{suggestion(model.same_as or '', [*by_name])}"
+            )
+        return model
+    if other is model or other.same_as is not None:
+        problems.append(
+            f"{where}: {model.same_as!r} is itself another form; name the model that it takes its inputs from"
+        )
+        return model
+    given = {
+        "factory": other.factory if model.file is None else None,
+        **{name: getattr(other, name) for name in ("example_inputs", "check_inputs", "inputs", "python_path")},
+        **{
+            name: getattr(other, name)
+            for name in (
+                "seed",
+                "default_dtype",
+                "quantized_engine",
+                "flush_denormal",
+                "threads",
+                "interop_threads",
+                "deterministic",
+            )
+        },
+    }
+    defaults = {f.name: f.default for f in dataclasses.fields(ScriptModel)}
+    return dataclasses.replace(
+        model, **{name: value for name, value in given.items() if getattr(model, name) == defaults[name]}
+    )
 
 
 def _with_python_path(model: ScriptModel, root: Path) -> ScriptModel:

@@ -17,7 +17,8 @@ WITHOUT_CUDA = ("refuse", "skip")
 BINDINGS = ("loader", "none")
 ABIS = ("series", "stable")
 CUDA_RUNTIMES = ("shared", "static")
-METHODS = ("script", "trace")
+METHODS = ("script", "trace", "aoti")
+CPUS = ("native", "x86-64", "x86-64-v2", "x86-64-v3", "x86-64-v4")
 SANITIZERS = ("address", "leak", "thread", "undefined")
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
@@ -52,6 +53,7 @@ _RESERVED_NAMES = frozenset(
 )
 """Targets and files of CMake, Ninja and libtorch; compared without case, as some file systems do."""
 _DEFINITION = re.compile(r"[A-Za-z_]\w*(\([\w\s,.]*\))?(=.*)?\Z")
+_SIZE = re.compile(r"[^\W\d]\w*(?:=(\d{1,18})?\.\.(\d{1,18})?)?\Z")
 _LITERAL = re.compile(r"""\"(\\.|[^\"\\])*\"|'(\\.|[^'\\])*'""")
 _FIND_PACKAGE = re.compile(r"\s*[A-Za-z0-9_][\w.+:/-]*(\s[^\r\n]*)?\Z")
 _PACKAGE_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
@@ -155,7 +157,9 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     if model.method not in METHODS:
         problems.append(f"{where}: method must be one of {', '.join(METHODS)}, not {model.method!r}")
     if lacks_inputs_for_tracing(model):
-        problems.append(f"{where}: tracing needs example-inputs")
+        how = "tracing" if model.method == "trace" else 'method = "aoti"'
+        problems.append(f"{where}: {how} needs example-inputs")
+    _check_package_settings(model, where, problems)
     for key, value, allowed in (
         ("default-dtype", model.default_dtype, DTYPES),
         ("quantized-engine", model.quantized_engine, ENGINES),
@@ -177,8 +181,30 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
             problems.append(f"{where}: python-path: there is no folder {folder!r}")
 
 
+def _check_package_settings(model: ScriptModel, where: str, problems: list[str]) -> None:
+    """What only a model with ``method = "aoti"`` has."""
+    if model.cpu not in CPUS:
+        problems.append(f"{where}: cpu must be one of {', '.join(CPUS)}, not {model.cpu!r}")
+    for key, value in (("dynamic-shapes", model.dynamic_shapes), ("cpu", model.cpu != "native")):
+        if value and model.method != "aoti":
+            problems.append(f'{where}: {key} is for method = "aoti" only')
+    if isinstance(model.dynamic_shapes, str):
+        if model.dynamic_shapes != "auto":
+            problems.append(f'{where}: dynamic-shapes is "auto" or a table, not {model.dynamic_shapes!r}')
+        return
+    for argument, sizes in model.dynamic_shapes.items():
+        for index, text in sizes.items():
+            if not re.fullmatch(r"\d{1,3}", index):
+                problems.append(f"{where}: dynamic-shapes: {argument}: a dimension is a number, not {index!r}")
+            found = _SIZE.match(text)
+            if not found or (found[1] and found[2] and int(found[1]) > int(found[2])):
+                problems.append(
+                    f'{where}: dynamic-shapes: {argument}: a size is a name, "batch" or "batch=1..64", not {text!r}'
+                )
+
+
 def lacks_inputs_for_tracing(model: ScriptModel) -> bool:
-    return model.factory is not None and model.method == "trace" and not model.example_inputs
+    return model.factory is not None and model.method in ("trace", "aoti") and not model.example_inputs
 
 
 def _check_compiled(spec: Union[OpLibrary, TorchScriptApp], root: Path, problems: list[str]) -> None:

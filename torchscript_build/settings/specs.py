@@ -18,18 +18,29 @@ InputSets = Union[str, tuple[tuple[str, ...], ...]]
 
 @dataclass(frozen=True)
 class ScriptModel:
-    """A TorchScript model: a file that exists, or a factory that is exported during the build."""
+    """A model: a file that exists, or a factory that is exported during the build."""
 
     name: str = ""
-    """The model's name; its file is installed as `<name>.pt`."""
+    """The model's name; its file is installed as `<name>.pt`, or `<name>.pt2`."""
     file: Optional[str] = None
-    """An existing TorchScript archive: a path relative to the project, or `package:path` for a file of an installed
-    Python package."""
+    """An existing TorchScript archive, or a `.pt2` package of AOTInductor: a path relative to the project, or
+    `package:path` for a file of an installed Python package."""
     factory: Optional[str] = None
     """`package.module:function` that returns an `nn.Module` or a function (which is then scripted or traced), or one
     that is scripted or traced already. Called in a child process."""
     method: str = "script"
-    """How a plain `nn.Module` is exported: `script` or `trace`."""
+    """How a plain `nn.Module` is exported: `script` or `trace`, or `aoti`: with `torch.export`, and compiled ahead of
+    time into a `.pt2` package. That needs `example-inputs`, and libtorch 2.6 or newer."""
+    same_as: Optional[str] = None
+    """Another model of which this is a further form, a `.pt2` beside a TorchScript archive: it takes that one's
+    factory, inputs and seed where it has none of its own, and `verify` compares the two on the same inputs."""
+    dynamic_shapes: Union[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, hash=False)
+    """Which sizes of the inputs of a `.pt2` can vary, by argument and dimension: `{ x = { 0 = "batch", 2 =
+    "length=2..512" } }`; the same name is the same size. `"auto"` lets torch.export find out. All others are those of
+    `example-inputs`."""
+    cpu: str = "native"
+    """What a `.pt2` is compiled for: `native`, the processor of the machine that builds, or one that all machines
+    have: `x86-64-v3` (most since 2013), `x86-64-v4`, `x86-64-v2`, `x86-64`."""
     example_inputs: tuple[str, ...] = ()
     """Inputs for tracing and for the comparison with Python, as the runner's `--input` takes them (`ones:1x3x224x224`,
     `int:16000`, `data.npy`), or one `package.module:function` that returns a tuple."""
@@ -71,6 +82,16 @@ class ScriptModel:
     compared."""
     show_code: bool = False
     """Print the exported model's `.code`."""
+
+    @property
+    def is_package(self) -> bool:
+        """Is it, or will it be, a ``.pt2`` package?"""
+        return self.method == "aoti" if self.factory is not None else (self.file or "").endswith(".pt2")
+
+    @property
+    def file_name(self) -> str:
+        """What its file is called where it is installed."""
+        return f"{self.name}.pt2" if self.is_package else f"{self.name}.pt"
 
 
 @dataclass(frozen=True)

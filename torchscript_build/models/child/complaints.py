@@ -1,6 +1,7 @@
 """What goes wrong in the user's code, in words: warnings with the user's line, errors with their cause."""
 
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -12,6 +13,10 @@ LONGEST = 12
 """Lines of an error's message; torch's own lists of backends have eighty."""
 WIDEST = 300
 """Characters of the line that is quoted."""
+
+
+NOTICE = re.compile(r"`?torch\.jit(\.\w+)*`?(\(\))? (is|was|will be|has been) (deprecated|not supported|removed|going)")
+"""What torch.jit says of its own future, at every call; the words are those of 1.8 to 2.15."""
 
 
 class Failed(Exception):
@@ -133,7 +138,7 @@ def collect_warnings(torch: Any, root: str) -> Said:
 
     def showwarning(message: Any, category: Any, filename: str, lineno: int, *rest: Any, **more: Any) -> None:
         text = str(message)
-        if issubclass(category, (DeprecationWarning, FutureWarning)) and text.startswith("`torch.jit."):
+        if NOTICE.match(text):
             said.deprecations.append(text)
         elif category.__name__ == "TracerWarning":
             where = _users_line(torch, root) or f"{filename}:{lineno}"
@@ -145,9 +150,8 @@ def collect_warnings(torch: Any, root: str) -> Said:
         else:
             show(message, category, filename, lineno, *rest, **more)
 
-    # FutureWarnings from torch 2.14 on
-    for category in (DeprecationWarning, FutureWarning):
-        warnings.filterwarnings("always", message=r"`torch\.jit\.", category=category)
+    # DeprecationWarnings from torch 2.10 on, FutureWarnings from 2.14 on; the next release may choose again.
+    warnings.filterwarnings("always", message=NOTICE.pattern, category=Warning)
     tracer_warning = getattr(getattr(torch, "jit", None), "TracerWarning", None)
     if tracer_warning is not None:
         warnings.filterwarnings("always", category=tracer_warning)

@@ -1,10 +1,11 @@
 """Makes a model file from what the factory gives."""
 
+import os
 import sys
 import types
 from typing import Any, Optional
 
-from . import inputs, places, process
+from . import aoti, inputs, places, process
 
 
 def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -15,6 +16,9 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     changed = process.changes(before, process.read_state(torch))
     process.apply(torch, job)
     kind = job["method"]
+    if kind == "aoti":
+        compile_ahead(torch, job, original, progress)
+        return {"kind": kind, "process": changed}
     if isinstance(original, torch.jit.ScriptModule) or is_script_function(torch, original):
         kind, exported = "as it is", original
     elif kind == "trace":
@@ -32,6 +36,29 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
         with progress("showing the code", "its code cannot be shown"):
             print(code_of(exported), flush=True)
     return {"kind": kind, "process": changed}
+
+
+def compile_ahead(torch: Any, job: "dict[str, Any]", original: Any, progress: Any) -> None:
+    """Export and compile what the factory gave into a ``.pt2`` package."""
+    factory, wanted = job["factory"], job["dynamic_shapes"]
+    aoti.prepare(os.path.dirname(job["output"]))
+    with progress("making the example inputs", "its example inputs cannot be made"):
+        args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
+    with progress("exporting", f"torch.export cannot export what {factory} gave"):
+        shapes = aoti.dynamic_shapes_of(torch, original, args, wanted)
+        try:
+            program = aoti.program_of(torch, original, args, shapes)
+        except Exception as error:
+            operator = aoti.missing_fake_kernel(torch, error)
+            if operator is None:
+                raise
+            words = f"the operator {operator} has no fake kernel, which says what it returns without computing it"
+            print(f"write this into the package, and import it in the factory:\n{aoti.fake_kernel_of(torch, operator)}")
+            raise aoti.NotCompiled(words) from None
+    with progress("compiling ahead of time", f"AOTInductor cannot compile what {factory} gave"):
+        symbols = wanted if isinstance(wanted, dict) else {}
+        about = {"names": aoti.names_of(original, len(args)), "symbols": symbols}
+        aoti.compile_package(torch, program, job["output"], about, job["cpu"])
 
 
 def load_libraries(torch: Any, job: "dict[str, Any]", progress: Any) -> None:

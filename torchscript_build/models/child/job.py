@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any
 
-from . import complaints, export, library, reference, used
+from . import complaints, export, library, reference, used, verdict
 
 
 def run(torch: Any, job: "dict[str, Any]") -> int:
@@ -42,6 +42,7 @@ KINDS = {
     "repeat": reference.repeat_exported,
     "eager": reference.run_eager,
     "library": library.call_library,
+    "judge": verdict.judge,
 }
 
 

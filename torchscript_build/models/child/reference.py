@@ -4,9 +4,14 @@ import copy
 import dataclasses
 import json
 import re
+import statistics
+import time
 from typing import Any, Optional
 
-from . import export, inputs, process, values
+from . import aoti, export, inputs, process, values
+
+CALLS = 20
+"""How many calls are timed."""
 
 
 def make_arguments(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -114,7 +119,9 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
     if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
         return {"none": "the factory gives a scripted module"}
     with progress("loading the model", f"Python cannot load {job['model']}"):
-        other = _first_other_weight(torch, original, torch.jit.load(job["model"], map_location="cpu"))
+        is_package = job["model"].endswith(".pt2")
+        exported = None if is_package else torch.jit.load(job["model"], map_location="cpu")
+        other = None if is_package else _first_other_weight(torch, original, exported)
     if other is not None:
         return {"none": f"the factory gives other weights each time, {other} for one"}
     calls = []
@@ -135,8 +142,23 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
                     process.apply(torch, job)
                     again = _outputs(torch, fresh, call, job, grad)
                     entry["repeats"] = not values.compare(torch, again, load(torch, call["eager"]), 0.0, 0.0).place
+            if job["timed"] and "error" not in entry:
+                entry["milliseconds"] = _milliseconds(torch, original, call, grad)
             calls.append(entry)
     return {"calls": calls}
+
+
+def _milliseconds(torch: Any, original: Any, call: "dict[str, Any]", grad: bool) -> float:
+    """The middle of some calls of the original."""
+    args = load(torch, call["arguments"])
+    function = original if call["method"] == "forward" else getattr(original, call["method"])
+    times = []
+    with torch.enable_grad() if grad else torch.no_grad():
+        for _ in range(CALLS):
+            started = time.perf_counter()
+            function(*args)
+            times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
 
 
 def _copy(torch: Any, original: Any, job: "dict[str, Any]", progress: Any) -> Any:
@@ -160,7 +182,7 @@ def _run_exported(torch: Any, job: "dict[str, Any]", call: "dict[str, Any]", fil
     """Each call begins with the model as it was saved; one that needs gradients is found out by trying."""
     first: Optional[dict[str, Any]] = None
     for grad in (False, True) if job["grad"] is None else (job["grad"],):
-        module = torch.jit.load(job["model"], map_location="cpu").eval()
+        module = _load_model(torch, job["model"])
         entry, error = _call(torch, module, call, job, grad, file)
         if error is None:
             return entry
@@ -214,6 +236,12 @@ def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, An
     without = getattr(torch, "inference_mode", torch.no_grad)
     with torch.enable_grad() if grad else without():
         return values.plain(torch, function(*args))
+
+
+def _load_model(torch: Any, file: str) -> Any:
+    if file.endswith(".pt2"):
+        return aoti.load_package(torch, file)
+    return torch.jit.load(file, map_location="cpu").eval()
 
 
 def load(torch: Any, file: str) -> Any:

@@ -89,7 +89,7 @@ def render_bom(plan: BuildPlan, tree: Path, closure: Closure, origins: Mapping[P
     known = {tree / "lib" / name for name in closure.libraries}
     own = [p for p in sorted((tree / "lib").rglob("*")) if p.is_file() and p not in known]
     components += [Component("library", p.name, None, sha256=digest(p)) for p in own]
-    for path in sorted((tree / "share").rglob("*.pt")):
+    for path in sorted(p for pattern in ("*.pt", "*.pt2") for p in (tree / "share").rglob(pattern)):
         components.append(Component("machine-learning-model", path.stem, None, sha256=digest(path)))
     return render_sbom(Component("application", plan.project, plan.version), components)
 

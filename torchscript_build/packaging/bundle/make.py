@@ -48,7 +48,7 @@ def complete_tree(plan: BuildPlan, tree: Path, options: BundleOptions, environme
             [*programs, *own],
             library_path=library_folders(plan, tree, environment),
             cxx_runtime=options.cxx_runtime,
-            further=[Path(plan.source_dir, name) for name in options.libraries],
+            further=[*(Path(plan.source_dir, name) for name in options.libraries), *_for_packages(plan, tree)],
         )
         # Before gigabytes are copied: without a licence there is no bundle.
         origins = find_origins(closure.libraries.values(), environment)
@@ -70,6 +70,12 @@ def complete_tree(plan: BuildPlan, tree: Path, options: BundleOptions, environme
         glibc, plan.libtorch.machine, lowest_cpu(plan, environment), gcc=gcc, libraries=closure.left_to_the_machine
     )
     return Bundle(tree, closure, needs, {p.name: p for p in placed})
+
+
+def _for_packages(plan: BuildPlan, tree: Path) -> list[Path]:
+    """What the code of ``.pt2`` packages is linked with, and no program: the library that holds the others together."""
+    has_packages = any((tree / "share").rglob("*.pt2"))
+    return [path for path in plan.libtorch.libraries if has_packages and path.name == "libtorch.so"]
 
 
 def _take(path: Path, target: Path) -> Path:

@@ -136,10 +136,8 @@ std::string describe_value(const IValue& value) {
   return value.type()->annotation_str();
 }
 
-Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
-                     const at::Device& device) {
-  std::vector<Value> positional;
-  NamedValues named;
+Given read_inputs(const std::vector<InputSpec>& inputs) {
+  Given given;
   for (const InputSpec& input : inputs) {
     Value value = to_value(input, input.source);
     if (input.kind == InputSpec::Kind::kArgsFile) {
@@ -147,20 +145,25 @@ Stack make_arguments(const torch::jit::Function& function, const std::vector<Inp
         throw Error(kUsage, "--input " + input.source + ": the file must hold a tuple, not " +
                                 summary(value));
       }
-      if (!positional.empty()) {
+      if (!given.positional.empty()) {
         throw Error(kUsage, "--input " + input.source +
                                 ": supplies all positional arguments, "
                                 "but there are others");
       }
-      positional.insert(positional.end(), value.items.begin(), value.items.end());
+      given.positional = std::move(value.items);
     } else if (input.name.empty()) {
-      positional.push_back(std::move(value));
+      given.positional.push_back(std::move(value));
     } else {
-      named.emplace_back(input.name, std::move(value));
+      given.named.emplace_back(input.name, std::move(value));
     }
   }
+  return given;
+}
 
-  return make_arguments(function, positional, std::move(named), device);
+Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
+                     const at::Device& device) {
+  Given given = read_inputs(inputs);
+  return make_arguments(function, given.positional, std::move(given.named), device);
 }
 
 Stack make_arguments(const torch::jit::Function& function, const std::vector<Value>& positional,

@@ -19,6 +19,15 @@ std::string schema_text(const torch::jit::Function& function);
 // A tensor's dtype and shape, or the type.
 std::string describe_value(const c10::IValue& value);
 
+// What the inputs are, before it is known what a method wants.
+struct Given {
+  std::vector<Value> positional;
+  std::vector<std::pair<std::string, Value>> named;
+};
+
+// Throws Error (kUsage) for what cannot be made.
+Given read_inputs(const std::vector<InputSpec>& inputs);
+
 // The arguments after self, as the schema wants them and on the device. Throws Error (kUsage).
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device);

@@ -1,7 +1,9 @@
 #include "engines/engine.h"
 
+#include "engines/aoti.h"
 #include "engines/torchscript.h"
 #include "files/model_check.h"
+#include "files/package.h"
 #include "program/error.h"
 
 namespace runner {
@@ -13,6 +15,7 @@ Value Engine::call(const std::string&, const std::vector<Value>&) {
 // A further engine is a further case here.
 std::unique_ptr<Engine> open_engine(const std::string& path, const Archive& archive,
                                     const LoadOptions& options) {
+  if (is_package(archive)) return open_aoti(path, archive, options);
   const Diagnosis diagnosis = why_not_torchscript(archive);
   if (!diagnosis.message.empty()) {
     throw Error(kModelNotLoaded, path + " is not a TorchScript model: " + diagnosis.message,

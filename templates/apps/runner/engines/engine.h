@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "files/archive.h"
@@ -37,6 +38,7 @@ struct ModelInfo {
   std::vector<std::string> methods;  // schemas: forward(Tensor x, int k=3) -> Tensor
   TensorTotals parameters;
   TensorTotals buffers;
+  std::vector<std::pair<std::string, std::string>> more;  // what only this engine tells
 };
 
 // Calls the model with its inputs from the thread that made it.

@@ -1,4 +1,5 @@
 // The program: options in, exit code out. See --help.
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -101,7 +102,9 @@ void report_info(const Options& options, const std::string& path, const Archive&
     report_totals("buffers", info.buffers, &json);
     json.key("extra_files").begin_array();
     for (const std::string& file : extra_files) json.string(file);
-    json.end_array().key("threads").integer(libtorch.threads);
+    json.end_array();
+    for (const auto& fact : info.more) json.key(fact.first).string(fact.second);
+    json.key("threads").integer(libtorch.threads);
     json.key("cuda_built").boolean(libtorch.cuda_built);
     json.key("cuda_devices").integer(libtorch.cuda_devices).end_object();
     return print(json.text() + "\n");
@@ -113,6 +116,11 @@ void report_info(const Options& options, const std::string& path, const Archive&
   text += totals_text("parameters:   ", info.parameters);
   text += totals_text("buffers:      ", info.buffers);
   for (const std::string& file : extra_files) text += "extra file:   " + file + "\n";
+  for (const auto& fact : info.more) {
+    std::string name = fact.first + ":";
+    std::replace(name.begin(), name.end(), '_', ' ');
+    text += name + std::string(14 - name.size(), ' ') + fact.second + "\n";
+  }
   text += "libtorch:     " + libtorch.version + "\n";
   text += "threads:      " + std::to_string(libtorch.threads) + "\n";
   text += "CUDA:         ";

@@ -1,0 +1,1 @@
+"""One model in two forms, and the native program that runs both."""

@@ -1,0 +1,245 @@
+"""Can a model go from TorchScript to ``torch.export``? What holds it back, where, and what it would gain or lose."""
+
+import copy
+import os
+import re
+import statistics
+import time
+from typing import Any, Optional
+
+from . import aoti, complaints, export, inputs, process, values
+
+CALLS = 20
+"""Timed calls of each form."""
+
+
+def judge(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
+    """Try to export a model, with fixed sizes and with those that can vary; measure what came of it.
+
+    :returns: ``blocked``: why not, or ``dynamic``: argument → dimension → least and most; ``notes``; ``measured``.
+    """
+    aoti.prepare(os.path.dirname(job["stem"]))
+    export.load_libraries(torch, job, progress)
+    original = _original(torch, job, progress)
+    with progress("making the example inputs", "its example inputs cannot be made"):
+        args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
+    with progress("running it", "Python cannot run it"):
+        expected = _run(torch, fresh(original), args, job)
+    notes = _losses(torch, original, args, job)
+    try:
+        program = aoti.program_of(torch, fresh(original), args, None)
+        process.seed(torch, job["seed"])
+        problem = _first_difference(torch, program.module()(*args), expected)
+    except Exception as error:  # noqa: BLE001 - whatever stops torch.export is the answer
+        return {"blocked": blocked_by(torch, error, original, job["root"]), "notes": notes}
+    if getattr(program.graph_signature, "buffers_to_mutate", None):
+        notes.append("it keeps state between calls, which a package does, too, for each program that loads it")
+    if problem:
+        return {"blocked": {"kind": "another answer", "words": _another_answer(problem)}, "notes": notes}
+    wide = _widened(torch, original, args, job)
+    dynamic, why_fixed = dynamic_sizes(torch, original, wide)
+    if wide is not args and dynamic:
+        notes.append("the example has size 1 where others work: give example-inputs with 2 or more")
+    report = {"dynamic": dynamic, "why_fixed": why_fixed, "notes": notes}
+    if job["compile"]:
+        report["measured"] = _measured(torch, original, wide if dynamic else args, dynamic, job, progress)
+    return report
+
+
+def _original(torch: Any, job: "dict[str, Any]", progress: Any) -> Any:
+    if job["factory"]:
+        return export.make_original(torch, job, progress)
+    with progress("loading the model", f"Python cannot load {job['model']}"):
+        return torch.jit.load(job["model"], map_location="cpu").eval()
+
+
+def fresh(original: Any) -> Any:
+    """The model as it was made, whatever calls do to its state."""
+    try:
+        return copy.deepcopy(original)
+    except Exception:  # noqa: BLE001 - some modules cannot be copied
+        return original
+
+
+def _run(torch: Any, function: Any, args: Any, job: "dict[str, Any]") -> Any:
+    process.seed(torch, job["seed"])
+    with torch.enable_grad() if job["grad"] else torch.no_grad():
+        return values.plain(torch, function(*args))
+
+
+def _losses(torch: Any, original: Any, args: Any, job: "dict[str, Any]") -> "list[str]":
+    """What TorchScript carries and a package does not."""
+    notes = []
+    if isinstance(original, torch.jit.ScriptModule):
+        methods = sorted(n for n in original._c._method_names() if n != "forward" and not n.startswith("__"))
+        if methods:
+            notes.append(f"a package has forward only; left behind: {', '.join(methods)}")
+    others = [m for m in job["methods"] if m != "forward"]
+    if others:
+        notes.append(f"a package has forward only, and apps call {', '.join(others)}")
+    names = aoti.names_of(original, len(args))
+    fixed = [f"{n} = {a!r}" for n, a in zip(names, args) if isinstance(a, (bool, int, float, str))]
+    if fixed:
+        notes.append(f"compiled in, since they are no tensors: {', '.join(fixed)}")
+    if job["grad"]:
+        notes.append("it uses autograd, which a package does not")
+    return notes
+
+
+def blocked_by(torch: Any, error: BaseException, original: Any, root: str) -> "dict[str, Any]":
+    """Why ``torch.export`` gave up: what kind of thing it is, a sentence, the place, what to write."""
+    text = f"{type(error).__name__}: {error}"
+    where = place_of(torch, error, root)
+    operator = aoti.missing_fake_kernel(torch, error)
+    if operator is not None:
+        words = f"the operator {operator} has no fake kernel, which says what it returns without computing it"
+        return {"kind": "fake kernel", "words": words, "where": where, "write": aoti.fake_kernel_of(torch, operator)}
+    if re.search(r"data-dependent|DataDependent|UserError: Consider annotating|Could not guard", text):
+        cure = "torch.where or torch.cond in the place of the branch, or torch._check for a size"
+        words = "a branch, loop or size depends on values of tensors"
+        return {"kind": "data-dependent", "words": words, "where": where, "cure": cure}
+    if "autograd" in text or "does not require grad" in text or "element 0 of tensors" in text:
+        words = "it computes gradients itself, for which torch.export records nothing"
+        return {"kind": "autograd", "words": words, "where": where, "cure": "keep the TorchScript model for it"}
+    first = complaints._essence(str(error).splitlines() or [""])
+    return {"kind": "other", "words": f"{type(error).__name__}: {first}", "where": where}
+
+
+def place_of(torch: Any, error: BaseException, root: str) -> Optional[str]:
+    """The line of the user's code that an error is about: by the traceback, or by what torch says of it."""
+    chain: list[BaseException] = [error]
+    while chain[-1].__cause__ is not None and len(chain) < 10:
+        chain.append(chain[-1].__cause__)
+    for one in reversed(chain):
+        found = complaints.locate(one.__traceback__, torch, root)
+        if found is not None:
+            return found
+    for file, line in reversed(re.findall(r'File "([^"]+)", line (\d+)', str(error))):
+        if complaints.is_users(file, torch):
+            return f"{complaints.relative(file, root)}:{line}"
+    return None
+
+
+def dynamic_sizes(torch: Any, original: Any, args: Any) -> "tuple[dict[str, Any], Optional[str]]":
+    """Which sizes torch.export lets vary: argument → dimension → ``[name, least, most]``; why none, if it says so.
+
+    Only arguments that are tensors themselves are looked at.
+    """
+    if aoti.is_scripted(torch, original):
+        return {}, "from a TorchScript archive it is exported with the sizes of the example; a factory allows more"
+    try:
+        shapes = aoti.dynamic_shapes_of(torch, original, args, "auto")
+        program = aoti.program_of(torch, fresh(original), args, shapes)
+    except Exception as error:  # noqa: BLE001 - it exports with fixed sizes, this is only why
+        return {}, complaints._essence(str(error).splitlines() or [type(error).__name__])
+    about = {"names": aoti.names_of(original, len(args)), "symbols": {}}
+    try:
+        leaves = aoti.signature_of(torch, program, about)["inputs"]
+    except aoti.NotCompiled as error:
+        return {}, str(error)
+    tensors = [(n, a) for n, a in zip(about["names"], args)]
+    if len(leaves) != len(tensors):
+        return {}, "its arguments are not all tensors themselves"
+    found: dict[str, Any] = {}
+    called: dict[str, str] = {}
+    for (name, arg), leaf in zip(tensors, leaves):
+        for index, size in enumerate(leaf.get("shape", ())):
+            if isinstance(size, list) and isinstance(arg, torch.Tensor):
+                called.setdefault(size[0], f"{name}{index}")
+                is_plain = re.fullmatch(r"\w+", size[0]) is not None
+                if is_plain:
+                    found.setdefault(name, {})[str(index)] = [called[size[0]], size[1], size[2]]
+    return found, None
+
+
+def _widened(torch: Any, original: Any, args: Any, job: "dict[str, Any]") -> Any:
+    """The example with two elements in the place of one along the first dimension, where the model takes that."""
+    tensors = [a for a in args if isinstance(a, torch.Tensor)]
+    if not tensors or not all(a.dim() > 0 and a.shape[0] == 1 for a in tensors):
+        return args
+    wide = tuple(torch.cat([a, a]) if isinstance(a, torch.Tensor) else a for a in args)
+    try:
+        _run(torch, fresh(original), wide, job)
+    except Exception:  # noqa: BLE001 - it does not take two; the example stays
+        return args
+    return wide
+
+
+def setting_of(dynamic: "dict[str, Any]") -> "dict[str, dict[str, str]]":
+    """Sizes as the setting ``dynamic-shapes`` has them."""
+    return {name: {index: size_text(*size) for index, size in sizes.items()} for name, sizes in dynamic.items()}
+
+
+def size_text(name: str, least: int, most: int) -> str:
+    """``batch``, or with bounds where they are not torch's own."""
+    lower = str(least) if least > 2 else ""
+    upper = str(most) if most < aoti.LARGEST - 1 else ""
+    return f"{name}={lower}..{upper}" if lower or upper else name
+
+
+def _measured(
+    torch: Any, original: Any, args: Any, dynamic: Any, job: "dict[str, Any]", progress: Any
+) -> "dict[str, Any]":
+    """Parity, size, latency and build time of each form."""
+    expected = _run(torch, fresh(original), args, job)
+    found: dict[str, dict[str, Any]] = {"eager": {"latency": latency(torch, fresh(original), args, job)}}
+    for name, make in (("TorchScript", _script), (".pt2", _package)):
+        started = time.perf_counter()
+        try:
+            with progress(f"making the {name} form", f"{name} cannot be made"):
+                function, file = make(torch, original, args, dynamic, job)
+            seconds = time.perf_counter() - started
+            with progress(f"running the {name} form", f"{name} cannot be run"):
+                outputs = _run(torch, function, args, job)
+                found[name] = {
+                    "build": seconds,
+                    "size": os.path.getsize(file),
+                    "difference": values.compare(torch, outputs, expected, job["rtol"], job["atol"]).largest,
+                    "problem": _first_difference(torch, outputs, expected),
+                    "latency": latency(torch, function, args, job),
+                }
+        except complaints.Failed as failure:
+            found[name] = {"error": complaints.sentence(failure, torch, job["root"])}
+    return found
+
+
+def _script(torch: Any, original: Any, args: Any, _dynamic: Any, job: "dict[str, Any]") -> "tuple[Any, str]":
+    file = job["stem"] + ".migrate.pt"
+    if aoti.is_scripted(torch, original):
+        made = original
+    elif job["method"] == "trace":
+        made = export.trace(torch, original, args, job["grad"], check=False)[1]
+    else:
+        made = torch.jit.script(original)
+    torch.jit.save(made, file)
+    return torch.jit.load(file, map_location="cpu").eval(), file
+
+
+def _package(torch: Any, original: Any, args: Any, dynamic: Any, job: "dict[str, Any]") -> "tuple[Any, str]":
+    file, wanted = job["stem"] + ".migrate.pt2", setting_of(dynamic)
+    program = aoti.program_of(torch, fresh(original), args, aoti.dynamic_shapes_of(torch, original, args, wanted))
+    about = {"names": aoti.names_of(original, len(args)), "symbols": wanted}
+    aoti.compile_package(torch, program, file, about, "native")
+    return aoti.load_package(torch, file), file
+
+
+def latency(torch: Any, function: Any, args: Any, job: "dict[str, Any]") -> float:
+    """The middle of some calls, in milliseconds."""
+    times = []
+    with torch.enable_grad() if job["grad"] else torch.no_grad():
+        for number in range(CALLS + 3):
+            started = time.perf_counter()
+            function(*args)
+            if number >= 3:
+                times.append(time.perf_counter() - started)
+    return statistics.median(times) * 1000
+
+
+def _first_difference(torch: Any, left: Any, right: Any) -> str:
+    """Where two outputs differ beyond rounding."""
+    found = values.compare(torch, values.plain(torch, left), right, 1e-3, 1e-4)
+    return f"{found.place}: {found.words}" if found.place else ""
+
+
+def _another_answer(problem: str) -> str:
+    return f"what torch.export records gives another answer on the same inputs ({problem})"

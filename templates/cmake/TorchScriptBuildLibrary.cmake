@@ -8,7 +8,11 @@ function(ts_add_library)
   _ts_reject_unparsed(ts_add_library)
   add_library("${arg_NAME}" SHARED ${arg_SOURCES})
   target_link_libraries("${arg_NAME}" PRIVATE ts_runner)
-  set_target_properties("${arg_NAME}" PROPERTIES CXX_STANDARD 14 CXX_STANDARD_REQUIRED ON CXX_VISIBILITY_PRESET hidden)
+  set_target_properties(
+    "${arg_NAME}"
+    PROPERTIES CXX_STANDARD 14
+               CXX_STANDARD_REQUIRED ON
+               CXX_VISIBILITY_PRESET hidden)
   if(NOT WIN32)
     # All but the first, which says where its models lie: a wheel and a prefix differ in nothing else.
     list(GET arg_SOURCES 0 info)

@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs/recordings"
 PAGE = ROOT / "docs/terminal.md"
 COLUMNS, LINES = 100, 30
+BEGIN, END = "<!-- recordings:begin -->\n", "<!-- recordings:end -->\n"
 
 _MODEL = """\
 import torch
@@ -62,6 +63,8 @@ class Recording:
     """Ctrl-C is typed two seconds after this was seen."""
     status: int = 0
     """The last command's."""
+    note: str = ""
+    """What the page says of it."""
 
 
 RECORDINGS: Mapping[str, Recording] = {
@@ -73,8 +76,9 @@ RECORDINGS: Mapping[str, Recording] = {
     "export": Recording(
         ("torchscript-build new app classifier", "cd classifier", "python setup.py build_ts_app"),
         "An export that fails",
-        edits={"src/classifier/model.py": ("", _MODEL), "pyproject.toml": ("ones:2x4", "ones:2x4")},
+        edits={"src/classifier/model.py": ("", _MODEL)},
         status=1,
+        note="The model takes rows of three numbers, and its example input has rows of four.",
     ),
     "compile": Recording(
         ("torchscript-build new ops filters", "cd filters", "python setup.py build_ts_ops"),
@@ -87,6 +91,7 @@ RECORDINGS: Mapping[str, Recording] = {
         "Ctrl-C while a source is compiled",
         interrupted_at="compiling",
         status=1,
+        note="The next build goes on from there.",
     ),
 }
 
@@ -233,14 +238,16 @@ def widest(events: Events) -> int:
 
 
 def page_with_screens(page: str) -> str:
-    """The page with each ``<!-- recording NAME -->`` block filled with what its recording leaves on the terminal."""
-
-    def filled(match: re.Match[str]) -> str:
-        file = FOLDER / f"{match[1]}.cast"
-        lines = "\n".join(left_over(read_cast(file)[1])).strip("\n") if file.is_file() else ""
-        return f"<!-- recording {match[1]} -->\n```console\n{lines}\n```\n<!-- end -->"
-
-    return re.sub(r"<!-- recording (\w+) -->\n.*?<!-- end -->", filled, page, flags=re.DOTALL)
+    """The page with a section for each recording that is there: what it leaves on the terminal."""
+    sections = []
+    for name, recording in RECORDINGS.items():
+        file = FOLDER / f"{name}.cast"
+        if file.is_file():
+            lines = "\n".join(left_over(read_cast(file)[1])).strip("\n")
+            note = f"{recording.note}\n\n" if recording.note else ""
+            sections.append(f"## {recording.title}\n\n{note}```console\n{lines}\n```\n\n")
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}{''.join(sections)}{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":

@@ -165,7 +165,8 @@ def _print(text: str, stream: Optional[TextIO]) -> None:
 def say(line: str) -> None:
     """One line of status, at once."""
     if level > QUIET:
-        write(line + "\n", sys.stdout)
+        parts = columns.fold(line, terminal_width()) if _live is not None else [line]
+        write("\n".join(parts) + "\n", sys.stdout)
 
 
 def say_fitting(*lines: str) -> None:
@@ -278,11 +279,14 @@ def _show_edge(text: str) -> None:
         _live.show(text, time.monotonic())
 
 
+_USUAL = ("-- ", "loading initial cache file ", "ninja: no work", "ninja: build stopped")
+
+
 def _is_routine(line: str) -> bool:
     """Does a build tool say what only ``-v`` wants, or on a terminal what it always says?"""
     if line.startswith("ninja: Entering directory"):
         return True
-    usual = not line.strip() or line.startswith(("-- ", "ninja: no work", "ninja: build stopped"))
+    usual = not line.strip() or line.startswith(_USUAL)
     return _live is not None and usual and "advice" not in line
 
 

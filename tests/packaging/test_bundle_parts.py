@@ -74,7 +74,7 @@ def test_an_old_c_library_is_told_by_the_program(plan: BuildPlan, tmp_path: Path
         r"answer: error: this machine has glibc 2\.\d+, and this bundle needs 3\.1 or newer\n"
         r"  do one of these:\n"
         r"    - run it on a system with glibc 3\.1, or later; a container of one will do\n"
-        r"    - have the bundle built on a distribution as old as this one\n",
+        r"    - have the bundle built against an older one, as in a manylinux image\n",
         done.stderr,
     )
     assert elf.read_elf(program).needed_versions in (("GLIBC_2.2.5",), ("GLIBC_2.17",))

@@ -28,7 +28,7 @@ from torchscript_build.packaging.bundle.cpu import lowest_cpu
 from torchscript_build.packaging.bundle.distributions import in_words
 from torchscript_build.packaging.bundle.empty_root import make_root, run_in_root
 from torchscript_build.packaging.bundle.launcher import add_launchers
-from torchscript_build.packaging.bundle.origins import Origin, find_origins
+from torchscript_build.packaging.bundle.origins import Origin, find_origins, is_license
 from torchscript_build.packaging.bundle.search import library_folders
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment
@@ -165,6 +165,17 @@ def test_libraries_from_elsewhere_find_what_lies_beside_them(tmp_path: Path) -> 
     folders = library_folders(plan, tree, Environment.current())
     closure = find_closure([carried], library_path=folders, cxx_runtime=False)
     assert closure.libraries == {"libpng-1a2b.so.16": libs / "libpng-1a2b.so.16"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *(("LICENSE", True), ("License.txt", True), ("NOTICE", True), ("COPYING.LESSER", True)),
+        *(("licenses.py", False), ("licenses.cpython-39.pyc", False), ("README", False)),
+    ],
+)
+def test_what_is_a_licence(name: str, is_one: bool) -> None:
+    assert is_license(name) is is_one
 
 
 def test_who_brought_a_library_is_read_from_its_package(tmp_path: Path) -> None:

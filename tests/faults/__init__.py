@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-_TESTS = str(Path(__file__).parents[1])
-if _TESTS not in sys.path:  # pytest has put it there
-    sys.path.insert(0, _TESTS)
+_TESTS = Path(__file__).parents[1]
+for _folder in (str(_TESTS), str(_TESTS / "models")):  # of support.py and handmade.py
+    if _folder not in sys.path:  # pytest has put them there
+        sys.path.insert(0, _folder)

@@ -26,7 +26,10 @@ def run(world: World, *, seed: int, minutes: float, kills: int, kills_alone: boo
     killer = Killer(world, seed)
     rounds = 0
     while rounds < kills and time.monotonic() < until:
-        failure = killer.round()
+        try:
+            failure = killer.round()
+        except KeyboardInterrupt:  # enough: the table of what was done
+            break
         rounds = sum(f.rounds for f in killer.figures.values())
         each = ", ".join(f"{f.rounds} {name}" for name, f in killer.figures.items())
         print(f"\n{failure}" if failure else f"\r{rounds} kills: {each}", end="", file=sys.stderr)

@@ -16,22 +16,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from support import make_plan, write
+from handmade import exported_records, net_records
+from support import linux_torch, make_plan, write
 
 from torchscript_build import elf
 from torchscript_build.build import compiler_cache, ninja_log, pipeline, runner_cache
+from torchscript_build.build.explain import explain_log
 from torchscript_build.generate.project import render_project
 from torchscript_build.libtorch.fetch.store import read_record
 from torchscript_build.libtorch.fetch.unpack import unpack_libtorch, unpack_nvidia
 from torchscript_build.models.archive import read_archive
+from torchscript_build.models.contents import read_contents
 from torchscript_build.operators.includes import read_header_use
 from torchscript_build.operators.registrations import read_registrations
 from torchscript_build.packaging.auditwheel import needed_by_wheel
+from torchscript_build.packaging.check_wheel import check_wheel
 from torchscript_build.packaging.staged import APPS, StagedFile, make_place, stage
 from torchscript_build.settings.read import collect_settings, is_opted_in, read_pyproject
 from torchscript_build.system import Probes
+from torchscript_build.toolchain.cuda.cudnn import parse_header
+from torchscript_build.toolchain.cuda.read import parse_dryrun, parse_host_config
 
-from .mutate import odd_tar, odd_zip
+from .mutate import mutated, odd_tar, odd_zip
 
 
 @dataclass(frozen=True)
@@ -176,7 +182,84 @@ def _cpp() -> list[bytes]:
     return [path.read_bytes() for path in sorted(Path(__file__).parents[2].glob("examples/*/cpp/*.cpp"))[:6]]
 
 
+def _one_record_changed(chance: random.Random) -> bytes:
+    """A whole archive of a model or of torch.export, with one record that is malformed."""
+    good = chance.choice((net_records, exported_records))()
+    records = {name: text.encode() if isinstance(text, str) else text for name, text in good.items()}
+    name = chance.choice(sorted(records))
+    return _zip_of({**records, name: mutated(records[name], chance, list(records.values()))})
+
+
+def _zip_of(records: Mapping[str, bytes | str]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in records.items():
+            archive.writestr(zipfile.ZipInfo(f"net/{name}"), content)
+    return stream.getvalue()
+
+
+def _check_wheel(file: Path) -> None:
+    wheel = file.with_name("demo-1.5-py3-none-linux_x86_64.whl")
+    os.replace(file, wheel)
+    check_wheel(wheel, linux_torch(layout="archive"))
+
+
+def _wheel() -> list[bytes]:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        archive.writestr("demo/x.so", _elf()[0])
+        archive.writestr("demo-1.5.dist-info/METADATA", "Metadata-Version: 2.1\nRequires-Dist: torch ==2.13.*\n")
+        archive.writestr("demo-1.5.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-linux_x86_64\n")
+    return [stream.getvalue()]
+
+
+def _odd_wheel(chance: random.Random) -> bytes:
+    """A whole wheel, with one file that is malformed."""
+    (good,) = _wheel()
+    with zipfile.ZipFile(io.BytesIO(good)) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    name = chance.choice(sorted(files))
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for file, content in {**files, name: mutated(files[name], chance)}.items():
+            archive.writestr(file, content)
+    return stream.getvalue()
+
+
+def _log(file: Path) -> None:
+    explain_log(file.read_bytes().decode("utf-8", "replace"))
+
+
+def _logs() -> list[bytes]:
+    return [path.read_bytes() for path in sorted(Path(__file__).parents[1].glob("build/*.txt"))]
+
+
+def _headers(file: Path) -> None:
+    text = file.read_bytes().decode("utf-8", "replace")
+    parse_host_config(text)
+    parse_header(text)
+    parse_dryrun(text)
+
+
+HEADERS = b"""\
+#define CUDNN_MAJOR 9
+#define CUDNN_MINOR 20
+#define CUDNN_PATCHLEVEL 0
+#if __GNUC__ > 15
+#error -- unsupported GNU version! gcc versions later than 15 are not supported!
+#endif
+#if (__clang_major__ >= 21) || (__clang_major__ < 7)
+#$ _HERE_=/usr/local/cuda/bin
+#$ TOP=/usr/local/cuda/bin/..
+#$ INCLUDES="-I/usr/local/cuda/include"
+"""
 READERS: Mapping[str, Reader] = {
+    "models to inspect": Reader(
+        read_contents, lambda: [_zip_of(net_records()), _zip_of(exported_records())], _one_record_changed
+    ),
+    "wheels to check": Reader(_check_wheel, _wheel, _odd_wheel),
+    "build logs": Reader(_log, _logs),
+    "CUDA's headers": Reader(_headers, lambda: [HEADERS]),
     "model archives": Reader(read_archive, lambda: [_zip(MODEL), _zip(MODEL, 8)], lambda c: odd_zip(c, MODEL)),
     "libtorch in a zip file": Reader(
         _unpack(unpack_libtorch), lambda: [_zip(LIBTORCH[:3]), _zip(LIBTORCH[:3], 8)], lambda c: odd_zip(c, LIBTORCH)

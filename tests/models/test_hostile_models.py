@@ -11,6 +11,7 @@ import pytest
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.archive import read_archive
+from torchscript_build.models.contents import read_contents
 
 
 def model(
@@ -70,3 +71,13 @@ def test_a_version_that_is_none(tmp_path: Path, version: bytes) -> None:
 @pytest.mark.parametrize("name", ["", "x" * 60_000, "m/code/../../x.py", "m/\n"])
 def test_odd_names_do_no_harm(tmp_path: Path, name: str) -> None:
     assert read_archive(model(tmp_path / "m.pt", more=name)).format_version == 3
+
+
+@pytest.mark.parametrize("word", [b"PK\x01\x02", b"PK\x05\x06"])
+def test_a_damaged_directory_is_a_sentence_where_models_are_looked_at_too(tmp_path: Path, word: bytes) -> None:
+    path = model(tmp_path / "m.pt")
+    data = path.read_bytes()
+    at = data.index(word)
+    path.write_bytes(data[:at] + b"XX" + data[at + 2 :])
+    with pytest.raises(ModelError, match=r"m\.pt is (damaged|truncated)"):
+        read_contents(path)

@@ -215,6 +215,7 @@ SHAPES: Mapping[str, Shape] = {
         RUN.format(package="demo", name="answer"),
         APP
         + 'find-packages = ["OpenCV COMPONENTS core imgproc"]\nlink-libraries = ["opencv_core", "opencv_imgproc"]\n',
+        ways=("wheel",),
         needs="/usr/include/opencv4",
     ),
     "OpenCV in a CMake project": Shape(

@@ -8,11 +8,14 @@ from pathlib import Path
 
 from torchscript_build import log
 
+WORTH_A_LINE = 1_000_000
+"""Bytes of copies that somebody may want to do without."""
+
 
 def replace_links(folder: Path, prefix: Path) -> None:
     """Put what they lead to in the place of all links below a folder.
 
-    One that leads nowhere is left out, with a line.
+    One that leads nowhere, or to a folder outside, is left out with a line.
 
     :param prefix: where the folder lay when the links were made; absolute ones may lead there.
     """
@@ -27,12 +30,19 @@ def replace_links(folder: Path, prefix: Path) -> None:
         if prefix in target.parents:
             link.unlink()
             link.symlink_to(folder / target.relative_to(prefix))
+    copied = []
+    top = Path(os.path.realpath(folder))
     for link in sorted(links, key=os.path.isdir):  # first those that a folder's copy may hold
         real = Path(os.path.realpath(link))
         link.unlink()
         if real.is_file():
             shutil.copy2(real, link)
-        elif real.is_dir() and real not in link.parents:
+            copied.append(link)
+        elif real.is_dir() and top in real.parents and real not in link.parents:
             shutil.copytree(real, link, ignore_dangling_symlinks=True)
         else:
-            log.warn(f"{link.relative_to(folder)} is installed as a link that leads nowhere: it is left out")
+            log.warn(f"{link.relative_to(folder)} is installed as a link that leads to nothing of it: it is left out")
+    size = sum(link.stat().st_size for link in copied)
+    if size >= WORTH_A_LINE:
+        names = ", ".join(sorted(link.relative_to(folder).as_posix() for link in copied))
+        log.say(f"-- {names}: links, which no package has, become copies of {size / 1e6:.0f} MB; include = […] chooses")

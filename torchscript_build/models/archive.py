@@ -58,7 +58,7 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
             return _read(archive, path)
     except FileNotFoundError as error:
         raise ModelError(f"there is no model {path}") from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise ModelError(_not_a_zip(path, error), cures=[_EXPORT_AGAIN]) from error
 
 
@@ -109,7 +109,7 @@ LEAST_LIMIT = 64 << 20
 MOST_RATIO = 100
 MOST_CODE = 64 << 20
 """Bytes of a source file; those of the largest models have a few million."""
-_UNREADABLE = (
+UNREADABLE = (
     *(OSError, EOFError, NotImplementedError, RuntimeError, ValueError, ArithmeticError, LookupError),
     *(zipfile.BadZipFile, zlib.error, struct.error),
 )

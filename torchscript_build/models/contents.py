@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.errors import ModelError
-from torchscript_build.models.archive import read_archive
+from torchscript_build.models.archive import UNREADABLE, read_archive
 from torchscript_build.models.unpickle import Opaque, TensorInfo, read_pickle
 
 CODE_LIMIT = 64 * 2**20
@@ -106,11 +106,13 @@ def read_contents(path: Path) -> Contents:
         raise ModelError(f"there is no model {path}: {error.strerror}") from error
     if not zipfile.is_zipfile(path):
         raise ModelError(_not_a_zip(path, head))
-    with zipfile.ZipFile(path) as archive:
-        try:
+    try:
+        with zipfile.ZipFile(path) as archive:
             return _read_zip(archive, path)
-        except (OSError, EOFError, RuntimeError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
-            raise ModelError(f"{path} is damaged: {error}") from error
+    except ModelError:
+        raise
+    except (*UNREADABLE, TypeError, AttributeError) as error:  # the latter: its records are of other shapes
+        raise ModelError(f"{path} is damaged: {error}") from error
 
 
 def _not_a_zip(path: Path, head: bytes) -> str:

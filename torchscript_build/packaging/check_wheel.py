@@ -16,6 +16,7 @@ from torchscript_build import elf
 from torchscript_build.elf import ElfInfo
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.models.archive import UNREADABLE
 
 OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
 PYTHON = re.compile(r"libtorch_python\.|libpython3")
@@ -79,7 +80,7 @@ def check_wheel(wheel: Path, libtorch: LibTorch) -> tuple[Advice, ...]:
                 ),
                 *(advice for binary in binaries for advice in _check_binary(binary, binaries, libtorch)),
             )
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise VerificationError(f"{wheel} cannot be read as a wheel: {error}") from error
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple  # noqa: UP035 - TorchScript reads them
 
@@ -86,24 +85,6 @@ class members(Entry):
     def sets(cls):
         yield Colour.GREEN, None
         yield Colour.RED, Colour.GREEN
-
-
-@dataclass
-class Box:
-    corner: Tensor
-    label: int = 3
-
-
-class records(Entry):
-    """A dataclass, in and out."""
-
-    class Net(nn.Module):
-        def forward(self, given: Box, more: List[Box]) -> Tuple[Box, int]:  # noqa: UP006
-            return Box(given.corner * 2, given.label + 1), len(more)
-
-    @classmethod
-    def sets(cls):
-        yield Box(torch.rand(2), 5), [Box(torch.rand(1))]
 
 
 @torch.jit.script

@@ -1,5 +1,6 @@
 """What torch keeps for the whole process and no model file carries: read, compared, set."""
 
+import contextlib
 from typing import Any, Callable
 
 
@@ -52,7 +53,8 @@ def apply(torch: Any, job: "dict[str, Any]") -> None:
     if wanted["threads"]:
         torch.set_num_threads(wanted["threads"])
     if wanted["interop_threads"] and wanted["interop_threads"] != torch.get_num_interop_threads():
-        torch.set_num_interop_threads(wanted["interop_threads"])  # works once
+        with contextlib.suppress(RuntimeError):  # it works once, and the factory has been first
+            torch.set_num_interop_threads(wanted["interop_threads"])
     if wanted["flush_denormal"] is not None:
         torch.set_flush_denormal(wanted["flush_denormal"])
     if wanted["deterministic"]:

@@ -15,7 +15,7 @@ namespace runner {
 namespace {
 
 // libtorch finds records whatever the case of their names is.
-bool ends_in(const std::string& name, const std::string& suffix) {
+bool has_extension(const std::string& name, const std::string& suffix) {
   return name.size() >= suffix.size() &&
          std::equal(suffix.rbegin(), suffix.rend(), name.rbegin(), [](char a, char b) {
            return a == std::tolower(static_cast<unsigned char>(b));
@@ -44,13 +44,13 @@ std::string why_unreadable(const std::string& path, const Archive& archive) {
   std::vector<std::pair<std::string, std::string>> modules;
   for (const Record& record : archive.records) {
     if (record.name.compare(0, 6, "extra/") == 0) continue;  // files of the model's maker
-    if (ends_in(record.name, ".pkl")) {
+    if (has_extension(record.name, ".pkl")) {
       const PickleLook look = look_into_pickle(unpack_record(file.get(), record), most + 1);
       if (look.claims_too_much) {
         return "its record " + record.name + " is damaged: it claims more than it holds";
       }
       if (look.depth > most) return too_deep(record.name);
-    } else if (ends_in(record.name, ".py")) {
+    } else if (has_extension(record.name, ".py")) {
       modules.emplace_back(module_name(record.name), unpack_record(file.get(), record));
       if (depth_of_code(modules.back().second) > most) return too_deep(record.name);
     }

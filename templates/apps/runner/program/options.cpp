@@ -154,37 +154,38 @@ void check_together(const Options& options, const std::vector<std::string>& give
   }
 }
 
-// A process as the options that ask for it, each with a space before it.
-std::string process_text(const Process& process) {
-  std::string text;
-  const auto add = [&text](const char* option, const std::string& value) {
-    if (!value.empty()) text += std::string(" ") + option + " " + value;
+// The options that ask for a process, after the beginning of a line of --help, which they continue.
+std::string with_process(std::string line, const Process& process) {
+  const std::size_t begin = line.size();
+  std::size_t length = line.size();
+  const auto add = [&](const char* option, const std::string& value = std::string()) {
+    const std::string words = std::string(" ") + option + (value.empty() ? "" : " " + value);
+    if (length + words.size() > 100) {
+      line += "\n" + std::string(25, ' ');
+      length = 25;
+    }
+    line += (line.size() == begin ? ":" : "") + words;
+    length += words.size();
   };
-  if (process.grad) text += " --grad";
+  if (process.grad) add("--grad");
   if (process.default_dtype != nullptr) add("--default-dtype", process.default_dtype);
   if (process.quantized_engine != nullptr) add("--quantized-engine", process.quantized_engine);
-  if (process.flush_denormal) text += " --flush-denormal";
+  if (process.flush_denormal) add("--flush-denormal");
   if (process.threads > 0) add("--threads", std::to_string(process.threads));
   if (process.interop_threads > 0) {
     add("--interop-threads", std::to_string(process.interop_threads));
   }
   if (process.deterministic != nullptr) add("--deterministic", process.deterministic);
-  return text;
-}
-
-// What a model's file from elsewhere gets, for --help.
-std::string file_process() {
-  const std::string text = process_text(app_info.process);
-  return text.empty() ? text : " (" + text.substr(1) + ")";
+  return line + "\n";
 }
 
 std::string bundled_models() {
   if (app_info.model_count == 0) return "                     (this program has none of its own)\n";
   std::string text;
   for (std::size_t i = 0; i < app_info.model_count; ++i) {
-    const std::string process = process_text(app_info.models[i].process);
-    text += std::string("                       ") + app_info.models[i].name +
-            (i == 0 ? " (default)" : "") + (process.empty() ? "" : ":" + process) + "\n";
+    const std::string name = app_info.models[i].name;
+    text += with_process(std::string(23, ' ') + name + (i == 0 ? " (default)" : ""),
+                         app_info.models[i].process);
   }
   return text;
 }
@@ -279,10 +280,8 @@ std::string help_text() {
       "  --deterministic on|warn|off\n"
       "                     as torch.use_deterministic_algorithms\n"
       "                     all of these begin as the model wants them; a file gets what all "
-      "models of\n"
-      "                     this program want" +
-      file_process() +
-      "\n"
+      "models of\n" +
+      with_process("                     this program want", app_info.process) +
       "  --freeze           as torch.jit.freeze\n"
       "  --optimize         as torch.jit.optimize_for_inference (from libtorch 1.10)\n"
       "  --info             describe the model and libtorch instead of running\n"

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from torchscript_build import elf, log
+from torchscript_build import log
 from torchscript_build.errors import VerificationError
-from torchscript_build.packaging.bundle.closure import find_closure
-from torchscript_build.packaging.bundle.search import library_folders
 from torchscript_build.packaging.staging import Destination
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment
@@ -19,6 +17,10 @@ def say_beside(plan: BuildPlan, destination: Destination, installed: Iterable[Pa
     place = destination.prefix
     if place is None or destination.is_bundle or any(place.root in d.parents for d in plan.libtorch.library_dirs):
         return
+    from torchscript_build import elf  # it reads ELF, which an unchanged build does not
+    from torchscript_build.packaging.bundle.closure import find_closure
+    from torchscript_build.packaging.bundle.search import library_folders
+
     where, here = plan.libtorch.library_dirs[0], place.root / "lib"
     log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {here}")
     files = [path for path in sorted(set(installed)) if elf.is_elf(path)]

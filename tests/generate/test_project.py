@@ -126,6 +126,7 @@ def test_only_what_is_used_is_written() -> None:
     assert sorted(render_project(make_plan(spec))) == [
         "CMakeLists.txt",
         "CMakePresets.json",
+        "apps/app/include/torchscript_build/app.h",
         "cmake/Caffe2Config.cmake",
         "cmake/TorchConfig.cmake",
         "cmake/TorchConfigVersion.cmake",

@@ -28,7 +28,7 @@ from torchscript_build.packaging.bundle.cpu import lowest_cpu
 from torchscript_build.packaging.bundle.distributions import in_words
 from torchscript_build.packaging.bundle.empty_root import make_root, run_in_root
 from torchscript_build.packaging.bundle.launcher import add_launchers
-from torchscript_build.packaging.bundle.origins import Origin, find_origins
+from torchscript_build.packaging.bundle.origins import Origin, find_origins, is_license
 from torchscript_build.packaging.bundle.search import library_folders
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment
@@ -74,7 +74,7 @@ def test_an_old_c_library_is_told_by_the_program(plan: BuildPlan, tmp_path: Path
         r"answer: error: this machine has glibc 2\.\d+, and this bundle needs 3\.1 or newer\n"
         r"  do one of these:\n"
         r"    - run it on a system with glibc 3\.1, or later; a container of one will do\n"
-        r"    - have the bundle built on a distribution as old as this one\n",
+        r"    - have the bundle built against an older one, as in a manylinux image\n",
         done.stderr,
     )
     assert elf.read_elf(program).needed_versions in (("GLIBC_2.2.5",), ("GLIBC_2.17",))
@@ -165,6 +165,17 @@ def test_libraries_from_elsewhere_find_what_lies_beside_them(tmp_path: Path) -> 
     folders = library_folders(plan, tree, Environment.current())
     closure = find_closure([carried], library_path=folders, cxx_runtime=False)
     assert closure.libraries == {"libpng-1a2b.so.16": libs / "libpng-1a2b.so.16"}
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [
+        *(("LICENSE", True), ("License.txt", True), ("NOTICE", True), ("COPYING.LESSER", True)),
+        *(("licenses.py", False), ("licenses.cpython-39.pyc", False), ("README", False)),
+    ],
+)
+def test_what_is_a_licence(name: str, is_one: bool) -> None:
+    assert is_license(name) is is_one
 
 
 def test_who_brought_a_library_is_read_from_its_package(tmp_path: Path) -> None:

@@ -53,7 +53,8 @@ int main() { std::printf("%d\\n", omp_get_max_threads() > 0); }
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    return write_project(tmp_path / "project", SETTINGS, files={"answer.cpp": ANSWER_CPP, "LICENSE": "mine"})
+    source = "#include <torchscript_build/app.h>\n" + ANSWER_CPP  # which the build makes
+    return write_project(tmp_path / "project", SETTINGS, files={"answer.cpp": source, "LICENSE": "mine"})
 
 
 @pytest.fixture(scope="module")

@@ -68,7 +68,7 @@ def run_in_root(root: Path, bundle: Path, command: Sequence[str], environment: E
     words = [str(root), str(bundle), "nobody" if is_root else "user", *command]
     path = os.pathsep.join([environment.get("PATH") or "", *SYSTEM])
     done = system.run(["unshare", *spaces, "sh", "-c", SCRIPT, *words], variables={"PATH": path}, echo=False)
-    if done.returncode == REFUSED or "unshare failed" in done.output:
+    if done.returncode == REFUSED or done.output.startswith("unshare: "):
         last = (done.output.strip().splitlines() or ["unshare failed"])[-1]
         raise ToolNotFoundError(
             f"--verify cannot change the root on this machine: {last}",

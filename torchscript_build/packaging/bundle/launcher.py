@@ -67,5 +67,5 @@ def cures(glibc: str) -> str:
     return (
         "  do one of these:\n"
         f"    - run it on a system with glibc {glibc}{there}, or later; a container of one will do\n"
-        "    - have the bundle built on a distribution as old as this one\n"
+        "    - have the bundle built against an older one, as in a manylinux image\n"
     )

@@ -47,8 +47,8 @@ def find_origins(files: Iterable[Path], environment: Environment) -> Mapping[Pat
 
 
 def is_license(name: str) -> bool:
-    """Is a file a licence by its name?"""
-    return name.upper().startswith(LICENSES)
+    """Is a file a licence by its name? A program about licences is none."""
+    return name.upper().startswith(LICENSES) and not name.endswith((".py", ".pyc"))
 
 
 def licenses_below(folder: Path) -> Mapping[str, Path]:

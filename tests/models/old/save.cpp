@@ -1,5 +1,7 @@
-// Wrote format_1.pt with torch 1.4.0 and format_2.pt with torch 1.5.0, releases whose Python is gone:
-//   c++ -std=c++14 -D_GLIBCXX_USE_CXX11_ABI=0 -Itorch/include -Itorch/include/torch/csrc/api/include
+// Wrote format_1.pt with torch 1.4.0 and format_2.pt with torch 1.5.0, releases whose Python is
+// gone:
+//   c++ -std=c++14 -D_GLIBCXX_USE_CXX11_ABI=0 -Itorch/include
+//   -Itorch/include/torch/csrc/api/include
 //     save.cpp -Ltorch/lib -ltorch -lc10 -Wl,-rpath,torch/lib   (1.5.0: and -ltorch_cpu)
 #include <torch/script.h>
 

@@ -15,7 +15,7 @@ from projects.shapes import SHAPES
 from projects.test_project_gallery import write_shape
 from support import clean_variables, run_child, write
 
-pytestmark = [pytest.mark.compile, pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.compile, pytest.mark.network]
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -147,7 +147,8 @@ def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> No
         "aoti": "exported and compiled ahead of time",
     }
     how = words.get(report["kind"], str(report["kind"]).replace("trace", "traced", 1))
-    note = "; torch.jit is deprecated upstream, libtorch still loads what it makes" if report["deprecations"] else ""
+    is_warned = bool(report["deprecations"]) and report["kind"] != "aoti"
+    note = "; torch.jit is deprecated upstream, libtorch still loads what it makes" if is_warned else ""
     log.say(f"-- model {model.name}: {how} by torch {torch_version}{note}")
     if torch_version.split("+")[0].split(".")[:2] != libtorch.series.split("."):
         log.warn(f"model {model.name}: made by torch {torch_version}, the app links libtorch {libtorch.full_version}")

@@ -135,6 +135,8 @@ def compile_package(torch: Any, program: Any, output: str, about: "dict[str, Any
         if not hasattr(config.cpp, "march"):
             raise NotCompiled(f"cpu = {cpu!r}: torch {torch.__version__} compiles for this machine's processor only")
         options.update({"cpp.march": cpu, "cpp.simdlen": VECTORS[cpu]})
+    if any(isinstance(getattr(spec.arg, "value", None), str) for spec in program.graph_signature.output_specs):
+        raise NotCompiled("its outputs have text among them, which AOTInductor does not give")
     facts = signature_of(torch, program, about)
     part = output + ".part.pt2"
     torch._inductor.aoti_compile_and_package(program, package_path=part, inductor_configs=options)

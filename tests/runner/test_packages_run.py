@@ -72,7 +72,7 @@ def test_what_it_tells_of_itself(runner: Runner, package: Path) -> None:
     assert report["methods"] == [
         (
             "forward(x: float32 [batch, 8], k: 2, pair: (float32 [batch, 4], float32 [2]))"
-            ' -> float32 [batch, 4], float32 [], number'
+            " -> float32 [batch, 4], float32 [], number"
         )
     ]
     assert report["parameters"] == {"tensors": 2, "elements": 36, "bytes": 144}

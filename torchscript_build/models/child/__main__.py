@@ -15,6 +15,7 @@ import os
 import site
 import subprocess
 import sys
+import traceback
 from typing import Any
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -84,6 +85,8 @@ def run_apart(torch: Any, job: "dict[str, Any]", file: str, index: int) -> int:
         code = 3
         try:
             code = run_job(torch, job)
+        except Exception:  # noqa: BLE001 - one that nobody foresaw is told as it is
+            traceback.print_exc()
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

@@ -216,9 +216,11 @@ def _leaf(arg: Any, values: "dict[str, Any]", names: "dict[str, str]", program: 
     return {"number": True}
 
 
-def _size(size: Any, names: "dict[str, str]", program: Any) -> "list[Any]":
-    """``[name, least, most]``; one that is computed from others is only known to be a size."""
+def _size(size: Any, names: "dict[str, str]", program: Any) -> Any:
+    """``[name, least, most]``; one that is computed from others is only known to be a size; a number if it is fixed."""
     text = str(size)
+    if text.isdigit():
+        return int(text)
     for symbol, limits in program.range_constraints.items():
         if str(symbol) == text:
             return [names.get(text, text), _bound(limits.lower, 0), _bound(limits.upper, LARGEST)]
@@ -228,7 +230,7 @@ def _size(size: Any, names: "dict[str, str]", program: Any) -> "list[Any]":
 def _bound(value: Any, otherwise: int) -> int:
     try:
         return min(max(int(value), 0), LARGEST)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, AttributeError):  # the last by sympy's infinities
         return otherwise
 
 

@@ -67,6 +67,21 @@ def test_every_file_is_whole(kind: str) -> None:
         assert not re.search(r"[{]{2}|[}]{2}(?!;)|[ \t]\n|\n\n\Z", text), target
 
 
+def test_an_operator_library_for_every_torch(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert main(["new", "ops", "my_things", "--stable", "--directory", str(folder)]) == 0
+    (library,) = spec_of(folder).ops
+    assert (library.abi, library.torch_target, library.python_parts) == ("stable", "2.10", "my_things.parts")
+    assert read_registrations(folder / source for source in library.sources).namespaces == {"my_things"}
+    assert 'register_fake("my_things::soft_clip")' in (folder / "src/my_things/parts.py").read_text()
+    assert 'dependencies = ["torch>=2.10"]' in (folder / "pyproject.toml").read_text()
+
+
+def test_only_operators_can_be_for_every_torch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "app", "my_things", "--stable", "--directory", str(tmp_path / "new")]) == 1
+    assert "--stable is for operators" in capsys.readouterr().err
+
+
 def test_kinds_on_the_command_line_are_those_there_are() -> None:
     from torchscript_build.cli import new
 
@@ -244,7 +259,7 @@ def test_new_project_passes_its_own_tests(built: Path) -> None:
     variables = {**VARIABLES, "PYTHONPATH": str(built / "src")}
     done = run_python("-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=built, variables=variables)
     assert done.returncode == 0, done.stdout
-    assert re.search(r"\b5 passed", done.stdout)
+    assert re.search(r"\b6 passed", done.stdout)
 
 
 @pytest.mark.slow

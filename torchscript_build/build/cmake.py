@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import columns, log, system
+from torchscript_build import log, system
 from torchscript_build.build.compile_commands import keep_commands
 from torchscript_build.build.damage import DamagedTreeError, find_damage, inputs_of_the_future, read_text
 from torchscript_build.build.excerpt import build_excerpt, configure_excerpt, indent
 from torchscript_build.errors import BuildError, ConfigureError
+from torchscript_build.log import columns
 from torchscript_build.plan.build_plan import Toolchain
 from torchscript_build.toolchain.launchers import Launcher
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import columns, log, system
+from torchscript_build import log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.damage import DamagedTreeError
 from torchscript_build.build.pipeline import claimed, configure_tree, keep_compiled
+from torchscript_build.log import columns
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
 from torchscript_build.system import Environment
 

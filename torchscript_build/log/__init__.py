@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Optional, TextIO, Union
 
-from torchscript_build import columns
+from torchscript_build.log import columns
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from torchscript_build.columns import cut, fold, plain
+from torchscript_build.log.columns import cut, fold, plain
 
 RED, END = "\x1b[01;31m\x1b[K", "\x1b[m\x1b[K"
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +54,10 @@ def test_python_of_the_project_itself(tmp_path: Path, run_setup: Any, options: t
 
 def test_python_that_the_project_installed_before(tmp_path: Path, run_setup: Any) -> None:
     project = files_project(tmp_path / "p", {"one": ". RENAME made.py"})
-    for text in ("a = 1\n", "a = 2\n"):
-        write(project / "one/x", text)
+    for age, text in ((10, "a = 1\n"), (0, "a = 2\n")):
+        file = write(project / "one/x", text)
+        os.utime(
+            file, (time.time() - age,) * 2
+        )  # CMake installs nothing whose time is within a second of what is there
         assert run_setup(project, "build_ts_app", "--inplace").returncode == 0
         assert (project / "demo/made.py").read_text() == text

@@ -56,8 +56,7 @@ def test_python_that_the_project_installed_before(tmp_path: Path, run_setup: Any
     project = files_project(tmp_path / "p", {"one": ". RENAME made.py"})
     for age, text in ((10, "a = 1\n"), (0, "a = 2\n")):
         file = write(project / "one/x", text)
-        os.utime(
-            file, (time.time() - age,) * 2
-        )  # CMake installs nothing whose time is within a second of what is there
+        # CMake installs nothing whose time is within a second of what is there.
+        os.utime(file, (time.time() - age, time.time() - age))
         assert run_setup(project, "build_ts_app", "--inplace").returncode == 0
         assert (project / "demo/made.py").read_text() == text

@@ -32,6 +32,14 @@ def test_what_a_room_is_for_stands_in_its_package_in_one_sentence() -> None:
         assert len(re.findall(r"\.(?=\s|$)", first)) == 1, folder
 
 
+def test_every_room_is_packed() -> None:
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    packed = re.findall(r'"([\w.]+)"', text.split("\npackages = [")[1].split("]")[0])
+    rooms = {".".join(f.parent.relative_to(ROOT).parts) for f in (ROOT / "torchscript_build").glob("**/__init__.py")}
+    templates = {"torchscript_build.templates", "torchscript_build.templates.cmake_root"}
+    assert sorted(packed) == sorted(rooms | templates)
+
+
 def test_the_picture_has_every_room_that_is_a_folder() -> None:
     picture = TEXT.split("```mermaid")[1].split("```")[0]
     wanted = {r.split("/")[1] for r in rooms_of(ROOT / "torchscript_build") if r.endswith("/")}

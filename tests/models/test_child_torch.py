@@ -309,7 +309,7 @@ def test_values_are_made_plain() -> None:
     assert plain(torch, value) == ((1, 2), {"a": 1}, (2,), 0.5, None)
 
 
-@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage")
+@pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, about nested and quantized tensors
 def test_what_cannot_be_carried_is_a_sentence() -> None:
     import numpy
     import torch

@@ -11,7 +11,7 @@ import pytest
 from support import linux_torch, run_child, write
 
 from torchscript_build.errors import SettingsError, VerificationError
-from torchscript_build.packaging.wheel import add_requirement, pin
+from torchscript_build.packaging.wheel import add_requirement, oldest_torch_of, pin
 from torchscript_build.packaging.wheel_files import (
     NativeFiles,
     check_wheel_files,
@@ -20,7 +20,7 @@ from torchscript_build.packaging.wheel_files import (
     wheel_tag,
 )
 from torchscript_build.packaging.wiring import with_dynamic_requirement
-from torchscript_build.settings.specs import CMakeProject, OpLibrary, ProjectSpec
+from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ProjectSpec, TorchScriptApp
 
 EXACT = ("cp311", "cp311", "linux_x86_64")
 OURS = "demo/m.abi3.so"
@@ -198,3 +198,22 @@ def test_a_module_of_another_name_and_a_program_that_may_not_be_started(tmp_path
         check_wheel_files(tmp_path, libtorch, declared=[], own=[name, "demo/tool"])
     assert f"{name} is no Python module: it has PyInit__y, wanted is PyInit__x" in str(caught.value)
     assert "demo/tool is a program that has no right to be started" in str(caught.value)
+
+
+STABLE = OpLibrary(name="mine", abi="stable")
+
+
+@pytest.mark.parametrize(
+    ("spec", "oldest"),
+    [
+        (ProjectSpec(ops=(STABLE,)), "2.10"),
+        (ProjectSpec(ops=(STABLE, OpLibrary(name="newer", abi="stable", torch_target="2.11"))), "2.11"),
+        (ProjectSpec(ops=(STABLE, OpLibrary(name="other"))), None),
+        (ProjectSpec(ops=(STABLE,), apps=(TorchScriptApp(name="app"),)), None),
+        (ProjectSpec(ops=(STABLE,), libraries=(CLibrary(name="c"),)), None),
+        (ProjectSpec(ops=(STABLE,), cmake=(CMakeProject(name="sdk"),)), None),
+        (ProjectSpec(), None),
+    ],
+)
+def test_only_what_keeps_to_the_stable_abi_takes_every_torch(spec: ProjectSpec, oldest: Optional[str]) -> None:
+    assert oldest_torch_of(spec) == oldest

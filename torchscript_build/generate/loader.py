@@ -11,6 +11,7 @@ from torchscript_build.generate.templates import render_module
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
 from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build.toolchain.programs import parse_version
 
 MODULE = "_torchscript_ops"
 
@@ -81,7 +82,7 @@ def oldest_torch(libraries: Sequence[PlannedOps]) -> Optional[str]:
     targets = [o.torch_target for o in libraries]
     if not targets or None in targets:
         return None
-    return max(filter(None, targets), key=lambda target: [int(n) for n in target.split(".")])
+    return max(filter(None, targets), key=parse_version)
 
 
 def _members(package: str, spec: ProjectSpec, plan: BuildPlan) -> list[PlannedOps]:

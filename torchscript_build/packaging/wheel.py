@@ -154,13 +154,15 @@ def torch_requirement(command: Any) -> Optional[str]:
 def oldest_torch_of(spec: ProjectSpec) -> Optional[str]:
     """The oldest torch that all native files will do for, where all keep to the stable ABI; else ``None``."""
     from torchscript_build.plan.decide import STABLE_SINCE
+    from torchscript_build.toolchain.programs import parse_version
 
-    if spec.packaged_apps or any(project.install for project in spec.cmake) or not spec.packaged_ops:
+    bound = spec.packaged_apps or spec.packaged_libraries or any(project.install for project in spec.cmake)
+    if bound or not spec.packaged_ops:
         return None
     if any(ops.abi != "stable" for ops in spec.packaged_ops):
         return None
     targets = (ops.torch_target or STABLE_SINCE for ops in spec.packaged_ops)
-    return max(targets, key=lambda target: [int(n) for n in target.split(".")])
+    return max(targets, key=parse_version)
 
 
 def pin(version: str, how: str) -> Optional[str]:

@@ -37,6 +37,7 @@ from torchscript_build.settings.specs import (
     needs_cuda,
 )
 from torchscript_build.toolchain.cuda.facts import CudaFacts
+from torchscript_build.toolchain.programs import parse_version
 
 STABLE_SINCE = "2.10"
 """The first torch whose headers can aim at an older release (``TORCH_TARGET_VERSION``)."""
@@ -98,21 +99,20 @@ def plan_build(
 
 def _check_targets(plan: BuildPlan) -> None:
     """Can this libtorch's headers make what is for any torch from some release on?"""
-    have = _as_numbers(plan.libtorch.series)
+    have = parse_version(plan.libtorch.series)
     problems = []
     for ops in plan.ops:
         if ops.torch_target is None:
             continue
-        where, oldest = f"operator library {ops.name!r}", max(_as_numbers(ops.torch_target), _as_numbers(STABLE_SINCE))
+        where, oldest = (
+            f"operator library {ops.name!r}",
+            max(parse_version(ops.torch_target), parse_version(STABLE_SINCE)),
+        )
         if have < oldest:
             need = ".".join(map(str, oldest))
             problems.append(f"{where}: torch-target: building it takes torch {need}, this is {plan.libtorch.series}")
     if problems:
         raise SettingsError(problems)
-
-
-def _as_numbers(release: str) -> tuple[int, ...]:
-    return tuple(map(int, release.split(".")))
 
 
 def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel:

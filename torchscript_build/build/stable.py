@@ -10,8 +10,9 @@ from pathlib import Path
 from torchscript_build.build.pipeline import BuildResult
 from torchscript_build.elf import ElfError, is_elf, read_elf, wanted_by_object
 from torchscript_build.errors import VerificationError
-from torchscript_build.operators.stable_abi import Unstable, as_numbers, audit, describe_unstable
+from torchscript_build.operators.stable_abi import Unstable, audit, describe_unstable
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
+from torchscript_build.toolchain.programs import parse_version
 
 
 def check_stable(plan: BuildPlan, libraries: Iterable[PlannedOps], result: BuildResult) -> None:
@@ -30,7 +31,7 @@ def check_stable(plan: BuildPlan, libraries: Iterable[PlannedOps], result: Build
             told = dataclasses.replace(verdict, unstable=_with_sources(verdict.unstable, plan, ops))
             problems.append(f"operator library {ops.name!r} does not keep to torch's stable ABI:")
             problems += describe_unstable(told)
-        elif verdict.lowest and as_numbers(verdict.lowest) > as_numbers(ops.torch_target):
+        elif verdict.lowest and parse_version(verdict.lowest) > parse_version(ops.torch_target):
             names = ", ".join(verdict.because)
             problems.append(
                 f"operator library {ops.name!r} needs torch {verdict.lowest}, for {names}, and torch-target says "

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Optional
 
 from torchscript_build.operators.stable_symbols import NEWEST, SYMBOLS
+from torchscript_build.toolchain.programs import parse_version
 
 _SINCE = {name: release for release, names in SYMBOLS.items() for name in names.split()}
 OLDEST = next(iter(SYMBOLS))
@@ -92,7 +93,7 @@ def audit(undefined: Iterable[str], needed: Sequence[str]) -> Verdict:
         name = demangle(symbol)
         if _TORCHS.search(name) if name != symbol else _C_NAME.fullmatch(symbol) or _PYTHON_SIDE.fullmatch(symbol):
             unstable.append(Unstable(symbol, name, replacement_of(name)))
-    lowest = max(used.values(), key=as_numbers) if used else None
+    lowest = max(used.values(), key=parse_version) if used else None
     runtimes = [found[1] for found in map(_CUDA_RUNTIME.match, needed) if found]
     return Verdict(
         lowest,
@@ -101,11 +102,6 @@ def audit(undefined: Iterable[str], needed: Sequence[str]) -> Verdict:
         python=any(_BOUND.match(name) for name in needed),
         cuda=runtimes[0] if runtimes else None,
     )
-
-
-def as_numbers(release: str) -> tuple[int, ...]:
-    """``2.9`` before ``2.10``."""
-    return tuple(map(int, release.split(".")))
 
 
 def replacement_of(name: str) -> Optional[str]:

@@ -80,16 +80,6 @@ def bundle(project: Path, variables: dict[str, str], licensed: Path) -> Bundle:
     return run
 
 
-@pytest.fixture
-def here() -> Environment:
-    """This machine, where it lets us change the root."""
-    namespaces = ["--mount", *([] if os.geteuid() == 0 else ["--user", "--map-root-user"])]
-    command = ["unshare", *namespaces, "sh", "-c", "mount -t tmpfs none /tmp"]
-    if run_child(command, capture_output=True).returncode != 0:
-        pytest.skip("nobody may change the root here")
-    return Environment.current()
-
-
 def files_of(tree: Path) -> set[str]:
     return {p.relative_to(tree).as_posix() for p in tree.rglob("*") if p.is_file()}
 

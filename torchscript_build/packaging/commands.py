@@ -260,7 +260,7 @@ class build_ts_ops(_Build):
 
     def run(self) -> None:
         from torchscript_build.packaging.make_ops import build_ops
-        from torchscript_build.packaging.say import recorded, say_plan, say_unloaded
+        from torchscript_build.packaging.say import recorded, say_plans, say_unloaded
 
         with _translated(self), recorded(self):
             spec = self.read_spec()
@@ -270,7 +270,7 @@ class build_ts_ops(_Build):
                 return
             session = self._session()
             if self.dry_run:
-                say_plan(session.plan)
+                say_plans(session.plans)
                 return
             self.staged, self.products = build_ops(session)
             self._finish_source_tree()
@@ -333,14 +333,14 @@ class build_ts_app(_Build):
 
     def _run(self) -> None:
         from torchscript_build.packaging.make_apps import build_loaders
-        from torchscript_build.packaging.say import recorded, say_plan
+        from torchscript_build.packaging.say import recorded, say_plans
 
         with _translated(self), recorded(self):
             spec = self.read_spec()
             if not spec.is_buildable:
                 self._refuse(spec)
             if self.dry_run:
-                say_plan(self._session().plan)
+                say_plans(self._session().plans)
                 return
             bundler = None
             if self.bundle is not None:

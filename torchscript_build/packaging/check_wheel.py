@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Optional
 
 from torchscript_build import elf
+from torchscript_build.build.verify import SHARED_RUNTIME, TWO_RUNTIMES, brings_cxx_runtime
 from torchscript_build.elf import ElfInfo
 from torchscript_build.errors import ModelError, VerificationError
 from torchscript_build.libtorch.facts import LibTorch
@@ -217,6 +218,8 @@ def _check_binary(binary: _Binary, binaries: Sequence[_Binary], libtorch: LibTor
                     "name the libtorch that it was built for: --libtorch FOLDER",
                 ),
             )
+    if brings_cxx_runtime(info):
+        yield Advice(f"{name}: {TWO_RUNTIMES}", (SHARED_RUNTIME,))
     entries = info.runpath or info.rpath
     absolute = [e for e in entries if not e.startswith(("$ORIGIN", "${ORIGIN}"))]
     if absolute:

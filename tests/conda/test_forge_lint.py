@@ -32,13 +32,13 @@ Docs = "https://example.org/demo/docs"
 """
 
 
-@pytest.fixture(params=["cpu and cuda", "cpu", "cuda", "cu", "program"])
+@pytest.fixture(params=["cpu and cuda", "cpu", "cuda", "cu", "program", "bundle"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every form that a recipe takes."""
     cuda = {"cpu": 'cuda = "none"\n', "cuda": "cuda = true\n"}.get(request.param, "")
     source = "fast.cu" if request.param == "cu" else "fast.cpp"
     settings = f"[tool.torchscript-build]\n{cuda}"
-    if request.param == "program":
+    if request.param in ("program", "bundle"):
         settings += '[[tool.torchscript-build.app]]\nname = "demo-app"\nsources = ["fast.cpp"]\ninstall = false\n'
     else:
         settings += f'[[tool.torchscript-build.ops]]\nname = "fast"\nsources = ["{source}"]\n'
@@ -47,9 +47,17 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return folder
 
 
+@pytest.fixture
+def form(request: pytest.FixtureRequest) -> list[str]:
+    """The options for the form of ``project``."""
+    return ["--bundle"] if "bundle" in request.node.name else []
+
+
 @pytest.mark.parametrize("more", [[], ["--v1"]], ids=["v0", "v1"])
-def test_written_recipes_are_clean(project: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["conda-recipe", "--maintainer", "somebody", *more]) == 0
+def test_written_recipes_are_clean(
+    project: Path, form: list[str], more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["conda-recipe", "--maintainer", "somebody", *form, *more]) == 0
     assert lint(project / "recipe") == []
     assert "would ask" not in capsys.readouterr().out
 
@@ -65,8 +73,8 @@ def smithy_says(folder: Path) -> list[str]:
 
 @pytest.mark.conda
 @pytest.mark.parametrize("more", [[], ["--v1"]], ids=["v0", "v1"])
-def test_conda_smithy_has_nothing_to_say_of_written_recipes(project: Path, more: list[str]) -> None:
-    assert run_command(["conda-recipe", "--maintainer", "somebody", *more]) == 0
+def test_conda_smithy_has_nothing_to_say_of_written_recipes(project: Path, form: list[str], more: list[str]) -> None:
+    assert run_command(["conda-recipe", "--maintainer", "somebody", *form, *more]) == 0
     assert smithy_says(project / "recipe") == []
 
 

@@ -93,6 +93,7 @@ class Asked(Protocol):
     bundle: Optional[str]
     format: Optional[str]
     strip: bool
+    cxx_runtime: bool
     prefix: Optional[str]
     distribution: Any
     """Setuptools' own, which knows who maintains the project."""
@@ -103,7 +104,11 @@ def make_bundler(spec: ProjectSpec, plan: BuildPlan, environment: Environment, a
 
     :raises SettingsError: the output's name and its format do not agree.
     """
-    options = dataclasses.replace(spec.bundle, strip=spec.bundle.strip or bool(asked.strip))
+    options = dataclasses.replace(
+        spec.bundle,
+        strip=spec.bundle.strip or bool(asked.strip),
+        cxx_runtime=spec.bundle.cxx_runtime or bool(asked.cxx_runtime),
+    )
     output = choose_output(
         asked.bundle or "", options, plan.project, plan.version, plan.libtorch.machine, kind=asked.format or ""
     )

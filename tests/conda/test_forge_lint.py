@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,6 +69,7 @@ def smithy_says(folder: Path) -> list[str]:
         pytest.skip("there is no conda-smithy on PATH, which conda-forge has and the index has not")
     command = ["conda-smithy", "recipe-lint", str(folder)]
     said = run_child(command, stdout=subprocess.PIPE, encoding="utf-8", env=dict(os.environ)).stdout
+    assert re.search(r" (is in fine form|has some (lint|suggestions):)$", said, re.MULTILINE), said
     return [line.strip() for line in said.splitlines() if line.startswith("  ")]
 
 

@@ -77,20 +77,20 @@ def find_closure(
     libraries: dict[str, Path] = {path.name: path for path in further}
     own = {path.name for path in files}
     left_out: set[str] = set()
-    later: dict[str, Path] = {}
+    later: dict[str, tuple[Path, tuple[Path, ...]]] = {}
     missing: dict[str, Path] = {}
     of_python: dict[str, Path] = {}
     by_path: dict[str, Path] = {}
     todo: list[tuple[Path, tuple[Path, ...]]] = [(path, ()) for path in (*files, *further)]
     while todo or later:
         if not todo:
-            for name, path in {n: p for n, p in later.items() if n not in libraries}.items():
+            for name, (path, inherited) in {n: v for n, v in later.items() if n not in libraries}.items():
                 where = elf.find_library(name, system, elf.read_elf(path).machine)
                 if where is None:
                     missing.setdefault(name, path)
                 else:
                     libraries[name] = where
-                    todo.append((where, ()))
+                    todo.append((where, inherited))
             later.clear()
             continue
         path, inherited = todo.pop(0)
@@ -110,7 +110,7 @@ def find_closure(
             elif PYTHONS.fullmatch(name):
                 of_python.setdefault(name, path)
             elif where is None:
-                later.setdefault(name, path)
+                later.setdefault(name, (path, tuple(dict.fromkeys(rpath))))
             else:
                 libraries[name] = where
                 todo.append((where, tuple(dict.fromkeys(rpath))))
@@ -124,6 +124,7 @@ def find_closure(
             "libraries are needed by their paths on this machine, for they have no soname:\n" + _listed(by_path),
             cures=["link them with -Wl,-soname,NAME, and then this project again"],
         )
+    missing = {name: path for name, path in missing.items() if name not in libraries}
     if missing:
         raise VerificationError(
             "libraries are needed and not there:\n" + _listed(missing),

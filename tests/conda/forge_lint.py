@@ -33,7 +33,7 @@ KNOWN_V0 = {
     "package": {"name", "version"},
     "build": {
         *("number", "string", "skip", "noarch", "script", "entry_points", "missing_dso_whitelist"),
-        *("ignore_run_exports_from", "binary_relocation", "detect_binary_files_with_prefix"),
+        *("run_exports", "ignore_run_exports_from", "binary_relocation", "detect_binary_files_with_prefix"),
     },
     "requirements": {"build", "host", "run", "run_constrained"},
     "test": {"requires", "imports", "commands", "files", "source_files"},

@@ -14,6 +14,7 @@ from torchscript_build.conda.selectors import CROSS, CUDA, UNIX
 from torchscript_build.errors import SettingsError
 from torchscript_build.settings.specs import (
     BuildOptions,
+    CLibrary,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -316,6 +317,18 @@ def test_program_is_tested_on_its_example_inputs() -> None:
     ]
     with_file = ScriptModel(name="m", file="m.pt", example_inputs=("data.npy",))
     assert "--input" not in " ".join(c.text for c in facts(without_python(with_file)).tests)
+
+
+def test_who_builds_with_a_c_library_needs_it_at_run_time() -> None:
+    library = CLibrary(name="trend", models=("m",), install=False)
+    found = facts(ProjectSpec(models=(MODEL,), libraries=(library,)))
+    assert '  run_exports:\n    - {{ pin_subpackage("demo-project", max_pin="x") }}\n' in (
+        render_recipe(found)["meta.yaml"].decode()
+    )
+    assert '  run_exports:\n    - ${{ pin_subpackage("demo-project", upper_bound="x") }}\n' in (
+        render_recipe(found, v1=True)["recipe.yaml"].decode()
+    )
+    assert "run_exports:" not in render_recipe(facts(without_python(MODEL)))["meta.yaml"].decode()
 
 
 # --- bundles ---------------------------------------------------------------------------------------------------------

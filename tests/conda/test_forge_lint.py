@@ -33,7 +33,7 @@ Docs = "https://example.org/demo/docs"
 """
 
 
-@pytest.fixture(params=["cpu and cuda", "cpu", "cuda", "cu", "program", "bundle"])
+@pytest.fixture(params=["cpu and cuda", "cpu", "cuda", "cu", "program", "bundle", "library"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every form that a recipe takes."""
     cuda = {"cpu": 'cuda = "none"\n', "cuda": "cuda = true\n"}.get(request.param, "")
@@ -41,6 +41,8 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     settings = f"[tool.torchscript-build]\n{cuda}"
     if request.param in ("program", "bundle"):
         settings += '[[tool.torchscript-build.app]]\nname = "demo-app"\nsources = ["fast.cpp"]\ninstall = false\n'
+    elif request.param == "library":
+        settings += '[[tool.torchscript-build.library]]\nname = "fast"\ninstall = false\n'
     else:
         settings += f'[[tool.torchscript-build.ops]]\nname = "fast"\nsources = ["{source}"]\n'
     folder = write_project(tmp_path, settings, project=PROJECT, files={source: "", "LICENSE": "free"})

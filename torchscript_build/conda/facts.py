@@ -44,6 +44,8 @@ class RecipeFacts:
     """Is it a Python package? Else programs and libraries go into the prefix, and no Python is needed at run time."""
     bundle: str
     """Where in the prefix a bundle with libtorch lies, ``opt/NAME``; empty where libtorch is another package."""
+    exports: bool
+    """Will packages that are built with it need it, too, for its C library?"""
     torch_name: str
     """``pytorch`` for a Python package, ``libtorch`` without Python."""
     skip: tuple[Selector, ...]
@@ -120,6 +122,7 @@ def recipe_facts(
         root=root,
         python=python,
         bundle=place,
+        exports=bool(spec.libraries) and not python and not bundle,
         torch_name=torch_name,
         skip=(*([NOT_LINUX] if bundle else []), *_skips(project, python=python, variants=variants)),
         build=(

@@ -21,7 +21,6 @@ from support import (
     write_project,
 )
 
-from torchscript_build import elf
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.packaging.bundle.closure import find_closure
 from torchscript_build.packaging.bundle.cpu import lowest_cpu
@@ -31,7 +30,7 @@ from torchscript_build.packaging.bundle.launcher import add_launchers
 from torchscript_build.packaging.bundle.origins import Origin, find_origins, is_license
 from torchscript_build.packaging.bundle.search import library_folders
 from torchscript_build.plan.build_plan import BuildPlan
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 
 def files_of(tree: Path) -> set[str]:

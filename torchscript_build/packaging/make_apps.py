@@ -5,7 +5,6 @@ from __future__ import annotations
 import filecmp
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torchscript_build import log
@@ -29,6 +28,7 @@ from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, Place, StagedFile, foreign_files, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
 from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)

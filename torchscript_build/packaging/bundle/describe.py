@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,6 +14,7 @@ from torchscript_build.packaging.bundle.closure import Closure
 from torchscript_build.packaging.bundle.origins import Origin
 from torchscript_build.packaging.bundle.sbom import Component, render_sbom
 from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)

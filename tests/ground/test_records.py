@@ -6,13 +6,13 @@ import copy
 import dataclasses
 import inspect
 import pickle
-import subprocess
 import sys
 from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import pytest
+from support import run_child
 
 from torchscript_build.records import dataclass, field
 
@@ -116,8 +116,6 @@ def test_records_are_copied_and_pickled() -> None:
 
 
 def test_finding_libtorch_imports_neither_dataclasses_nor_subprocess() -> None:
-    code = (
-        "import sys; from torchscript_build import find_libtorch; print({'dataclasses', 'subprocess'} & {*sys.modules})"
-    )
-    done = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, cwd=".", check=True)
-    assert done.stdout.strip() == "set()"
+    code = "import sys, torchscript_build.libtorch; print({'dataclasses', 'subprocess'} & {*sys.modules})"
+    done = run_child([sys.executable, "-S", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "set()\n"

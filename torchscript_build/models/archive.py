@@ -11,13 +11,13 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.code import NamedDevice, parse_code
 from torchscript_build.models.package import Package, is_package, read_package
+from torchscript_build.records import dataclass
 
 _VERSION = re.compile(r"[^/]+/(\.data/)?version")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +12,7 @@ from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
 from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment
 
 CARRIED = {

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.errors import ModelError
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.python_torch import torch_site_dirs
 from torchscript_build.toolchain.sanitizers import preload_variables

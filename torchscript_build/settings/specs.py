@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Optional, Union
+
+from torchscript_build.records import dataclass, field
 
 InputSets = Union[str, tuple[tuple[str, ...], ...]]
 """``package.module:function``, or a list of lists of input specs."""

@@ -375,6 +375,20 @@ Traceback of TorchScript, original code (most recent call last):
 RuntimeError: {}"""
 
 
+TRACED = """\
+The following operation failed in the TorchScript interpreter.
+Traceback of TorchScript, serialized code (most recent call last):
+  File "code/__torch__/net.py", line 5, in forward
+    y = CONSTANTS.c0
+    _1 = torch.add(x, y)
+         ~~~~~~~~~ <--- HERE
+    _2 = torch.mul(_1, y)
+    return _2
+RuntimeError: The size of tensor a (7) must match
+"""
+"""A trace whose places in the sources nobody knows: the code goes on below the line."""
+
+
 def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
     from torchscript_build.models.child.reference import _cause
 
@@ -388,6 +402,7 @@ def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
     ):
         assert _cause(INTERPRETER.format(message).splitlines()) == line
     assert _cause(["expected 2", "more"]) == "expected 2"
+    assert _cause(TRACED.splitlines()) == "The size of tensor a (7) must match (in _1 = torch.add(x, y))"
 
 
 def test_numbers_are_compared_as_python_does() -> None:

@@ -22,9 +22,10 @@ CARRIED = {
     "threads": "threads",
     "interop threads": "interop_threads",
     "deterministic algorithms": "deterministic",
+    "float32 matmul precision": "matmul_precision",
 }
 """What a factory changes in its process and the app can do, too: its name, and that of the setting."""
-OFF = ("off", 0)
+OFF = ("off", "highest", 0)
 """Settings that ask for what torch does anyway."""
 
 

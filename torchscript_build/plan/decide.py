@@ -147,6 +147,7 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         threads=model.threads,
         interop_threads=model.interop_threads,
         deterministic=model.deterministic,
+        matmul_precision=model.matmul_precision,
     )
 
 

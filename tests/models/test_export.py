@@ -215,7 +215,7 @@ def test_a_factory_whose_module_is_not_there(
 
 def test_a_factory_without_its_package(project: Path, environment: Environment) -> None:
     text = failure(project, environment, ScriptModel(name="net", factory="model:good"))
-    assert text.endswith("ModuleNotFoundError: No module named 'model'; did you mean demo.model?")
+    assert text.endswith("ModuleNotFoundError: No module named 'model'; did you mean demo.model:good?")
 
 
 def test_an_input_file_that_is_not_there(

@@ -168,7 +168,7 @@ def _cures_of_a_version(name: str) -> list[str]:
     if not re.fullmatch(r"\d+\.\d+(?:\.\d+)?(?:\+\w+)?", name):
         return []
     return [
-        f"a release that is installed: libtorch-version = \"=={name}\" in the settings",
+        f'a release that is installed: libtorch-version = "=={name}" in the settings',
         f"torchscript-build fetch {name}, and name it fetched:{name}",
     ]
 

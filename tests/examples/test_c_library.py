@@ -137,6 +137,11 @@ def output_of(command: Sequence[object], built: Built, cwd: Path, variables: Opt
 # --- clients -------------------------------------------------------------------------------------------------------
 
 
+def test_readme_shows_what_all_clients_print(built: Built) -> None:
+    (shown,) = re.findall(r"```console\n\$ ./client\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)
+    assert_same_text(built.expected, shown)
+
+
 def test_c(built: Built, tmp_path: Path) -> None:
     program = built.compile(EXAMPLE / "clients/client.c", tmp_path / "client")
     assert_same_text(output_of([program], built, tmp_path), built.expected + "released: 1\n")

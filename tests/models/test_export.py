@@ -190,6 +190,22 @@ def test_a_factory_whose_module_is_not_there(
     )
 
 
+def test_a_factory_without_its_package(project: Path, environment: Environment) -> None:
+    text = failure(project, environment, ScriptModel(name="net", factory="model:good"))
+    assert text.endswith("ModuleNotFoundError: No module named 'model'; did you mean demo.model:good?")
+
+
+def test_an_input_file_that_is_not_there(
+    project: Path, environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = failure(project, environment, model(method="trace", example_inputs=("in.npy",)))
+    assert text == (
+        "model 'net': its example inputs cannot be made: FileNotFoundError: there is no file in.npy; it is looked for "
+        "from the project's folder on"
+    )
+    assert "Traceback" not in capsys.readouterr().out
+
+
 def test_no_torch(project: Path, environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "site/torch/__init__.py").unlink()
     (tmp_path / "site/torch").rmdir()

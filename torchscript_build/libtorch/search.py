@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Optional, Union
 
@@ -162,10 +163,21 @@ def explain_foreign(libtorch: LibTorch, environment: Environment) -> Optional[st
     return None
 
 
+def _cures_of_a_version(name: str) -> list[str]:
+    """What helps who names a release in the place of a folder."""
+    if not re.fullmatch(r"\d+\.\d+(?:\.\d+)?(?:\+\w+)?", name):
+        return []
+    return [
+        f'a release that is installed: libtorch-version = "=={name}" in the settings',
+        f"torchscript-build fetch {name}, and name it fetched:{name}",
+    ]
+
+
 def _no_libtorch(step: Step[Candidate], candidate: Candidate, reason: str) -> LibTorchUnusableError:
     return LibTorchUnusableError(
         f"no libtorch in {candidate.path} (named by {step.name}): {reason}",
         cures=[
+            *_cures_of_a_version(candidate.path.name),
             "name a folder with include and lib: an installed wheel's torch, an unpacked libtorch, a conda prefix",
             f"leave {step.name} away, so that the usual places are searched",
         ],

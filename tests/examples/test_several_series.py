@@ -16,7 +16,10 @@ EXAMPLE = Path(__file__).parents[2] / "examples/custom_op"
 RELEASES = ("2.11.0", "2.13.0")
 ANY = {"PIP_CONFIG_FILE": os.devnull}
 """A mirror may have older releases only."""
-CALL = "import torch, warp_ops; print(torch.ops.warp_ops.shear(torch.eye(3), 1.0).sum().item(), *torch.ops.loaded_libraries)"
+CALL = """\
+import torch, warp_ops
+print(torch.ops.warp_ops.shear(torch.eye(3), 1.0).sum().item(), *torch.ops.loaded_libraries)
+"""
 
 
 @pytest.fixture(scope="module")

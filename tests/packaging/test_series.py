@@ -18,7 +18,7 @@ from support import (
     write_project,
 )
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 SERIES = '[tool.torchscript-build]\nseries = ["2.11", "2.13"]\n\n'
 OPS = '[[tool.torchscript-build.ops]]\nname = "word"\nsources = ["word.cpp"]\n\n'

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Optional, Union
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, TorchScriptBuildError
@@ -15,6 +15,7 @@ from torchscript_build.libtorch.places import STEPS, VARIABLE, Candidate, is_iso
 from torchscript_build.libtorch.read import read_layout
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.steps import Step, argument_step, in_conda_build
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment, StrPath
 
 ROOT = "argument root"
@@ -162,10 +163,21 @@ def explain_foreign(libtorch: LibTorch, environment: Environment) -> Optional[st
     return None
 
 
+def _cures_of_a_version(name: str) -> list[str]:
+    """What helps who names a release in the place of a folder."""
+    if not re.fullmatch(r"\d+\.\d+(?:\.\d+)?(?:\+\w+)?", name):
+        return []
+    return [
+        f'a release that is installed: libtorch-version = "=={name}" in the settings',
+        f"torchscript-build fetch {name}, and name it fetched:{name}",
+    ]
+
+
 def _no_libtorch(step: Step[Candidate], candidate: Candidate, reason: str) -> LibTorchUnusableError:
     return LibTorchUnusableError(
         f"no libtorch in {candidate.path} (named by {step.name}): {reason}",
         cures=[
+            *_cures_of_a_version(candidate.path.name),
             "name a folder with include and lib: an installed wheel's torch, an unpacked libtorch, a conda prefix",
             f"leave {step.name} away, so that the usual places are searched",
         ],

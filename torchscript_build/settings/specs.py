@@ -391,13 +391,3 @@ class ProjectSpec:
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
         return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake or self.packaged_libraries)
-
-
-def needs_cuda(target: _Compiled) -> bool:
-    """Does it have sources for CUDA, ``.cu`` or others?"""
-    return bool(target.cuda_sources) or any(map(is_cuda_source, target.sources))
-
-
-def is_cuda_source(name: str) -> bool:
-    """Is a source compiled by nvcc?"""
-    return name.endswith(".cu")

@@ -78,7 +78,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     agreed: tuple[Compared, ...] = ()
     with (
         build_lock(plan),
-        HeadStart(plan, environment, session.jobs(plan), targets) as head_start,
+        HeadStart(plan, environment, session.jobs(plan, beside=True), targets) as head_start,
         TorchProcess(plan, environment) as torch,
     ):
         external = external_of(loaders, session)

@@ -45,6 +45,10 @@ class Session:
         place = self.destination.prefix
         return in_prefix(plan, place.root, self_contained=self.destination.is_bundle) if place else plan
 
-    def jobs(self, plan: BuildPlan) -> int:
-        """How many compilers run at once."""
-        return choose_jobs(self.spec.options.jobs, self.environment, plan.toolchain.launcher)
+    def jobs(self, plan: BuildPlan, *, beside: bool = False) -> int:
+        """How many compilers run at once.
+
+        :param beside: while models are made; none, where only one process shall work.
+        """
+        options = self.spec.options
+        return choose_jobs(options.jobs, self.environment, plan.toolchain.launcher, beside=beside)

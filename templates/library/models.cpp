@@ -91,6 +91,7 @@ void prepare_process(const Process& wanted, int threads) {
   if (wanted.deterministic != nullptr && std::strcmp(wanted.deterministic, "off") != 0) {
     runner::set_deterministic(std::strcmp(wanted.deterministic, "warn") == 0);
   }
+  if (wanted.matmul_precision != nullptr) runner::set_matmul_precision(wanted.matmul_precision);
 }
 
 // Flushes denormal numbers in the calling thread, until the call ends.
@@ -196,7 +197,7 @@ int tsl_call(tsl_model model, const char* method, const tsl_value* arguments, si
   return guarded([&] {
     given(result, "result");
     const std::shared_ptr<Model> opened = find_model(model);
-    const std::vector<runner::Value> inputs = find_values(arguments, count, "arguments");
+    const runner::SharedValues inputs = find_arguments(arguments, count);
     const Flushing flushing(opened->flush_denormal);
     *result = hold(opened->engine->call(method == nullptr ? app_info.method : method, inputs));
   });

@@ -121,7 +121,7 @@ def build(
     log.say_command(command)
     ahead = _edges_ahead(command, variables) if _calls_ninja(toolchain) and log.is_live() else []
     with edges_kept(tree):
-        done = system.run(command, variables=own, show=log.ToolLines(ahead))
+        done = system.run(command, variables=own, show=log.ToolLines(ahead, jobs))
     output = columns.plain(done.output)
     damage = find_damage(output) if done.returncode != 0 else None
     if damage:

@@ -36,6 +36,11 @@ from torchscript_build.settings.specs import (
     TorchScriptApp,
 )
 
+PROCESS_SETTINGS = (
+    *("default_dtype", "quantized_engine", "flush_denormal", "threads", "interop_threads", "deterministic"),
+    "matmul_precision",
+)
+"""What of a model's settings is about the process that runs it."""
 ARRAYS: Mapping[str, type] = {
     "model": ScriptModel,
     "ops": OpLibrary,
@@ -44,6 +49,13 @@ ARRAYS: Mapping[str, type] = {
     "library": CLibrary,
 }
 """The arrays of tables in pyproject.toml, and what each entry is."""
+
+OTHER_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("program", "programs", "executable", "binary", "runner"), "app"),
+    **dict.fromkeys(("operator", "operators", "op", "extension"), "ops"),
+    **dict.fromkeys(("network", "net", "module"), "model"),
+}
+"""What is written by mistake in the place of an array's name."""
 
 DEFAULTS = "defaults"
 """The table with defaults for the entries of each array."""
@@ -152,7 +164,7 @@ def collect_settings(
         elif key == "bundle":
             bundle = value
         elif key.replace("-", "_") not in _GENERAL and _is_array(value):
-            meant = closest(key, ARRAYS)
+            meant = OTHER_WORDS.get(key) or closest(key, ARRAYS)
             also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
             problems.append(f"[[{TABLE}.{key}]]: {also}")
             for name in [meant] if meant else ARRAYS:
@@ -191,6 +203,10 @@ def collect_settings(
         from torchscript_build.settings.library_rules import check_libraries  # most projects have none
 
         check_libraries(spec, root, packages, problems, doubts)
+    if options.series:
+        from torchscript_build.settings.series_rules import check_series  # most projects have none
+
+        check_series(spec, problems)
     if problems:
         raise SettingsError(problems)
     return spec
@@ -323,18 +339,7 @@ def _completed_twin(
     given = {
         "factory": other.factory if model.file is None else None,
         **{name: getattr(other, name) for name in ("example_inputs", "check_inputs", "inputs", "python_path")},
-        **{
-            name: getattr(other, name)
-            for name in (
-                "seed",
-                "default_dtype",
-                "quantized_engine",
-                "flush_denormal",
-                "threads",
-                "interop_threads",
-                "deterministic",
-            )
-        },
+        **{name: getattr(other, name) for name in ("seed", *PROCESS_SETTINGS)},
     }
     defaults = {f.name: f.default for f in dataclasses.fields(ScriptModel)}
     return dataclasses.replace(

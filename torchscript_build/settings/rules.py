@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Optional, Union
 
 from torchscript_build.settings.coerce import suggestion
+from torchscript_build.settings.input_specs import input_problems
 from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 TEMPLATES = ("runner", "minimal")
@@ -24,6 +25,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
 DETERMINISTIC = ("on", "warn", "off")
+PRECISIONS = ("highest", "high", "medium")
 MOST_THREADS = 1024
 
 Doubts = Mapping[str, set[str]]
@@ -35,18 +37,8 @@ ANY = ""
 _TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
 _RESERVED_NAMES = frozenset(
     (
-        *(
-            "all",
-            "all_build",
-            "build.ninja",
-            "clean",
-            "cmakecache.txt",
-            "default_cache",
-            "edit_cache",
-            "help",
-            "install",
-        ),
-        *("package", "package_source", "preinstall", "rebuild_cache", "run_tests", "test", "zero_check"),
+        *("all", "all_build", "build.ninja", "clean", "cmakecache.txt", "default_cache", "edit_cache", "help"),
+        *("install", "package", "package_source", "preinstall", "rebuild_cache", "run_tests", "test", "zero_check"),
         *("c10", "c10_cuda", "c10_hip", "c10_xpu", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_library"),
         *("torch_python", "torch_xpu", "ts_runner", "ts_runner_plain"),
     )
@@ -164,15 +156,14 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
         ("default-dtype", model.default_dtype, DTYPES),
         ("quantized-engine", model.quantized_engine, ENGINES),
         ("deterministic", model.deterministic, DETERMINISTIC),
+        ("matmul-precision", model.matmul_precision, PRECISIONS),
     ):
         if value is not None and value not in allowed:
             problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")
     for key, count in (("threads", model.threads), ("interop-threads", model.interop_threads)):
         if count is not None and not 0 <= count <= MOST_THREADS:
             problems.append(f"{where}: {key} must be between 0 and {MOST_THREADS}, not {count}")
-    for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
-        if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
-            problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")
+    problems += input_problems(model, where)
     for pattern in model.inputs:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             problems.append(f"{where}: inputs: a pattern must stay inside the project, not {pattern!r}")

@@ -60,7 +60,7 @@ class ScriptModel:
     trying where it is compared with Python."""
     default_dtype: Optional[str] = None
     """The default dtype that the model runs with, `float64`. By default what the factory leaves behind. This and the
-    next five hold for the export, for the comparison, and for the program when it runs this model."""
+    next six hold for the export, for the comparison, and for the program when it runs this model."""
     quantized_engine: Optional[str] = None
     """The engine for quantized operators that the model runs with: `fbgemm`, `x86`, `onednn`, `qnnpack`. By default
     what the factory leaves behind."""
@@ -75,6 +75,8 @@ class ScriptModel:
     `threads`."""
     deterministic: Optional[str] = None
     """`on`, `off`, or `warn`: `torch.use_deterministic_algorithms`. By default as the factory leaves it."""
+    matmul_precision: Optional[str] = None
+    """`highest`, `high` or `medium`: `torch.set_float32_matmul_precision`. By default as the factory leaves it."""
     python_path: tuple[str, ...] = ()
     """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
     among them."""
@@ -314,6 +316,9 @@ class BuildOptions:
     `TORCHSCRIPT_BUILD_CMAKE_ARGS`, split as a shell would."""
     matrix: tuple[str, ...] = ()
     """The libtorches that `torchscript-build matrix` builds against: folders, or `fetched:2.6.0+cu124`."""
+    series: tuple[str, ...] = ()
+    """One wheel for several series of torch, `["2.11", "2.13"]`, each built against a libtorch that was fetched
+    (`torchscript-build fetch 2.11.0`); docs/publishing.md tells when. Such a wheel requires just those."""
     pin: str = "series"
     """What the wheel requires of torch: `series` (`torch ==2.13.*`), `exact` (`torch ==2.13.0`) or `none`."""
     sanitize: tuple[str, ...] = ()

@@ -73,7 +73,7 @@ def _is_class_unknown(error: str) -> bool:
 
 def compile_classes(torch: Any, job: "dict[str, Any]", progress: Any) -> None:
     """Let the factory's code be compiled in this process, too, for the sake of its classes."""
-    original = export.make_original(torch, job, progress)
+    original, _ = export.make_original(torch, job, progress)
     if job["method"] == "script" and not isinstance(original, torch.jit.ScriptModule):
         with progress("compiling the classes of its outputs", "the classes of its outputs cannot be compiled"):
             torch.jit.script(original)
@@ -114,7 +114,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
         why there is no original.
     """
     export.load_libraries(torch, job, progress)
-    original = export.make_original(torch, job, progress)
+    original, _ = export.make_original(torch, job, progress)
     process.apply(torch, job)
     if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
         return {"none": "the factory gives a scripted module"}
@@ -138,7 +138,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
             if "error" not in entry and "error" not in call:
                 entry["difference"] = _difference(torch, call["eager"], call["expected"], job)
                 if entry["difference"]["place"]:
-                    fresh = export.make_original(torch, job, progress)
+                    fresh, _ = export.make_original(torch, job, progress)
                     process.apply(torch, job)
                     again = _outputs(torch, fresh, call, job, grad)
                     entry["repeats"] = not values.compare(torch, again, load(torch, call["eager"]), 0.0, 0.0).place
@@ -168,7 +168,7 @@ def _copy(torch: Any, original: Any, job: "dict[str, Any]", progress: Any) -> An
     try:
         return copy.deepcopy(original)
     except Exception:  # noqa: BLE001 - what a module holds raises what it likes
-        made = export.make_original(torch, job, progress)
+        made, _ = export.make_original(torch, job, progress)
         process.apply(torch, job)
         return made
 
@@ -207,17 +207,18 @@ def _call(
 
 def _cause(lines: "list[str]") -> str:
     """What was raised, in a line: where TorchScript's interpreter reports, it follows the code, which is quoted."""
-    said = [line.strip() for line in lines if line.strip()] or [""]
+    said = [line.rstrip() for line in lines if line.strip()] or [""]
     if not said[0].startswith("The following operation failed in the TorchScript interpreter"):
-        return said[0]
-    marks = [number for number, line in enumerate(said[:-1]) if line.endswith("<--- HERE")]
+        return said[0].strip()
+    marks = [number for number, line in enumerate(said) if line.endswith("<--- HERE")]
     if not marks:
-        return said[-1]
-    raised = re.sub(r"^\w+(Error|Exception): ", "", said[marks[-1] + 1])
+        return said[-1].strip()
+    after = [line for line in said[marks[-1] + 1 :] if not line.startswith((" ", "\t"))]  # lines of code are indented
+    raised = re.sub(r"^[\w.]+(Error|Exception): ", "", after[0]) if after else ""
     if raised.startswith("Could not run"):
         raised = raised.partition(". ")[0]  # what follows are guesses, and a list of all backends
-    code = said[marks[-1] - 1]
-    return f"{raised} (in {code})" if raised else said[-1]
+    code = said[marks[-1] - 1].strip()
+    return f"{raised} (in {code})" if raised else said[-1].strip()
 
 
 def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:

@@ -10,8 +10,10 @@ import pytest
 from support import ANSWER_APP, write_project
 
 from torchscript_build.build.explain import explain, explain_log
+from torchscript_build.build.exports import EXPORTS
 from torchscript_build.build.failures import Failure, name_failures
 from torchscript_build.build.hints import HINTS
+from torchscript_build.build.installs import INSTALLS
 from torchscript_build.build.pains import PAINS
 from torchscript_build.build.troubles import TROUBLES
 from torchscript_build.errors import BuildError, ConfigureError, ToolNotFoundError, TorchScriptBuildError
@@ -43,20 +45,41 @@ def test_a_pain_is_not_taken_for_another(number: str, text: str) -> None:
     assert set(numbers(text)) - {number} <= also.get(number, set())
 
 
-RUN = re.findall(r"^== ([^\n]+)\n(.*?)(?=^== |\Z)", (Path(__file__).parent / "troubles.txt").read_text(), re.M | re.S)
-"""Pairs (name of the trouble, what was reported)."""
+TABLES = {"exports": EXPORTS, "installs": INSTALLS, "troubles": TROUBLES}
+REPORTED = {
+    file: re.findall(
+        r"^== ([^\n]+)\n(.*?)(?=^== |\Z)", (Path(__file__).parent / f"{file}.txt").read_text(), re.M | re.S
+    )
+    for file in TABLES
+}
+"""Pairs (name of the failure, what was reported) of each table that has its texts in a file."""
 
 
-def test_every_trouble_has_a_text() -> None:
-    assert {name for name, _ in RUN} == {trouble.name for trouble in TROUBLES}
+@pytest.mark.parametrize("file", TABLES)
+def test_every_entry_has_a_text(file: str) -> None:
+    assert {name for name, _ in REPORTED[file]} == {failure.name for failure in TABLES[file]}
 
 
-@pytest.mark.parametrize(("name", "text"), RUN)
-def test_a_trouble_is_named_in_its_real_text_and_alone(name: str, text: str) -> None:
+@pytest.mark.parametrize(("name", "text"), [pair for pairs in REPORTED.values() for pair in pairs])
+def test_a_failure_is_named_in_its_real_text_and_alone(name: str, text: str) -> None:
     assert [n.failure.name for n in explain_log(f"one\n{text}two\n")] == [name]
 
 
-@pytest.mark.parametrize("failure", [*PAINS, *HINTS, *TROUBLES], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
+        "error: command '/usr/bin/gcc' failed with exit code 1",
+        "make[2]: *** [mnist-app] Error 1",
+    ],
+)
+def test_a_build_tools_last_word_is_told_as_that(text: str) -> None:
+    assert [n.failure.name for n in explain_log(text)] == ["further up"]
+    more = f"a.cpp:1:10: fatal error: Python.h: No such file or directory\n{text}"
+    assert [n.failure.name for n in explain_log(more)] == ["Python.h"]
+
+
+@pytest.mark.parametrize("failure", [*PAINS, *HINTS, *INSTALLS, *TROUBLES, *EXPORTS], ids=lambda f: f.name)
 def test_every_entry_is_whole(failure: Failure) -> None:
     groups = dict.fromkeys(re.compile(failure.pattern, re.MULTILINE).groupindex, "x")
     for sentence in (failure.cause.format(**groups), failure.cure.format(**groups)):
@@ -67,7 +90,7 @@ def test_every_entry_is_whole(failure: Failure) -> None:
 
 
 def test_names_are_given_once() -> None:
-    names = [f.name for f in (*PAINS, *HINTS, *TROUBLES)]
+    names = [f.name for f in (*PAINS, *HINTS, *INSTALLS, *TROUBLES, *EXPORTS)]
     assert len(names) == len(set(names))
 
 
@@ -107,6 +130,26 @@ def first(text: str, backend: str = "cpu") -> str:
         ("all.h:4:2: error: #error C++17 or later compatible compiler is required to use PyTorch.", "C++ standard"),
         ('all.h:4:2: error: #error "You need C++20 to compile PyTorch"', "C++ standard"),
         ("x.h:9:8: error: 'concept' does not name a type; did you mean 'const'?", "C++20 headers"),
+        ("shim.h:85:22: error: no template named 'optional' in namespace 'c10'; did you mean", "c10::optional"),
+        ('Ops.cu(530): error: namespace "c10" has no member "nullopt"', "c10::optional"),
+        ("a.cpp:5:14: error: 'nullopt' is not a member of 'at'", "c10::optional"),
+        ("a.h(5,32): error C2039: 'optional': is not a member of 'std' [a.vcxproj]", "std::optional before C++17"),
+        ("a.cpp:5: error: 'optional' is not a member of 'std'", "std::optional before C++17"),
+        (
+            'c10/util/Optional.h(1215): error: no instance of constructor "c10::optional<T>::optional [with',
+            "nvcc and Optional.h",
+        ),
+        (
+            'Error LNK2001 unresolved external symbol "int at::cuda::warp_size(void)" (?warp_size@cuda@at@@YAHXZ)',
+            "libtorch is not linked on Windows",
+        ),
+        (
+            'Undefined symbols for architecture x86_64:\n  "torch::jit::load(std::__1::string const&)", referenced',
+            "libtorch is not linked on macOS",
+        ),
+        ("a.cpp:(.text+0x1): undefined reference to `c10::StringType::get()'", "a loader without the library"),
+        ("a.cpp:(.text+0x5b): undefined reference to `torch::jit::load(std::__cxx11::basic_string<char> const&)'", ""),
+        ("a.cpp:(.text+0x1): undefined reference to `torch::jit::Object::hasattr()'", "a loader without the library"),
         ("a.cpp:5:14: error: 'nn' is not a member of 'torch'", "lean headers"),
         ("a.cpp:5:14: error: no member named 'nn' in namespace 'torch'", "lean headers"),
         ("a.cpp:5:14: error: ‘torch::nn’ has not been declared", "lean headers"),

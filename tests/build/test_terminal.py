@@ -48,6 +48,21 @@ def test_what_runs_now_and_at_the_end_what_there_is(project: Path, variables: di
     assert end == ""
 
 
+def test_all_sources_that_are_compiled_at_once_are_named(project: Path, variables: dict[str, str]) -> None:
+    parts = {f"part_{number}.cpp": f"int part_{number}() {{ return {number}; }}\n" for number in range(3)}
+    for name, text in parts.items():
+        write(project / name, text)
+    settings = project / "pyproject.toml"
+    sources = ", ".join(f'"{name}"' for name in ("answer.cpp", *parts))
+    write(settings, settings.read_text().replace('["answer.cpp"]', f"[{sources}]"))
+    code, sent = build(project, variables, "--jobs", "2")
+    assert code == 0, sent
+    first = re.search(r"\r\x1b\[K(compiling \[1/5\] \S[^\r\x1b]*?) … \d+ s", sent)
+    assert first
+    assert re.fullmatch(r"compiling \[1/5\] (answer|part_\d)\.cpp, (answer|part_\d)\.cpp", first[1])
+    assert re.search(r"compiling \[4/5\] \w+\.cpp … ", sent)
+
+
 def test_a_compiler_keeps_its_colours_and_the_error_is_told_once(project: Path, variables: dict[str, str]) -> None:
     write(
         project / "answer.cpp",

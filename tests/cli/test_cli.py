@@ -107,6 +107,7 @@ def test_find_trace_says_where_we_looked(capsys: pytest.CaptureFixture[str]) -> 
     ("arguments", "wanted"),
     [
         (["--libtorch", "/nowhere"], "no libtorch in /nowhere (named by --libtorch)"),
+        (["--libtorch", "2.6.0"], "torchscript-build fetch 2.6.0, and name it fetched:2.6.0"),
         (["--version", ">=99"], "2.13.0 is not >=99"),
         (["--cuda", "12"], "it is a cpu build, wanted is CUDA 12"),
         (["--cxx11-abi", "0"], "it has the new cxx11 ABI, wanted is the old one"),

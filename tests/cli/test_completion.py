@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from support import run_child, started
 
-from torchscript_build.cli import make_parser
-from torchscript_build.cli.completion import SHELLS, read_parser
+from torchscript_build.cli.completion import SHELLS, TO_SETUPTOOLS, all_commands, read_parser
+from torchscript_build.packaging.commands import build_ts_app
 
-COMMANDS = read_parser(make_parser())
+COMMANDS = all_commands()
 
 
 @pytest.mark.parametrize("shell", sorted(SHELLS))
@@ -39,6 +39,15 @@ def test_parser_is_read_as_it_is() -> None:
     assert (options["--libtorch"].kind, options["--libtorch"].takes_value) == ("folder", True)
     assert (options["--json"].kind, options["--json"].takes_value) == ("", False)
     assert by_name["new"].positionals[0].choices == ("ops", "app", "project")
+
+
+def test_options_that_setuptools_reads_are_build_ts_apps() -> None:
+    known = {name.rstrip("=") for name, *_ in build_ts_app.user_options}
+    for command in COMMANDS:
+        if command.name in TO_SETUPTOOLS:
+            offered = {flag[2:] for option in command.options for flag in option.flags if flag.startswith("--")}
+            assert {"jobs", "libtorch", "build-type"} <= offered <= known | {"help", "wheel-dir"}
+            assert set(TO_SETUPTOOLS[command.name]) <= known - offered
 
 
 def test_help_texts_cannot_break_the_scripts(tmp_path: Path) -> None:
@@ -75,6 +84,9 @@ def complete_in_bash(folder: Path, *words: str) -> list[str]:
         (["cache", ""], ["-h", "--help", "info", "clean"]),
         (["--v"], ["--version"]),
         (["conda-recipe", "--output", "new", "--v"], ["--v1"]),
+        (["build", "--build-t"], ["--build-type"]),
+        (["run", "--build-type", "R"], ["Release", "RelWithDebInfo"]),
+        (["bundle", "--st"], ["--strip"]),
     ],
 )
 def test_bash_completes(tmp_path: Path, words: Sequence[str], offered: Sequence[str]) -> None:

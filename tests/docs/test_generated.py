@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from torchscript_build.build.exports import EXPORTS
 from torchscript_build.build.failures import Failure, name_failures
 from torchscript_build.build.hints import HINTS
+from torchscript_build.build.installs import INSTALLS
 from torchscript_build.build.pains import PAINS
 from torchscript_build.build.troubles import TROUBLES
 from torchscript_build.cli import make_parser
@@ -80,10 +82,14 @@ def test_the_command_line(request: pytest.FixtureRequest) -> None:
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
-REAL = "".join((TEXTS / name).read_text(encoding="utf-8") for name in ("pains.txt", "troubles.txt"))
+REAL = "".join(
+    (TEXTS / name).read_text(encoding="utf-8") for name in ("pains.txt", "installs.txt", "troubles.txt", "exports.txt")
+)
 GROUPS = (
+    ("Installing: Python, compilers, NumPy", INSTALLS),
     ("Finding and linking libtorch", PAINS),
     ("Compiling sources that use torch", HINTS),
+    ("Scripting, tracing, exporting a model", EXPORTS),
     ("Loading and running models and libraries", TROUBLES),
 )
 HEAD = """\

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from examples_support import SITE_PACKAGES, build_environment, link_torch, make_environment, pip, run
+from examples_support import SITE_PACKAGES, build_environment, link_torch, make_environment, pip, run, transcript
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
@@ -40,6 +41,14 @@ def test_the_wheel_passes_its_tests(wheel: Path, tmp_path: Path) -> None:
     assert "7 passed" in run_its_tests(python, tmp_path)
     (metadata,) = (tmp_path / "environment" / SITE_PACKAGES).glob("decay_ops-*/METADATA")
     assert "\nRequires-Dist: torch >=2.10\n" in metadata.read_text()
+
+
+@pytest.mark.slow
+def test_readme_shows_what_the_audit_says(wheel: Path) -> None:
+    ((call, said),) = transcript(re.findall(r"```console\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.DOTALL)[0])
+    (wheel.parent / "dist").mkdir()
+    shutil.copy(wheel, wheel.parent / "dist")
+    assert run([sys.executable, "-m", "torchscript_build", *call[1:]], cwd=wheel.parent).stdout == said
 
 
 @pytest.mark.network

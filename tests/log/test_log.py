@@ -145,24 +145,6 @@ def test_paths_below_the_current_folder_lose_it(
     assert log.relative(said.replace("HERE", str(tmp_path))) == shown.replace("HERE", str(tmp_path))
 
 
-@pytest.mark.parametrize(
-    ("said", "shown"),
-    [
-        ("Building CXX object CMakeFiles/app.dir/cpp/main.cpp.o", "compiling [2/5] main.cpp"),
-        ("Building CUDA object CMakeFiles/ops.dir/k.cu.o", "compiling [2/5] k.cu"),
-        (
-            "Building CXX object CMakeFiles/ts_runner_torch.dir/runner/runtime.cpp.o",
-            "compiling [2/5] runtime.cpp (runner, once for this libtorch)",
-        ),
-        ("Linking CXX shared library out/demo/lib/libops.so", "linking [2/5] libops.so"),
-        ("Generating moc_x.cpp", "generating [2/5] moc_x.cpp"),
-        ("Copying data", "making [2/5] data"),
-    ],
-)
-def test_edges_are_told_in_the_present_tense(said: str, shown: str) -> None:
-    assert log._doing_edge(said, "2/5") == shown
-
-
 def test_paths_outside_of_the_current_folder_stay_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert log.shown(tmp_path / "build/app") == "build/app"

@@ -108,7 +108,15 @@ def test_folder_is_no_archive(tmp_path: Path) -> None:
         read_archive(tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"weights", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_a_pointer_of_git_lfs_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "net.pt"
+    file.write_bytes(b"version https://git-lfs.github.com/spec/v1\n")
+    with pytest.raises(ModelError, match="is not a TorchScript archive: it is a pointer of Git LFS") as caught:
+        read_archive(file)
+    assert caught.value.cures == ("git lfs pull",)
+
+
+@pytest.mark.parametrize("content", [b"", b"weights"])
 def test_other_file_is_no_archive(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "net.pt"
     file.write_bytes(content)

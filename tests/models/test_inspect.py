@@ -8,6 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -262,8 +263,18 @@ def test_a_pickled_module_is_told_kindly(tmp_path: Path, capsys: pytest.CaptureF
         ("m.pt", b"PK\x03\x04and then nothing", "is truncated"),
         ("m.ff", b"\x30\0\0\0PTMF", "a mobile model in flatbuffers"),
         ("m.pth", b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", "written by torch.save in its format before 1.6"),
-        ("m.safetensors", b'\x10\0\0\0\0\0\0\0{"a":1}', "looks like safetensors"),
-        ("m.onnx", b"\x08\x07\x12\x07pytorch", "is an ONNX model"),
+        ("m.safetensors", b'\x10\0\0\0\0\0\0\0{"a":1}', "is no model of torch's"),
+        (
+            "m.onnx",
+            b"\x08\x07\x12\x07pytorch",
+            "is an ONNX model, which onnxruntime runs\n  do this:\n    - export the",
+        ),
+        ("m.pte", b"\x1c\0\0\0ET12", "is a program of ExecuTorch"),
+        ("m.tflite", b"\x1c\0\0\0TFL3", "is a model of TensorFlow Lite"),
+        ("m.h5", b"\x89HDF\r\n\x1a\n", "is an HDF5 file, as Keras writes"),
+        ("m.npy", b"\x93NUMPY\x01\0", "is an array of NumPy: an input, not a model"),
+        ("m.pt", b"version https://git-lfs.github.com/spec/v1\n", "is a pointer of Git LFS"),
+        ("m.pt", b"<!DOCTYPE html>", "is a web page or XML"),
     ],
 )
 def test_other_files_are_called_what_they_are(
@@ -280,9 +291,38 @@ def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert "there is no model /nowhere.pt" in capsys.readouterr().err
 
 
-def test_an_archive_that_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="is not a TorchScript archive"):
-        read_contents(archive(tmp_path / "x.zip", {"a.txt": "x"}))
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("a.txt", "is not a TorchScript archive: the zip has neither version nor constants.pkl"),
+        ("MAR-INF/MANIFEST.json", "is not a TorchScript archive: it is an archive of TorchServe"),
+        ("net-1.dist-info/WHEEL", "is not a TorchScript archive: it is a wheel"),
+        ("weights/net.pt", r"it is a zip with a model in it \(weights/net.pt\)"),
+        ("net/saved_model.pb", "it is a model of Keras or TensorFlow"),
+    ],
+)
+def test_an_archive_that_is_no_model(tmp_path: Path, name: str, words: str) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as other:
+        other.writestr(name, "x")
+    with pytest.raises(ModelError, match=words):
+        read_contents(tmp_path / "x.zip")
+
+
+def test_safetensors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    header = {
+        "__metadata__": {"format": "pt"},
+        "fc.weight": {"dtype": "F32", "shape": [4, 8], "data_offsets": [0, 128]},
+        "fc.bias": {"dtype": "BF16", "shape": [4], "data_offsets": [128, 136]},
+    }
+    text = json.dumps(header).encode()
+    path = tmp_path / "m.safetensors"
+    path.write_bytes(len(text).to_bytes(8, "little") + text + b"\0" * 136)
+    found = read_contents(path)
+    assert (found.kind, found.count) == ("safetensors", 36)
+    code, out = run(capsys, path)
+    assert code == 0
+    assert "tensors without a program, in the format of safetensors" in out
+    assert re.search(r"^ +bias +bfloat16\[4\]$", out, re.MULTILINE)
 
 
 # --- safety --------------------------------------------------------------------------------------------------------

@@ -26,12 +26,11 @@ from support import (
     write_project,
 )
 
-from torchscript_build import elf
 from torchscript_build.cli.bundle import setup_words
 from torchscript_build.errors import SettingsError
 from torchscript_build.packaging.bundle.command import choose_output, paths_in
 from torchscript_build.settings.specs import BundleOptions
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 Bundle = Callable[..., Any]
 SETTINGS = ANSWER_APP + 'arguments = ["a b"]\n'
@@ -172,7 +171,7 @@ def test_wrong_settings_of_bundles(line: str, problem: str, tmp_path: Path) -> N
     [
         (["--bundle=out", "--prefix=x"], "--prefix, --bundle and --inplace: give one of them"),
         (["--bundle=out", "--inplace"], "--prefix, --bundle and --inplace: give one of them"),
-        (["--strip"], "--strip and --format are of --bundle, which is not given"),
+        (["--strip"], "--strip, --cxx-runtime and --format are of --bundle, which is not given"),
     ],
 )
 def test_options_that_do_not_go_together(project: Path, run_setup: Any, words: list[str], said: str) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from support import ANSWER_APP, ANSWER_CPP, run_python, write, write_project
 
 from torchscript_build.packaging import distribution
+from torchscript_build.settings.near_misses import find_near_misses
+from torchscript_build.settings.read import _parse_toml, is_opted_in
 
 COMMANDS = ("build", "build_ts_app")
 
@@ -31,14 +33,37 @@ def errors(done: Any) -> str:
         ('[torchscript-build]\nlibtorch = "x"\n', "[torchscript-build]: our table is called [tool.torchscript-build]"),
         ('[[tools.torchscript-build.app]]\nname = "x"\n', "[tools.torchscript-build]: our table is called [tool."),
         ('[[tool.TorchScriptBuild.app]]\nname = "x"\n', "[tool.TorchScriptBuild]: our table is called [tool.torch"),
+        ('[[tool.torchscript.app]]\nname = "x"\n', "[tool.torchscript]: our table is called [tool.torchscript-build]"),
         ('[[tool.torchscript-build.apps]]\nname = "x"\n', "did you mean [[tool.torchscript-build.app]]?"),
-        ('[[tool.torchscript-build.program]]\nname = "x"\n', "there are model, ops, app, cmake"),
+        ('[[tool.torchscript-build.program]]\nname = "x"\n', "did you mean [[tool.torchscript-build.app]]?"),
+        ('[[tool.torchscript-build.thing]]\nname = "x"\n', "there are model, ops, app, cmake"),
         ("[tool.torchscript-build]\n", "[tool.torchscript-build] is empty"),
         ('[tool.torchscript-build]\nbuild-type = "Debug"\n', "[tool.torchscript-build] has only build-type"),
     ],
 )
 def test_tables(tmp_path: Path, run_setup: Any, command: str, settings: str, wanted: str) -> None:
     assert wanted in errors(run_setup(write_project(tmp_path, settings), command))
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('[[tool.torchscript.build.ops]]\nname = "x"\n', "tool.torchscript.build"),
+        ('[[tool.torchscrpt-build.model]]\nname = "x"\n', "tool.torchscrpt-build"),
+        ('[tool.tscript-build.app]\nname = "x"\n', "tool.tscript-build"),
+        ('[[tool.ts-build.library]]\nname = "x"\n', "tool.ts-build"),
+        ('[[tool.torchscript.app]]\nnmae = "x"\n', None),
+        ("[tool.torchscript]\napp = 1\n", None),
+        ('[tool.scikit-build.cmake]\nversion = "3"\n', None),
+        ('[[tool.scikit-build.app]]\nname = "x"\n', None),
+    ],
+)
+def test_tables_with_a_name_like_ours(text: str, name: Optional[str]) -> None:
+    assert is_opted_in(text) == (name is not None)
+    problems = (
+        [f"[{name}]: our table is called [tool.torchscript-build]; write it so in pyproject.toml"] if name else []
+    )
+    assert find_near_misses(_parse_toml(text)) == problems
 
 
 @pytest.mark.parametrize("command", COMMANDS)

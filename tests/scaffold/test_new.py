@@ -10,9 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, run_python
+from support import clean_variables, run_child, run_python, write
 
 from torchscript_build.__main__ import main
+from torchscript_build.cli.new import missing_here
 from torchscript_build.errors import ScaffoldError
 from torchscript_build.operators.includes import read_header_use
 from torchscript_build.operators.registrations import read_registrations
@@ -232,7 +233,19 @@ def test_files_and_the_next_step_are_named(tmp_path: Path, capsys: pytest.Captur
     folder = new("app", tmp_path / "new")
     lines = capsys.readouterr().out.splitlines()
     assert {Path(line) for line in lines[:-1]} == {p for p in folder.rglob("*") if p.is_file()}
-    assert lines[-1] == f"now type: cd {folder} && pip install --no-build-isolation -e . && python -m pytest"
+    rest = "pip install --no-build-isolation -e . && python -m pytest"
+    assert lines[-1] in (f"now type: cd {folder} && {rest}", f"now type: cd {folder} && pip install torch && {rest}")
+
+
+def test_what_is_not_installed_is_named_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, version in (("setuptools", "65.5.0"), ("torch", "2.13.0")):
+        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        write(tmp_path / f"{name}-{version}.dist-info/METADATA", head)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    assert missing_here(with_license=False) == ["pytest"]
+    assert missing_here(with_license=True) == ["pytest", "setuptools>=77"]
 
 
 # --- it works --------------------------------------------------------------------------------------------------------

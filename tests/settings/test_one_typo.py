@@ -54,7 +54,7 @@ def test_it_is_good(tmp_path: Path) -> None:
         ('cuda = "12"', 'cuda = "twelve"', "cuda must be"),
         ("[[tool.torchscript-build.model]]", "[[tool.torchscript-build.models]]", "[[tool.torchscript-build.model]]?"),
         ("[[tool.torchscript-build.model]]", "[tool.torchscript-build.model]", "must be an array of tables"),
-        ("[[tool.torchscript-build.model]]", "[[tool.torchscript-build.network]]", "there are model, ops, app, cmake"),
+        ("[[tool.torchscript-build.model]]", "[[tool.torchscript-build.network]]", "[[tool.torchscript-build.model]]?"),
         ("[[tool.torchscript-build.model]]", "[[tool.torchscript_build.model]]", "our table is called"),
         ('name = "net"', 'nmae = "net"', "did you mean 'name'?"),
         ('name = "net"', 'name = "nte"', "there is no model 'net'; did you mean 'nte'?"),

@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,6 +17,7 @@ from torchscript_build.build.excerpt import build_excerpt, configure_excerpt, in
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.log import columns
 from torchscript_build.plan.build_plan import Toolchain
+from torchscript_build.records import dataclass
 from torchscript_build.toolchain.launchers import Launcher
 
 CLIENT = "client-torchscript-build"
@@ -121,7 +121,7 @@ def build(
     log.say_command(command)
     ahead = _edges_ahead(command, variables) if _calls_ninja(toolchain) and log.is_live() else []
     with edges_kept(tree):
-        done = system.run(command, variables=own, show=log.ToolLines(ahead))
+        done = system.run(command, variables=own, show=log.ToolLines(ahead, jobs))
     output = columns.plain(done.output)
     damage = find_damage(output) if done.returncode != 0 else None
     if damage:

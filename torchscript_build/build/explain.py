@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from torchscript_build.build.failures import Named, name_failures
+from torchscript_build.build.exports import EXPORTS
+from torchscript_build.build.failures import Failure, Named, name_failures
 from torchscript_build.build.hints import HINTS
+from torchscript_build.build.installs import INSTALLS
 from torchscript_build.build.pains import PAINS
 from torchscript_build.build.troubles import TROUBLES
 from torchscript_build.errors import BuildError, ConfigureError, TorchScriptBuildError
@@ -13,11 +15,23 @@ from torchscript_build.errors import BuildError, ConfigureError, TorchScriptBuil
 LONGEST = 1000
 """Characters of a line that are looked at, half at each end; between them are command lines and symbols."""
 
+FURTHER_UP = Failure(
+    "further up",
+    r"Command '\['ninja', '-v'[^\n]*returned non-zero|ninja: build stopped: subcommand failed"
+    r"|^g?make(?:\[\d+\])?: \*\*\* |error: command '[^'\n]+' failed with exit (?:status|code) \d+",
+    "a compiler or linker failed, and this is only what the build tool says of it",
+    "look for the first line with error: above it, and give the doctor that part of the log, too",
+    "Ninja, Make, setuptools",
+)
+"""What is named where nothing else is."""
+
 
 def explain_log(text: str) -> list[Named]:
     """What is known of the failures in a log of any build or program."""
     found: dict[int, Named] = {}
-    for named in name_failures(_bounded(text), (*PAINS, *HINTS, *TROUBLES)):
+    log = _bounded(text)
+    known = name_failures(log, (*PAINS, *HINTS, *INSTALLS, *TROUBLES, *EXPORTS))
+    for named in known or name_failures(log, [FURTHER_UP]):
         found.setdefault(named.line, named)  # the more special one stands first
     return list(found.values())
 
@@ -30,7 +44,7 @@ def explain(error: TorchScriptBuildError, backend: str = "") -> None:
     if not isinstance(error, (BuildError, ConfigureError)):
         return
     text = error.output if isinstance(error, BuildError) and error.output else error.problem
-    named = name_failures(_bounded(text), (*HINTS, *PAINS, *TROUBLES), backend=backend)
+    named = name_failures(_bounded(text), (*HINTS, *PAINS, *INSTALLS, *TROUBLES), backend=backend)
     known = [n.failure for n in named if not n.failure.harmless]
     if known:
         error.problem += f"\n  why: {known[0].cause}"

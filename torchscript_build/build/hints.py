@@ -66,6 +66,55 @@ HINTS: tuple[Failure, ...] = (
         "torch/include/pybind11",
     ),
     Failure(
+        "c10::optional",
+        r"(?:no (?:template|member|type) named|has no member) ['‘\"](?:optional|nullopt|make_optional|string_view)"
+        r"['’\"](?: in namespace 'c10')?(?=[^\n]*(?:c10|$))"
+        r"|['‘](?P<name>optional|nullopt|string_view)['’] (?:is not a member of|in namespace) ['‘](?:c10|at|torch)['’]",
+        "c10::optional and c10::nullopt were other names of std::optional and std::nullopt, and went with torch 2.7 to "
+        "2.9",
+        "write std::optional, std::nullopt and std::string_view, and include <optional>",
+        "sglang#6516; #150464",
+    ),
+    Failure(
+        "std::optional before C++17",
+        r"['‘](?:optional|nullopt|string_view|variant|is_same_v)['’]:? is not a member of ['‘]std['’]"
+        r"|no (?:template|member) named '(?:optional|nullopt|string_view|is_same_v)' in namespace 'std'",
+        "the source is written in C++17, and the compiler was told an older standard, or <optional> is not included",
+        "include <optional>; remove -std=… from the flags, or say -std=c++17 (torch before 2.0 asked for 14)",
+        "pytorch_scatter#478",
+    ),
+    Failure(
+        "nvcc and Optional.h",
+        r"Optional\.h\(\d+\): error: no instance of constructor \"c10::optional",
+        "nvcc of CUDA 11.0 and older cannot read these headers of torch",
+        "a newer CUDA toolkit of the same major version, or an older torch",
+        "sgmse#17",
+    ),
+    Failure(
+        "libtorch is not linked on Windows",
+        r"(?:LNK20(?:01|19)|LNK2001)[^\n]*(?:@c10@@|@at@@|@torch@@)",
+        "the linker was not given torch.lib, torch_cpu.lib and c10.lib (torch_cuda.lib of a CUDA build), or those of "
+        "another release or of the other of Debug and Release",
+        "take folders and names from torchscript-build flags --libs, or find_package(Torch)",
+        "#33039 #76957 #46318",
+    ),
+    Failure(
+        "libtorch is not linked on macOS",
+        r"Undefined symbols for architecture \w+:\n +\"(?:torch|c10|at)::",
+        "the linker was not given libtorch, libtorch_cpu and libc10, or those for another processor",
+        "take folders and names from torchscript-build flags --libs, or find_package(Torch)",
+        "#13678",
+    ),
+    Failure(
+        "a loader without the library",
+        r"undefined reference to [`'\"]?(?:torch::(?:jit::|Library)|c10::\w+Type::|at::(?:_ops::|Tensor::))"
+        r"(?![^\n]*string)",
+        "the linker was not given libtorch_cpu and libc10, or they stand before what needs them, or are of another "
+        "release than the headers",
+        "-ltorch -ltorch_cpu -lc10 after the objects; torchscript-build flags --libs prints the whole line",
+        "#120888 #39718 #14266",
+    ),
+    Failure(
         "lean headers",
         r"error: (?:no (?:member|type) named )?['‘](?:torch::)?(?P<name>nn|optim|data|jit|autograd|serialize)['’]"
         r".*(?:torch|not been declared|not a (?:member|namespace|class))",

@@ -18,8 +18,8 @@ TROUBLES: tuple[Failure, ...] = (
     ),
     Failure(
         "tensors on two devices",
-        r"Expected all tensors to be on the same device, but found at least two devices, (?P<one>[\w:]+) and "
-        r"(?P<two>[\w:]+)",
+        r"Expected all tensors to be on the same device, but (?:found at least two devices,|got \w+ is on) "
+        r"(?P<one>[\w:]+),? (?:and|different from other tensors on) (?P<two>[\w:]+)",
         "one tensor is on {one} and another on {two}: an input was not moved, or tracing wrote a device into the code",
         "torchscript-build inspect MODEL names baked-in devices; create tensors with device=x.device and export again",
         "#12995",
@@ -34,7 +34,8 @@ TROUBLES: tuple[Failure, ...] = (
     ),
     Failure(
         "no TorchScript archive",
-        r"PytorchStreamReader failed locating file (?:constants\.pkl|code/|version)",
+        r"PytorchStreamReader failed locating file (?:constants\.pkl|code/|version)"
+        r"|\. file not found: [\w./-]*constants\.pkl",
         "the file is no TorchScript archive: torch.save of a model or of its weights, or a .pt2 package",
         "torchscript-build inspect FILE says what it is; write it with torch.jit.save(torch.jit.script(model), FILE)",
         "#47917",
@@ -190,6 +191,150 @@ TROUBLES: tuple[Failure, ...] = (
         r"'_OpNamespace' '(?P<name>\w+)' object has no attribute '(?P<operator>\w+)'",
         "no loaded library registers {name}::{operator}",
         "import the package that loads the library, or torch.ops.load_library(FILE), before the operator is used",
+        "torch/_ops.py",
+    ),
+    Failure(
+        "two C++ runtimes",
+        r"(?:free|munmap_chunk|realloc)\(\): invalid (?:pointer|size)",
+        "something in the process is there twice: a program or library with a libstdc++ of its own beside libtorch's, "
+        "two libtorches, or code that was compiled for another libtorch",
+        "link without -static-libstdc++, with a compiler that has libstdc++.so (CXX=/usr/bin/g++); ldd FILE shows the "
+        "libraries, torchscript-build check-wheel FILE looks for all three",
+        "gcc.gnu.org/onlinedocs/libstdc++, FAQ",
+    ),
+    Failure(
+        "no model file",
+        r"open file failed[^\n]*file path: ?(?P<name>\S*)",
+        "libtorch cannot open the model file {name}: it is not there, seen from the folder in which the program runs, "
+        "may not be read, or its name has letters that this system's code page lacks",
+        "give the whole path; ls -l shows whether it is there",
+        "caffe2/serialize/file_adapter.cc; #195283",
+    ),
+    Failure(
+        "a class that nobody registers",
+        r"Tried to instantiate class '(?P<name>[\w.]+)', but it does not exist|Unknown type name "
+        r"'__torch__\.torch\.classes\.(?P<other>[\w.]+)'",
+        "no loaded library registers the class {name}{other}",
+        "load the library that has it before the model: ops = […] of the app, --ops FILE, or in Python "
+        "torch.classes.load_library(FILE)",
+        "torch/custom_class.h",
+    ),
+    Failure(
+        "operators of mobile builds",
+        r"Couldn't find an operator for (?P<name>[\w:]+)|Following ops cannot be found",
+        "this libtorch was built for phones, with some of the operators only, or without their registration",
+        "build it with the model's operators (torch.jit.export_opnames lists them), or take the whole libtorch; static "
+        "libraries are linked with -Wl,--whole-archive (-force_load on Apple's systems)",
+        "torch/csrc/jit/mobile/function.cpp; #44698 #80005",
+    ),
+    Failure(
+        "operators of a static libtorch",
+        r"what\(\):\s+unknown builtin op:",
+        "the linker dropped the files that register operators, since nothing refers to them: libtorch is static",
+        "link it with -Wl,--whole-archive, or take the shared libtorch",
+        "#17984",
+    ),
+    Failure(
+        "no such model in a .pt2",
+        r"Failed to find a generated cpp file or so file for model '(?P<name>[^'\n]*)'",
+        "the package has no compiled model {name}: torch.export.save writes a program that is not compiled, or the "
+        "model has another name in it",
+        "torchscript-build inspect FILE.pt2 says what is in it; compile with torch._inductor.aoti_compile_and_package "
+        '(method = "aoti")',
+        "torch/csrc/inductor/aoti_package/model_package_loader.cpp; #172004",
+    ),
+    Failure(
+        "a processor without the instructions",
+        r"^(?:\S+: line \d+: +\d+ )?Illegal instruction",
+        "the program or the .pt2 was compiled for a newer processor than this one",
+        'export the .pt2 again with cpu = "x86-64-v3" (or "x86-64"), and compile without -march=native',
+        "#121516",
+    ),
+    Failure(
+        "CPU torch, GPU wanted",
+        r"Torch not compiled with CUDA enabled",
+        "this torch is the CPU build",
+        "install a CUDA build: pip install torch --index-url …/whl/cu130; or do not ask for cuda",
+        "torch/cuda/__init__.py",
+    ),
+    Failure(
+        "too old a driver",
+        r"NVIDIA driver on your system is too old|CUDA driver version is insufficient",
+        "the GPU's driver is older than this torch's CUDA needs",
+        "update the driver (nvidia-smi shows its CUDA), or take a torch for an older CUDA",
+        "c10/cuda/CUDAFunctions.cpp",
+    ),
+    Failure(
+        "shapes that do not fit",
+        r"mat1 and mat2 shapes cannot be multiplied \((?P<shapes>[^)\n]*)\)|size mismatch, m1: |"
+        r"Given groups=\d+, weight of size (?P<weight>\[[^\]\n]*\]), expected input",
+        "an input has another size than the layer wants ({shapes}{weight})",
+        "give example-inputs (or --input) of the model's own shape; torchscript-build inspect MODEL --html FILE shows "
+        "the sizes of its parameters",
+        "aten/src/ATen/native",
+    ),
+    Failure(
+        "types that do not fit",
+        r"expected scalar type (?P<wanted>\w+) but found (?P<found>\w+)|expected m1 and m2 to have the same dtype"
+        r"|mat1 and mat2 must have the same dtype",
+        "tensors of two types meet: an input is not of the model's type",
+        "convert the input: x.to(torch.float32) in Python, to(at::kFloat) in C++, --input ones:1x3:float32",
+        "aten/src/ATen/native",
+    ),
+    Failure(
+        "pickled by name",
+        r"Can't get attribute '(?P<name>\w+)' on <module|Can't pickle <class '(?P<other>[\w.]+)'>",
+        "torch.save(model) writes the name of its class only ({name}{other}), and it is not found under it here",
+        "save the weights (model.state_dict()) and make the model by its class, or export it: torch.jit.save",
+        "torch/serialization.py",
+    ),
+    Failure(
+        "torch was not imported first",
+        r"undefined symbol: _?THPVariableClass|Symbol not found: _THPVariableClass",
+        "the module uses torch's Python library, which is loaded by import torch only",
+        "import torch before the module, best in the package's own __init__.py",
+        "extension-cpp#6",
+    ),
+    Failure(
+        "TH is gone",
+        r"undefined symbol: _?THC?(?:Error|Tensor|State|Storage|Cuda|Float|Long|_)\w*",
+        "the library was built from sources for TH or THC, which went with torch 1.11",
+        "port it to ATen, or build it against the torch that it was written for",
+        "#27961; the release notes of 1.11",
+    ),
+    Failure(
+        "another torch on macOS",
+        r"[Ss]ymbol not found(?: in flat namespace)?:? ?[('\"]*_?_ZN?K?\w*(?:2at|3c10|5torch)",
+        "the library was built for another release of torch than the one that loads it, or torch was not imported",
+        "import torch first; build it anew against the installed torch",
+        "#84339, mmcv#3161",
+    ),
+    Failure(
+        "Python's symbols on macOS",
+        r"[Ss]ymbol not found(?: in flat namespace)?:? ?[('\"]*_Py[A-Z_]\w+",
+        "a library with Python in it (libtorch_python) is linked into a program without Python",
+        "link libtorch, libtorch_cpu and libc10 only",
+        "libtorch-mac-m1#9, #102267",
+    ),
+    Failure(
+        "OpenMP on macOS",
+        r"Library not loaded: @rpath/libi?omp5?\.dylib",
+        "torch's libraries look for OpenMP beside them, and this copy of libtorch lacks it",
+        "take the wheel as libtorch (it has libomp.dylib), or brew install libomp",
+        "javacpp-presets#1729",
+    ),
+    Failure(
+        "an argument is missing",
+        r"(?P<method>\w+)\(\) is missing value for argument '(?P<name>\w+)'",
+        "{method} was called without its argument {name}",
+        "torchscript-build inspect MODEL prints the methods with their schemas",
+        "aten/src/ATen/core/function_schema_inl.h",
+    ),
+    Failure(
+        "an operator library that does not load",
+        r"Could not load this library: (?P<name>\S+)",
+        "torch.ops.load_library cannot load {name}: the error above it in the log says why",
+        "ldd {name} lists what it needs; torchscript-build check-wheel FILE looks at a whole wheel",
         "torch/_ops.py",
     ),
 )

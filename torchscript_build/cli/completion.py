@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from torchscript_build.records import dataclass
 
 EPILOG = """\
 bash:  torchscript-build completion bash > ~/.local/share/bash-completion/completions/torchscript-build
 zsh:   torchscript-build completion zsh > FOLDER/_torchscript-build    (a folder of $fpath)
 fish:  torchscript-build completion fish > ~/.config/fish/completions/torchscript-build.fish
 """
+TO_SETUPTOOLS: Mapping[str, tuple[str, ...]] = {
+    "build": (),
+    "run": ("run",),
+    "verify": ("verify",),
+    "rebuild": ("inplace", "prefix", "bundle"),
+    "wheel": ("inplace", "prefix", "bundle", "run"),
+    "bundle": ("inplace", "prefix", "bundle"),
+}
+"""Commands whose words setuptools reads, and which options of build_ts_app they have no use for."""
 FOLDERS = ("FOLDER", "DIR")
-FILES = ("FILE", "FILE|URL", "FOLDER|URL")
+FILES = ("FILE", "FILE|URL", "FOLDER|URL", "MODEL", "OTHER", "WHEEL")
 
 
 @dataclass(frozen=True)
@@ -65,9 +75,36 @@ def add_parser(commands: Any) -> None:
 
 
 def _completion(options: argparse.Namespace) -> None:
+    print(SHELLS[options.shell](all_commands()), end="")
+
+
+def all_commands() -> tuple[Command, ...]:
+    """What the parser knows, and the options of those commands whose words go to setuptools."""
     from torchscript_build.cli import make_parser
 
-    print(SHELLS[options.shell](read_parser(make_parser())), end="")
+    return tuple(
+        Command(c.name, c.help, (*c.arguments, *_for_setuptools(c.name))) if c.name in TO_SETUPTOOLS else c
+        for c in read_parser(make_parser())
+    )
+
+
+def _for_setuptools(command: str) -> Iterator[Argument]:
+    from torchscript_build.packaging.commands import build_ts_app
+    from torchscript_build.settings.options import BUILD_TYPES
+    from torchscript_build.settings.rules import BUNDLE_FORMATS
+
+    choices = {"build-type": BUILD_TYPES, "format": BUNDLE_FORMATS}
+    for name, short, what in build_ts_app.user_options:
+        plain = name.rstrip("=")
+        if plain in ("build-lib", "build-base", *TO_SETUPTOOLS[command]):
+            continue
+        flags = (*((f"-{short}",) if short else ()), f"--{plain}")
+        kind = "folder" if plain in ("libtorch", "prefix") else "file" if plain in ("bundle", "report", "trace") else ""
+        yield Argument(flags, what, name.endswith("="), choices.get(plain, ()), kind, repeated=False)
+    if command == "wheel":
+        yield Argument(("-w", "--wheel-dir"), "where the wheel goes", True, (), "folder", repeated=False)
+    if command == "bundle":
+        yield Argument((), "a folder or a file", True, (), "file", repeated=False)
 
 
 def read_parser(parser: argparse.ArgumentParser) -> tuple[Command, ...]:

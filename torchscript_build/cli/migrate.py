@@ -18,7 +18,7 @@ def add_parser(commands: Any) -> None:
         description="Says of each model of the project in this folder whether torch.export takes it, with which sizes "
         "that vary, or what blocks it and where; and measures what a .pt2 of it would gain or lose.",
     )
-    parser.add_argument("models", nargs="*", metavar="MODEL", help="names of models; by default all")
+    parser.add_argument("models", nargs="*", metavar="NAME", help="names of models; by default all")
     parser.add_argument("--no-compile", action="store_true", help="do not compile and measure, which takes minutes")
     parser.add_argument(
         "--write", action="store_true", help="add the settings for a .pt2 beside each to pyproject.toml"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -47,4 +49,24 @@ def _new(options: argparse.Namespace) -> None:
         print(folder / target)
     if license_:
         print(f"put the text of {license_} into {folder / 'LICENSE'}")
-    print(f"now type: cd {folder} && pip install --no-build-isolation -e . && python -m pytest")
+    missing = "".join(f" {shlex.quote(requirement)}" for requirement in missing_here(with_license=bool(license_)))
+    first = f"pip install{missing} && " if missing else ""
+    print(
+        f"now type: cd {shlex.quote(str(folder))} && {first}pip install --no-build-isolation -e . && python -m pytest"
+    )
+
+
+def missing_here(*, with_license: bool) -> list[str]:
+    """What this environment lacks for a build without isolation and for the tests.
+
+    :param with_license: a licence's expression in pyproject.toml is known to setuptools from 77 on.
+    """
+    wanted = ["torch", "pytest", f"setuptools>={77 if with_license else 64}"]
+    return [requirement for requirement in wanted if not _is_met(*requirement.partition(">=")[::2])]
+
+
+def _is_met(package: str, least: str) -> bool:
+    try:
+        return int(version(package).partition(".")[0]) >= int(least or 0)
+    except PackageNotFoundError:
+        return False

@@ -6,8 +6,9 @@ A marker is not translated but tried: its truth on every platform and Python is 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
+
+from torchscript_build.records import dataclass
 
 if TYPE_CHECKING:
     from packaging.markers import Marker
@@ -27,6 +28,7 @@ CPU = Selector('cuda_compiler_version == "None"', 'cuda == "None"')
 CROSS = Selector("build_platform != target_platform", "build_platform != target_platform")
 UNIX = Selector("unix", "unix")
 LINUX = Selector("linux", "linux")
+NOT_LINUX = Selector("not linux", "not linux")
 
 PLATFORMS: Mapping[str, tuple[str, str, str, str]] = {
     "linux and x86_64": ("linux", "Linux", "posix", "x86_64"),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Optional, Union
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, TorchScriptBuildError
@@ -15,6 +15,7 @@ from torchscript_build.libtorch.places import STEPS, VARIABLE, Candidate, is_iso
 from torchscript_build.libtorch.read import read_layout
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.steps import Step, argument_step, in_conda_build
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment, StrPath
 
 ROOT = "argument root"
@@ -145,7 +146,7 @@ def _take(
             continue
         reason = requirement.explain(libtorch)
         if reason is None and not step.named:
-            reason = _foreign(libtorch, environment)
+            reason = explain_foreign(libtorch, environment)
         found = f"{libtorch.full_version} in {libtorch.root}"
         if reason is None:
             return [*findings, Finding(step.name, found, libtorch)], libtorch, None
@@ -155,17 +156,28 @@ def _take(
     return findings, None, None
 
 
-def _foreign(libtorch: LibTorch, environment: Environment) -> Optional[str]:
+def explain_foreign(libtorch: LibTorch, environment: Environment) -> Optional[str]:
     """Why a libtorch that nobody named is not for this machine."""
     if libtorch.platform != environment.platform or not same_machine(libtorch.machine, environment.machine):
         return f"made for {libtorch.platform} {libtorch.machine}, this is {environment.platform} {environment.machine}"
     return None
 
 
+def _cures_of_a_version(name: str) -> list[str]:
+    """What helps who names a release in the place of a folder."""
+    if not re.fullmatch(r"\d+\.\d+(?:\.\d+)?(?:\+\w+)?", name):
+        return []
+    return [
+        f'a release that is installed: libtorch-version = "=={name}" in the settings',
+        f"torchscript-build fetch {name}, and name it fetched:{name}",
+    ]
+
+
 def _no_libtorch(step: Step[Candidate], candidate: Candidate, reason: str) -> LibTorchUnusableError:
     return LibTorchUnusableError(
         f"no libtorch in {candidate.path} (named by {step.name}): {reason}",
         cures=[
+            *_cures_of_a_version(candidate.path.name),
             "name a folder with include and lib: an installed wheel's torch, an unpacked libtorch, a conda prefix",
             f"leave {step.name} away, so that the usual places are searched",
         ],
@@ -217,7 +229,7 @@ def _cures(requirement: Requirement, environment: Environment, findings: Sequenc
             yield f"pip install {torch}"
     if not in_conda_build(environment):
         name = _exact_version(requirement) or (kept.version if kept else "VERSION")
-        yield f"torchscript-build fetch {name}{_fetch_option(name, requirement)}, then set {VARIABLE}=fetched:{name}"
+        yield f"torchscript-build fetch {name}{fetch_option(name, requirement)}, then set {VARIABLE}=fetched:{name}"
     yield f"set {VARIABLE} to an unpacked libtorch or to the torch folder of another Python"
 
 
@@ -238,7 +250,8 @@ def _replacements(kept: LibTorch, requirement: Requirement) -> Iterator[str]:
         yield f"pip install 'torch{'>=' if requirement.cxx11_abi else '<'}{first}'"
 
 
-def _fetch_option(version: str, requirement: Requirement) -> str:
+def fetch_option(version: str, requirement: Requirement) -> str:
+    """What ``fetch`` has to be told, beside a version, to get a build that meets this."""
     if requirement.cuda is None:
         return "" if requirement.cxx11_abi is None else f" --abi {'new' if requirement.cxx11_abi else 'old'}"
     if requirement.cuda is False:

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Optional, TextIO, Union
 
-from torchscript_build.log import columns
+from torchscript_build.log import at_work, columns
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)
@@ -216,17 +216,19 @@ _FINISHED = re.compile(r"\[(\d+)/(\d+)\] (.*\S)\s*$")
 """A line of Ninja's, when an edge has ended: how many of them have, and what it was."""
 _STARTED = re.compile(r"\[ *(\d+%)\] (.*\S)\s*$")
 """A line of Make's, when one begins."""
-_PRESENT = {"Building": "compiling", "Linking": "linking", "Generating": "generating"}
 
 
 class ToolLines:
     """Shows a build tool's lines: progress moves the last line of a terminal, everything else is printed.
 
     :param ahead: on a terminal, what Ninja says that it will do, in the order in which it begins.
+    :param jobs: how many edges it runs at once.
     """
 
-    def __init__(self, ahead: Sequence[str] = ()) -> None:
+    def __init__(self, ahead: Sequence[str] = (), jobs: int = 1) -> None:
         self._ahead = list(ahead)
+        self._jobs = jobs
+        self._began: dict[str, float] = {}
         self._is_known = bool(ahead)
         self._has_failed = False
         self._show(1, len(self._ahead))
@@ -244,19 +246,21 @@ class ToolLines:
                 self._ahead.remove(finished[3])
             self._show(int(finished[1]) + 1, int(finished[2]))
         elif _live is not None and _running and started:
-            _show_edge(f"{_doing_edge(started[2], started[1])}")
+            _show_edge(at_work.doing([started[2]], started[1], terminal_width()), time.monotonic())
         elif level >= VERBOSE or (level > QUIET and not (_is_routine(said) or (is_live() and self._has_failed))):
             line = line.rstrip("\n")
             for part in columns.fold(relative(line), terminal_width()) if is_live() else [line]:
                 write((part if colours else columns.plain(part)) + "\n", sys.stdout)
 
     def _show(self, number: int, count: int) -> None:
-        """What runs now: the first of what is ahead, where that is known."""
-        of = f"{min(number, count)}/{count}"
+        """What runs now, where that is known, since the oldest of it began."""
+        of, now = f"{min(number, count)}/{count}", time.monotonic()
         if self._ahead and _running:
-            _show_edge(_doing_edge(self._ahead[0], of))
+            now_running = at_work.running(self._ahead, self._jobs)
+            self._began = {edge: self._began.get(edge, now) for edge in now_running}
+            _show_edge(at_work.doing(now_running, of, terminal_width()), min(self._began.values()))
         elif not self._is_known and count and _running:
-            _show_edge(f"{_present(_running[-1][0])} [{of}]")
+            _show_edge(f"{_present(_running[-1][0])} [{of}]", now)
 
 
 def tool_line(line: str) -> None:
@@ -264,19 +268,11 @@ def tool_line(line: str) -> None:
     ToolLines()(line)
 
 
-def _doing_edge(said: str, count: str) -> str:
-    """Ninja's or CMake's words for an edge, as ours: ``compiling [2/5] runtime.cpp``."""
-    verb, _, rest = said.partition(" ")
-    name = re.sub(r"\.(?:o|obj)$", "", rest.rpartition(" ")[2].rpartition("/")[2])
-    note = " (runner, once for this libtorch)" if re.search(r"/ts_runner\w*\.dir/", rest) else ""
-    return f"{_PRESENT.get(verb, 'making')} [{count}] {name}{note}"
-
-
-def _show_edge(text: str) -> None:
+def _show_edge(text: str, began: float) -> None:
     global _edge
     _edge = text
     if _live is not None:
-        _live.show(text, time.monotonic())
+        _live.show(text, began)
 
 
 _USUAL = ("-- ", "loading initial cache file ", "ninja: no work", "ninja: build stopped")

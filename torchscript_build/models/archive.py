@@ -11,13 +11,14 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.code import NamedDevice, parse_code
+from torchscript_build.models.foreign import recognize, recognize_zip
 from torchscript_build.models.package import Package, is_package, read_package
+from torchscript_build.records import dataclass
 
 _VERSION = re.compile(r"[^/]+/(\.data/)?version")
 
@@ -62,7 +63,9 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
     except FileNotFoundError as error:
         raise ModelError(f"there is no model {path}") from error
     except UNREADABLE as error:
-        raise ModelError(_not_a_zip(path, error), cures=[_EXPORT_AGAIN]) from error
+        foreign = recognize(path, _head(path) or b"")
+        problem = f"{path} is not a TorchScript archive: it {foreign.what}" if foreign else _not_a_zip(path, error)
+        raise ModelError(problem, cures=[foreign.cure if foreign else _EXPORT_AGAIN]) from error
 
 
 def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
@@ -73,6 +76,9 @@ def _read(archive: zipfile.ZipFile, path: Path) -> ModelArchive:
     version = next((n for n in names if _VERSION.fullmatch(n)), None)
     folder = version.partition("/")[0] if version else ""
     if version is None or f"{folder}/constants.pkl" not in names:
+        foreign = recognize_zip(names)
+        if foreign:
+            raise ModelError(f"{path} is not a TorchScript archive: it {foreign.what}", cures=[foreign.cure])
         raise ModelError(_another_kind(path, names), cures=[_EXPORT_AGAIN])
     operators: set[str] = set()
     classes: set[str] = set()
@@ -153,6 +159,6 @@ def _another_kind(path: Path, names: list[str]) -> str:
 def _head(path: Path) -> Optional[bytes]:
     try:
         with path.open("rb") as file:
-            return file.read(4)
+            return file.read(32)
     except OSError:
         return None

@@ -6,13 +6,14 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.archive import UNREADABLE, read_archive
+from torchscript_build.models.foreign import read_safetensors, recognize
 from torchscript_build.models.unpickle import Opaque, TensorInfo, read_pickle
+from torchscript_build.records import dataclass, field
 
 CODE_LIMIT = 64 * 2**20
 """Bytes of a model's code; the largest seen has two megabytes."""
@@ -58,7 +59,8 @@ class Contents:
 
     path: Path
     kind: str
-    """``TorchScript``, ``mobile``, ``pt2`` (torch.export), ``AOTInductor``, ``state dict`` or ``pickle``."""
+    """``TorchScript``, ``mobile``, ``pt2`` (torch.export), ``AOTInductor``, ``state dict``, ``safetensors`` or
+    ``pickle``."""
     root: Module
     size: int
     """The file's bytes."""
@@ -101,11 +103,14 @@ def read_contents(path: Path) -> Contents:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(32)
     except OSError as error:
         raise ModelError(f"there is no model {path}: {error.strerror}") from error
     if not zipfile.is_zipfile(path):
-        raise ModelError(_not_a_zip(path, head))
+        tensors = read_safetensors(path)
+        if tensors is None:
+            raise _not_a_zip(path, head)
+        return Contents(path, "safetensors", tree_of_names(tensors), path.stat().st_size)
     try:
         with zipfile.ZipFile(path) as archive:
             return _read_zip(archive, path)
@@ -115,21 +120,18 @@ def read_contents(path: Path) -> Contents:
         raise ModelError(f"{path} is damaged: {error}") from error
 
 
-def _not_a_zip(path: Path, head: bytes) -> str:
-    if head[4:8] == b"PTMF":
-        return f"{path} is a mobile model in flatbuffers, which only the mobile libtorch reads"
+def _not_a_zip(path: Path, head: bytes) -> ModelError:
     if head[:2] == b"\x80\x02" and b"\x8a\nl\xfc\x9c" in head:
-        return (
+        return ModelError(
             f"{path} was written by torch.save in its format before 1.6 (no zip): it holds a state dict or a pickled "
             "object, no program; load it in Python, and save it again to look inside"
         )
     if head[:4] == b"PK\x03\x04":
-        return f"{path} is truncated: it begins as an archive and has no end"
-    if head[:1] == b"\x08" and path.suffix == ".onnx":
-        return f"{path} is an ONNX model"
-    if head[8:9] == b"{":
-        return f"{path} looks like safetensors: tensors without a program"
-    return f"{path} is no model of torch's: neither an archive nor a pickle of torch.save"
+        return ModelError(f"{path} is truncated: it begins as an archive and has no end")
+    foreign = recognize(path, head)
+    if foreign:
+        return ModelError(f"{path} {foreign.what}", cures=[foreign.cure])
+    return ModelError(f"{path} is no model of torch's: neither an archive nor a pickle of torch.save")
 
 
 def _read_zip(archive: zipfile.ZipFile, path: Path) -> Contents:

@@ -16,6 +16,8 @@ KINDS = {
     "AOTInductor": "a package that AOTInductor compiled (its code is machine code)",
     "state dict": "tensors without a program, as a state dict is. In Python, make the module, load_state_dict(), "
     "and save torch.jit.script(module)",
+    "safetensors": "tensors without a program, in the format of safetensors. In Python, make the module, "
+    "load_state_dict(safetensors.torch.load_file(FILE)), and save torch.jit.script(module)",
     "pickle": "a Python object that torch.save pickled: only Python with its classes can load it. "
     "Save torch.jit.script(module) instead",
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +12,7 @@ from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
 from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment
 
 CARRIED = {
@@ -153,6 +153,10 @@ def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> No
     log.say(f"-- model {model.name}: {how} by torch {torch_version}{note}")
     if torch_version.split("+")[0].split(".")[:2] != libtorch.series.split("."):
         log.warn(f"model {model.name}: made by torch {torch_version}, the app links libtorch {libtorch.full_version}")
+    if report.get("moved_from"):
+        log.say(
+            f"-- model {model.name}: moved from {report['moved_from']} to the CPU; the app puts it where --device says"
+        )
     for name, (before, after) in sorted(report["process"].items()):
         what = f"-- model {model.name}: its factory changes the {name} of the process from {before} to {after}"
         if name not in CARRIED:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.errors import ModelError
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.python_torch import torch_site_dirs
 from torchscript_build.toolchain.sanitizers import preload_variables
@@ -125,6 +125,12 @@ def _cures(problem: str) -> list[str]:
         return ["let the model return a tuple, or a dict of tensors only (Hugging Face: return_dict = False)"]
     if "torch.jit.trace a dynamo-optimized function" in problem:
         return ["let the factory return the module as it is without torch.compile"]
+    if "to be on the same device" in problem:
+        cure = (
+            "take the device from an input (x.device), and keep tensors with register_buffer: models are exported on "
+            "the CPU, and run where --device says"
+        )
+        return [cure]
     if problem.startswith("torch.jit.trace cannot trace"):
         return [
             "the model itself runs with these inputs, and tracing cannot follow what it does there: change that line",

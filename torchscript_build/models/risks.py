@@ -82,7 +82,7 @@ def quantization_of(contents: Contents) -> list[str]:
 
 def risks_of(contents: Contents) -> list[str]:
     """What is worth knowing before the model is run elsewhere, a sentence each."""
-    if contents.kind in ("state dict", "pickle"):
+    if contents.kind in ("state dict", "safetensors", "pickle"):
         return []
     if contents.kind == "AOTInductor":
         return list(_compiled_for(contents))

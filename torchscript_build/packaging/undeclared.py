@@ -45,7 +45,8 @@ def _found_in_table(root: Path) -> str:
 
 def _found_in_setup(dist: Any) -> str:
     given = [keyword for keyword in KEYWORDS if getattr(dist, keyword, None) is not None]
-    return f"only {', '.join(given)}" if given else f"none of {', '.join(KEYWORDS)}"
+    words = [keyword if getattr(dist, keyword) else f"{keyword}, which is empty" for keyword in given]
+    return f"only {', '.join(words)}" if words else f"none of {', '.join(KEYWORDS)}"
 
 
 def _neighbours(root: Path) -> Iterator[Path]:

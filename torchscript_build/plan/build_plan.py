@@ -8,11 +8,11 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Optional, TypeVar, Union
 
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass, field
 from torchscript_build.settings.specs import InputSets
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler

@@ -50,6 +50,13 @@ ARRAYS: Mapping[str, type] = {
 }
 """The arrays of tables in pyproject.toml, and what each entry is."""
 
+OTHER_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("program", "programs", "executable", "binary", "runner"), "app"),
+    **dict.fromkeys(("operator", "operators", "op", "extension"), "ops"),
+    **dict.fromkeys(("network", "net", "module"), "model"),
+}
+"""What is written by mistake in the place of an array's name."""
+
 DEFAULTS = "defaults"
 """The table with defaults for the entries of each array."""
 
@@ -157,7 +164,7 @@ def collect_settings(
         elif key == "bundle":
             bundle = value
         elif key.replace("-", "_") not in _GENERAL and _is_array(value):
-            meant = closest(key, ARRAYS)
+            meant = OTHER_WORDS.get(key) or closest(key, ARRAYS)
             also = f"did you mean [[{TABLE}.{meant}]]?" if meant else f"there are {', '.join(ARRAYS)}"
             problems.append(f"[[{TABLE}.{key}]]: {also}")
             for name in [meant] if meant else ARRAYS:
@@ -196,6 +203,10 @@ def collect_settings(
         from torchscript_build.settings.library_rules import check_libraries  # most projects have none
 
         check_libraries(spec, root, packages, problems, doubts)
+    if options.series:
+        from torchscript_build.settings.series_rules import check_series  # most projects have none
+
+        check_series(spec, problems)
     if problems:
         raise SettingsError(problems)
     return spec

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Optional, Union
 
 from torchscript_build.settings.coerce import suggestion
+from torchscript_build.settings.input_specs import input_problems
 from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ProjectSpec, ScriptModel, TorchScriptApp
 
 TEMPLATES = ("runner", "minimal")
@@ -162,9 +163,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
     for key, count in (("threads", model.threads), ("interop-threads", model.interop_threads)):
         if count is not None and not 0 <= count <= MOST_THREADS:
             problems.append(f"{where}: {key} must be between 0 and {MOST_THREADS}, not {count}")
-    for wanted in model.check_inputs.values() if isinstance(model.check_inputs, Mapping) else (model.check_inputs,):
-        if isinstance(wanted, str) and not _FUNCTION_NAME.match(wanted):
-            problems.append(f"{where}: check-inputs must look like 'package.module:function', not {wanted!r}")
+    problems += input_problems(model, where)
     for pattern in model.inputs:
         if Path(pattern).is_absolute() or ".." in Path(pattern).parts:
             problems.append(f"{where}: inputs: a pattern must stay inside the project, not {pattern!r}")

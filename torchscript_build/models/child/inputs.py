@@ -4,6 +4,7 @@ import difflib
 import importlib
 import os
 import pkgutil
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +16,10 @@ def locate(name: str) -> Any:
         found: Any = importlib.import_module(module)
     except ModuleNotFoundError as error:
         parent, _, last = module.rpartition(".")
-        if error.name != module or not parent:
+        if error.name == module and not parent:
+            inside = [f"; did you mean {package}.{name}?" for package in packages_with(module)][:1]
+            raise ModuleNotFoundError(f"{error}{''.join(inside)}") from None
+        if error.name != module:
             raise
         there = [m.name for m in pkgutil.iter_modules(importlib.import_module(parent).__path__)]
         raise ModuleNotFoundError(f"{error}{_meant(last, there, parent)}") from None
@@ -31,6 +35,16 @@ def locate(name: str) -> Any:
     return found
 
 
+def packages_with(module: str) -> "Iterator[str]":
+    """Packages of the project that have a module of this name in them."""
+    installed = (os.path.dirname(os.__file__), f"{os.sep}site-packages", f"{os.sep}dist-packages")
+    for folder in sys.path:
+        if any(part in folder for part in installed) or not os.path.isdir(folder or os.curdir):
+            continue
+        names = sorted(os.listdir(folder or os.curdir))
+        yield from (name for name in names if os.path.isfile(os.path.join(folder, name, f"{module}.py")))
+
+
 def _meant(word: str, known: "list[str]", place: str) -> str:
     close = difflib.get_close_matches(word, known, 1)
     if close:
@@ -42,17 +56,25 @@ def example_arguments(torch: Any, specs: "list[str]", root: str) -> "tuple[Any, 
     """Example inputs as a tuple: either one function that makes it, or specs as the runner's --input takes them."""
     if len(specs) == 1 and is_function(specs[0]):
         made = locate(specs[0])()
-        return made if isinstance(made, tuple) else (made,)
+        return on_cpu(torch, made if isinstance(made, tuple) else (made,))
     if len(specs) == 1 and specs[0].startswith("args:"):
         return tuple(torch.load(os.path.join(root, specs[0][5:]), map_location="cpu", weights_only=True))
     return tuple(parse_input(torch, spec, root) for spec in specs)
+
+
+def on_cpu(torch: Any, args: "tuple[Any, ...]") -> "tuple[Any, ...]":
+    """Arguments that a function made, where models are exported and compared."""
+    from torch.utils import _pytree
+
+    moved: tuple[Any, ...] = _pytree.tree_map(lambda a: a.cpu() if isinstance(a, torch.Tensor) else a, args)
+    return moved
 
 
 def input_sets(torch: Any, wanted: Any, root: str) -> "Iterator[tuple[Any, ...]]":
     """Several sets of inputs: lists of specs, or one function that yields them."""
     if isinstance(wanted, str):
         for made in locate(wanted)():
-            yield made if isinstance(made, tuple) else (made,)
+            yield on_cpu(torch, made if isinstance(made, tuple) else (made,))
     else:
         for specs in wanted:
             yield example_arguments(torch, specs, root)
@@ -92,7 +114,10 @@ def parse_input(torch: Any, spec: str, root: str) -> Any:
         return tuple(parse_input(torch, part, root) for part in split(spec[1:-1], ";"))
     if spec in ("none", "None"):
         return None
-    path = os.path.join(root, rest if colon and kind == "file" else spec)
+    file = rest if colon and kind == "file" else spec
+    path = os.path.join(root, file)
+    if path.endswith((".npy", ".pt", ".pth")) and not os.path.exists(path):
+        raise FileNotFoundError(f"there is no file {file}; it is looked for from the project's folder on")
     if path.endswith(".npy"):
         import numpy
 

@@ -256,6 +256,7 @@ def _totals(tensors: "dict[str, Any]") -> "list[int]":
 
 def load_package(torch: Any, file: str) -> Any:
     """A package as a function that returns what the model does: numbers where that gives numbers."""
+    from torch._inductor import codecache  # noqa: F401 - 2.10 uses it without importing it
     from torch.utils import _pytree
 
     package = torch._inductor.aoti_load_package(file)

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional, Union
 
+import pytest
+
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
@@ -56,6 +58,33 @@ static PyModuleDef def = {PyModuleDef_HEAD_INIT, "NAME", nullptr, -1, methods};
 PyMODINIT_FUNC PyInit_NAME() { return PyModule_Create(&def); }
 """
 """A Python module that is written by hand; its name stands for ``NAME``."""
+
+STAND_IN_TORCH = """\
+import zipfile
+__version__ = "2.13.0+cpu"
+def manual_seed(seed): print("seed", seed)
+def no_grad():
+    import contextlib
+    return contextlib.nullcontext()
+class nn:
+    class Module:
+        code = "def forward(self): pass"
+        def eval(self): return self
+        def named_parameters(self): return ()
+        def named_buffers(self): return ()
+class jit:
+    class ScriptModule(nn.Module): pass
+    @staticmethod
+    def script(module): return module
+    @staticmethod
+    def load(path): return open(path, "rb").read()
+    @staticmethod
+    def save(module, path):
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("version", "constants.pkl", "data.pkl"):
+                archive.writestr("net/" + name, "6")
+"""
+"""A torch that takes no second to import, as far as an export asks it for anything."""
 
 
 def build_fake_torch(site: Path) -> Path:
@@ -376,3 +405,30 @@ def stub(path: Path, *lines: str) -> Path:
 def words(problems: Sequence[str], *wanted: str) -> bool:
     """Does one of the problems have all the words?"""
     return any(all(word in problem for word in wanted) for problem in problems)
+
+
+def cuda_python() -> str:
+    """An interpreter with torch's default CUDA build and torchscript-build, named by whoever runs these tests."""
+    named = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
+    if not named:
+        pytest.skip("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON names no interpreter with a CUDA build of torch")
+    return named
+
+
+def build_with_cuda(project: Path, folder: Path, name: str) -> Path:
+    """A project, built in a copy and compared with Python by that interpreter; returns the program or library."""
+    shutil.copytree(project, folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "_torchscript_*"))
+    variables = clean_variables(TORCH_CUDA_ARCH_LIST=os.environ.get("TORCH_CUDA_ARCH_LIST", "9.0"))
+    done = run_child(
+        [cuda_python(), "setup.py", "build_ts_app", "--run"],
+        cwd=folder,
+        env=variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert "largest differences" in done.stdout
+    (built,) = folder.glob(f"build/torchscript/*/tree/out/*/*/{name}")
+    return built

@@ -316,10 +316,11 @@ def resolve_needed(
     else:
         folders = [*expand_origin(info.rpath, folder), *inherited_rpath, *library_path]
     folders += default_folders
-    return {name: _first(name, folders, info.machine) for name in info.needed}
+    return {name: find_library(name, folders, info.machine) for name in info.needed}
 
 
-def _first(name: str, folders: Iterable[Path], machine: str) -> Optional[Path]:
+def find_library(name: str, folders: Iterable[Path], machine: str) -> Optional[Path]:
+    """A needed library for a processor in the first folder that has it; a name with a slash is a path."""
     if "/" in name:
         return Path(name) if os.path.exists(name) else None
     for folder in folders:

@@ -87,6 +87,10 @@ class VerificationError(TorchScriptBuildError):
     """What was built is not what was promised: ABI, NEEDED, RUNPATH."""
 
 
+class StartError(TorchScriptBuildError):
+    """The dynamic loader cannot start a built program on this machine."""
+
+
 class ParityError(TorchScriptBuildError):
     """The built app's outputs differ from Python's."""
 

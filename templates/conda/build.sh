@@ -8,6 +8,12 @@ export CXXFLAGS="${CXXFLAGS:-} -fmacro-prefix-map=$SRC_DIR/="
 # In two steps, since what pip installs from a folder tells the folder (direct_url.json).
 "$PYTHON" -m pip wheel . --wheel-dir dist --no-deps --no-build-isolation -vv
 "$PYTHON" -m pip install << name >> --no-index --find-links dist --no-deps --no-compile --ignore-installed
+<% elif bundle %>
+python setup.py -v build_ts_app --bundle "$PREFIX/<< bundle >>" --format dir --cxx-runtime
+mkdir -p "$PREFIX/bin"
+for program in "$PREFIX/<< bundle >>"/bin/*; do
+  ln -s "../<< bundle >>/bin/$(basename "$program")" "$PREFIX/bin/"
+done
 <% else %>
 python setup.py -v build_ts_app --prefix "$PREFIX"
 <% endif %>

@@ -37,7 +37,11 @@ std::shared_ptr<Held> find_value(tsl_value number);
 tsl_value hold(runner::Value value);
 tsl_value hold(std::shared_ptr<const runner::Value> part);
 
-// What numbers stand for; throws Failure for one that stands for nothing, by its place.
+// The arguments that numbers stand for, which nobody can free while they are in use; throws Failure
+// for one that stands for nothing, by its place.
+runner::SharedValues find_arguments(const tsl_value* numbers, std::size_t count);
+
+// Copies of what numbers stand for; throws Failure for one that stands for nothing, by its place.
 std::vector<runner::Value> find_values(const tsl_value* numbers, std::size_t count,
                                        const char* name);
 

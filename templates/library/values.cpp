@@ -74,6 +74,26 @@ void check_index(const Value& value, std::size_t index) {
   }
 }
 
+runner::SharedValues find_all(const tsl_value* numbers, std::size_t count, const char* name) {
+  if (count > 0) given(numbers, name);
+  if (count > (1u << 24)) {
+    throw Failure{TSL_BAD_ARGUMENT,
+                  std::string(name) + ": there cannot be " + std::to_string(count)};
+  }
+  runner::SharedValues found;
+  found.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::shared_ptr<Held> held = values().find(numbers[i]);
+    if (!held) {
+      throw Failure{TSL_BAD_HANDLE, std::string(name) + "[" + std::to_string(i) +
+                                        "]: there is no value " + std::to_string(numbers[i]) +
+                                        ": it was freed, or is none of this library"};
+    }
+    found.push_back(held->value);
+  }
+  return found;
+}
+
 tsl_value hold_part(const Held& whole, std::size_t index) {
   return hold(std::shared_ptr<const Value>(whole.value, &whole.value->items[index]));
 }
@@ -87,23 +107,13 @@ std::shared_ptr<Held> find_value(tsl_value number) {
                                     ": it was freed, or is none of this library"};
 }
 
+runner::SharedValues find_arguments(const tsl_value* numbers, std::size_t count) {
+  return find_all(numbers, count, "arguments");
+}
+
 std::vector<Value> find_values(const tsl_value* numbers, std::size_t count, const char* name) {
-  if (count > 0) given(numbers, name);
-  if (count > (1u << 24)) {
-    throw Failure{TSL_BAD_ARGUMENT,
-                  std::string(name) + ": there cannot be " + std::to_string(count)};
-  }
   std::vector<Value> found;
-  found.reserve(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::shared_ptr<Held> held = values().find(numbers[i]);
-    if (!held) {
-      throw Failure{TSL_BAD_HANDLE, std::string(name) + "[" + std::to_string(i) +
-                                        "]: there is no value " + std::to_string(numbers[i]) +
-                                        ": it was freed, or is none of this library"};
-    }
-    found.push_back(*held->value);
-  }
+  for (const auto& value : find_all(numbers, count, name)) found.push_back(*value);
   return found;
 }
 

@@ -6,45 +6,58 @@ import re
 import sys
 from importlib.util import find_spec
 
-BUILT_FOR_TORCH = "2.13"  # replaced when the package is built
-BUILT_FOR_CUDA = None  # replaced: the series of CUDA that this torch was built with, "13"
-NEED_CUDA = ()  # replaced: the programs that need that
+# Replaced when the package is built, one for each series of torch. folder: where its programs lie below their own;
+# cuda: the series of CUDA that it was built with; need_cuda: the programs that need that.
+BUILDS = ({"torch": "2.13", "folder": "", "cuda": None, "need_cuda": ()},)
 FOLDERS_UP = 1  # replaced: from here to the folder that the package is installed in
 
 
-def _torch_folder(name):
-    """The installed torch, found without importing it, and fit for a program."""
+def _find_torch():
+    """The installed torch, found without importing it, and what its version.py says."""
     spec = find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
-        raise SystemExit(f"error: this program needs torch {BUILT_FOR_TORCH}: pip install 'torch=={BUILT_FOR_TORCH}.*'")
+        newest = BUILDS[-1]["torch"]
+        raise SystemExit(f"error: this program needs torch {_all_series()}: pip install 'torch=={newest}.*'")
     folder = next(iter(spec.submodule_search_locations))
     try:
         with open(os.path.join(folder, "version.py"), encoding="utf-8") as file:
-            text = file.read()
+            return folder, file.read()
     except OSError:
-        return folder
+        return folder, ""
+
+
+def _all_series():
+    return " and ".join(filter(None, [", ".join(build["torch"] for build in BUILDS[:-1]), BUILDS[-1]["torch"]]))
+
+
+def _choose_build(name, text):
+    """The build for a torch, by its version.py, if it is fit for a program."""
+    newest = BUILDS[-1]["torch"]
     match = re.search(r"^__version__ = '(\d+\.\d+)", text, re.MULTILINE)
-    if match and match.group(1) != BUILT_FOR_TORCH:
+    build = next((build for build in BUILDS if not match or build["torch"] == match.group(1)), None)
+    if build is None:
         raise SystemExit(
-            f"error: this program was built for torch {BUILT_FOR_TORCH}, but torch {match.group(1)} is installed: "
-            f"pip install 'torch=={BUILT_FOR_TORCH}.*', or reinstall this package"
+            f"error: this program was built for torch {_all_series()}, but torch {match.group(1)} is installed: "
+            f"pip install 'torch=={newest}.*', or reinstall this package"
         )
-    cuda = re.search(r"^cuda\b[^=]*= (?:'(\d+)|None)", text, re.MULTILINE)
-    if name in NEED_CUDA and cuda and cuda.group(1) != BUILT_FOR_CUDA:
+    series, cuda = build["torch"], re.search(r"^cuda\b[^=]*= (?:'(\d+)|None)", text, re.MULTILINE)
+    if name in build["need_cuda"] and cuda and cuda.group(1) != build["cuda"]:
         here = f"one with CUDA {cuda.group(1)}" if cuda.group(1) else "one without CUDA"
         raise SystemExit(
-            f"error: this program needs a build of torch {BUILT_FOR_TORCH} with CUDA {BUILT_FOR_CUDA}, but {here} is "
-            f"installed: install the CUDA {BUILT_FOR_CUDA} build of torch {BUILT_FOR_TORCH} in its place, or build "
+            f"error: this program needs a build of torch {series} with CUDA {build['cuda']}, but {here} is "
+            f"installed: install the CUDA {build['cuda']} build of torch {series} in its place, or build "
             "this package again for this torch"
         )
-    return folder
+    return build
 
 
 def _start(name):
     """Become the program; its exit code and signals are the caller's."""
     here = os.path.dirname(os.path.abspath(__file__))
-    program = os.path.join(here, *name.split("/"))
-    libraries = os.path.join(_torch_folder(name), "lib")
+    torch, text = _find_torch()
+    *folders, file = name.split("/")
+    program = os.path.join(here, *folders, _choose_build(name, text)["folder"], file)
+    libraries = os.path.join(torch, "lib")
     if os.name == "nt":
         import subprocess
 

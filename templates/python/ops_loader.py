@@ -7,11 +7,11 @@ import re
 
 import torch
 
-PACKAGE = "my_ops"  # replaced when the package is built, like the next two
-BUILT_FOR = {"torch": "2.13", "cxx11_abi": True, "cuda": None}  # cuda: only where a library needs it, or "any"
+PACKAGE = "my_ops"  # replaced when the package is built, like the next three
+# One for each series of torch. cuda: only where a library needs it, or "any"; libraries: pairs (path from here, names
+# of the operators that it registers); operators: their schemas.
+BUILDS = ({"torch": "2.13", "cxx11_abi": True, "cuda": None, "libraries": (), "operators": ()},)
 AT_LEAST = None  # the oldest torch, where all libraries keep to its stable ABI
-LIBRARIES = ()  # pairs (path from here, names of the operators that the library registers)
-OPERATORS = ()  # their schemas
 PARTS = ()  # modules that complete the operators from Python
 
 
@@ -21,29 +21,32 @@ def _words(series, cxx11_abi, cuda):
 
 
 def _check_torch():
-    """Compare the torch that is here with the one built for: another one ends in undefined symbols."""
+    """The build for the torch that is here: with another one it would end in undefined symbols."""
     series = re.match(r"\d+\.\d+", torch.__version__).group()
+    built_for = next((build for build in BUILDS if build["torch"] == series), BUILDS[-1])
     cuda = torch.version.cuda.split(".")[0] if torch.version.cuda else None
-    abi = torch.compiled_with_cxx11_abi() if BUILT_FOR["cxx11_abi"] is not None else None
+    abi = torch.compiled_with_cxx11_abi() if built_for["cxx11_abi"] is not None else None
     # What was built without CUDA runs with a CUDA build of the same torch; not the other way round.
-    same_cuda = BUILT_FOR["cuda"] in (None, cuda) or (BUILT_FOR["cuda"] == "any" and cuda is not None)
+    same_cuda = built_for["cuda"] in (None, cuda) or (built_for["cuda"] == "any" and cuda is not None)
     if AT_LEAST is not None:
-        _check_at_least(series, cuda, same_cuda)
-        return
-    if series == BUILT_FOR["torch"] and abi == BUILT_FOR["cxx11_abi"] and same_cuda:
-        return
-    wanted = _words(BUILT_FOR["torch"], BUILT_FOR["cxx11_abi"], BUILT_FOR["cuda"])
-    cure = f"pip install 'torch=={BUILT_FOR['torch']}.*'"
-    if series == BUILT_FOR["torch"]:  # pip is content with the build that is here
-        build = f"the CUDA {BUILT_FOR['cuda']} build" if not same_cuda else "a build with the other C++ ABI"
-        cure = f"install {build} of torch {BUILT_FOR['torch']} in its place"
+        _check_at_least(series, cuda, same_cuda, built_for["cuda"])
+        return built_for
+    if series == built_for["torch"] and abi == built_for["cxx11_abi"] and same_cuda:
+        return built_for
+    wanted = _words(built_for["torch"], built_for["cxx11_abi"], built_for["cuda"])
+    cure = f"pip install 'torch=={built_for['torch']}.*'"
+    if series == built_for["torch"]:  # pip is content with the build that is here
+        build = f"the CUDA {built_for['cuda']} build" if not same_cuda else "a build with the other C++ ABI"
+        cure = f"install {build} of torch {built_for['torch']} in its place"
+    elif len(BUILDS) > 1:
+        wanted = f"torch {', '.join(build['torch'] for build in BUILDS[:-1])} and {wanted[len('torch ') :]}"
     raise ImportError(
         f"{PACKAGE} was built for {wanted}, but {_words(torch.__version__, abi, cuda)} is installed: "
         f"{cure}, or build {PACKAGE} again for this torch"
     )
 
 
-def _check_at_least(series, cuda, same_cuda):
+def _check_at_least(series, cuda, same_cuda, wanted):
     """The same for libraries that any torch from some release on will do for."""
     if [int(n) for n in series.split(".")] < [int(n) for n in AT_LEAST.split(".")]:
         raise ImportError(
@@ -51,7 +54,7 @@ def _check_at_least(series, cuda, same_cuda):
             f"pip install 'torch>={AT_LEAST}'"
         )
     if not same_cuda:
-        which = "a build of torch with CUDA" + ("" if BUILT_FOR["cuda"] == "any" else f" {BUILT_FOR['cuda']}")
+        which = "a build of torch with CUDA" + ("" if wanted == "any" else f" {wanted}")
         here = f"with CUDA {cuda}" if cuda else "without CUDA"
         raise ImportError(
             f"{PACKAGE} needs {which}, but torch {torch.__version__} here is {here}: install such a build"
@@ -101,10 +104,10 @@ def _document(schema):
         packet.__doc__ = "\n".join(filter(None, [packet.__doc__, schema]))
 
 
-_check_torch()
-for _path, _operators in LIBRARIES:
+_BUILT_FOR = _check_torch()
+for _path, _operators in _BUILT_FOR["libraries"]:
     _load(os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(__file__)), _path)), _operators)
-for _schema in OPERATORS:
+for _schema in _BUILT_FOR["operators"]:
     _document(_schema)
 for _part in PARTS:
     importlib.import_module(_part)

@@ -15,7 +15,7 @@ def _build_again():
     if os.environ.get("TORCHSCRIPT_BUILD_RUNNING") or not os.path.isfile(os.path.join(PROJECT, "pyproject.toml")):
         return
     here = os.path.dirname(os.path.abspath(__file__))
-    built = min([seconds(os.path.join(here, path)) for path, _ in LIBRARIES], default=0.0)
+    built = min([seconds(os.path.join(here, path)) for build in BUILDS for path, _ in build["libraries"]], default=0.0)
     newer = [s for s in SOURCES if seconds(os.path.join(PROJECT, s)) > max(built, seconds(REBUILT))]
     if not newer:
         return

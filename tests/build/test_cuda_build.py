@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from support import clean_variables, compile_library, copy_torch, run_child, run_python, write, write_project
+from support import build_with_cuda, compile_library, copy_torch, run_child, run_python, write, write_project
 
 from torchscript_build.elf import read_elf
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS
@@ -157,47 +156,10 @@ def test_only_cuda_sources_cannot_be_skipped(variables: dict[str, str], tmp_path
     assert "CUDA sources only" in done.stderr
 
 
-def cuda_python() -> str:
-    """An interpreter with torch's default CUDA build and torchscript-build, named by whoever runs these tests."""
-    named = os.environ.get("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON")
-    if not named:
-        pytest.skip("TORCHSCRIPT_BUILD_TEST_CUDA_PYTHON names no interpreter with a CUDA build of torch")
-    return named
-
-
-def build_example(folder: Path) -> Path:
-    """The example, built for one architecture by that interpreter; returns its program."""
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("build", "*.egg-info", "_torchscript_*"))
-    variables = clean_variables(TORCH_CUDA_ARCH_LIST=os.environ.get("TORCH_CUDA_ARCH_LIST", "9.0"))
-    done = run_child(
-        [cuda_python(), "setup.py", "build_ts_app", "--run"],
-        cwd=folder,
-        env=variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        encoding="utf-8",
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert "outputs match" in done.stdout
-    (program,) = folder.glob("build/torchscript/*/tree/out/smooth_ops/bin/trend")
-    return program
-
-
 @pytest.mark.compile
 @pytest.mark.cuda
 @pytest.mark.network
 def test_example_compiles_against_the_real_cuda_build(tmp_path: Path) -> None:
-    library = build_example(tmp_path / "cuda_op").parent.parent / "lib" / "libsmooth.so"
+    program = build_with_cuda(EXAMPLE, tmp_path / "cuda_op", "trend")
+    library = program.parent.parent / "lib" / "libsmooth.so"
     assert b"sm_90" in library.read_bytes()
-
-
-@pytest.mark.compile
-@pytest.mark.cuda
-@pytest.mark.gpu
-def test_example_on_the_gpu_equals_the_cpu(tmp_path: Path) -> None:
-    program = build_example(tmp_path / "cuda_op")
-    (model,) = (tmp_path / "cuda_op").glob("build/torchscript/*/models/trend.pt")
-    command = [program, "--model", model, "--input", "rand:5x1001", "--input", "int:7", "--seed", "3"]
-    run_child([*command, "--output", tmp_path / "cpu.npy"], check=True)
-    run_child([*command, "--device", "cuda", "--expect", tmp_path / "cpu.npy", "--atol", "1e-5"], check=True)

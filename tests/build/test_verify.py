@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support import compile_library, linux_torch, run_child, write
 
-from torchscript_build.build.verify import verify_artifacts, verify_linked
+from torchscript_build.build.verify import SHARED_RUNTIME, verify_artifacts, verify_linked
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 
@@ -40,6 +41,42 @@ def test_a_good_program(tmp_path: Path, libtorch: LibTorch) -> None:
     lib = libtorch.library_dirs[0]
     arguments = [f"-L{lib}", "-Wl,--no-as-needed", "-ltorch_cpu", f"-Wl,-rpath-link,{lib}"]
     verify_artifacts([program(tmp_path, *arguments, "-Wl,-rpath,$ORIGIN/../torch/lib")], libtorch)
+
+
+THROWS = """\
+#include <string>
+namespace c10 {
+struct SourceLocation { const char* function; const char* file; unsigned line; };
+class Error { public: Error(SourceLocation, std::string); };
+}
+int main() { c10::Error error({}, "words"); }
+"""
+
+
+@pytest.mark.parametrize("abi", [0, 1])
+def test_a_libstdcxx_of_its_own_beside_the_shared_one(tmp_path: Path, libtorch: LibTorch, abi: int) -> None:
+    compile_library(
+        tmp_path / "libc10.so",
+        THROWS.partition("int main")[0] + "c10::Error::Error(SourceLocation, std::string) {}",
+        f"-D_GLIBCXX_USE_CXX11_ABI={abi}",
+    )
+    arguments = ["-L.", "-Wl,--no-as-needed", "-lc10", f"-D_GLIBCXX_USE_CXX11_ABI={abi}"]
+    own = replace(libtorch, library_dirs=(tmp_path,), cxx11_abi=bool(abi))
+    verify_artifacts([program(tmp_path, *arguments, source=THROWS)], own)
+    file = program(tmp_path, *arguments, "-static-libstdc++", source=THROWS)
+    with pytest.raises(VerificationError) as caught:
+        verify_artifacts([file], own)
+    assert str(caught.value).splitlines()[1] == (
+        "  - app: it carries a libstdc++ of its own, and libtorch uses the shared one: two of them crash in one process"
+    )
+    assert caught.value.cures == (SHARED_RUNTIME,)
+
+
+def test_one_who_talks_to_torch_in_c_may_carry_its_own(tmp_path: Path, libtorch: LibTorch) -> None:
+    compile_library(tmp_path / "libtorch.so", 'extern "C" int torch_shim() { return 1; }\n')
+    source = '#include <iostream>\nextern "C" int torch_shim();\nint main() { std::cout << torch_shim(); }\n'
+    file = program(tmp_path, "-L.", "-ltorch", "-static-libstdc++", source=source)
+    verify_artifacts([file], libtorch, library_dirs=[tmp_path])
 
 
 @pytest.mark.parametrize("tags", ["--enable-new-dtags", "--disable-new-dtags"])

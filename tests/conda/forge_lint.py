@@ -31,7 +31,10 @@ SECTIONS_V1 = (
 REQUIREMENTS = ("build", "host", "run")
 KNOWN_V0 = {
     "package": {"name", "version"},
-    "build": {"number", "string", "skip", "noarch", "script", "entry_points", "missing_dso_whitelist"},
+    "build": {
+        *("number", "string", "skip", "noarch", "script", "entry_points", "missing_dso_whitelist"),
+        *("run_exports", "ignore_run_exports_from", "binary_relocation", "detect_binary_files_with_prefix"),
+    },
     "requirements": {"build", "host", "run", "run_constrained"},
     "test": {"requires", "imports", "commands", "files", "source_files"},
     "about": {"home", "license", "license_file", "summary", "description", "dev_url", "doc_url"},

@@ -199,6 +199,11 @@ def render(folder: Path, variant: Variant) -> Recipe:
         version = variant["cuda_compiler_version"]
         return f"{name} >={version},<{int(version.split('.')[0]) + 1}.0a0"
 
+    def pin_subpackage(name: str, max_pin: str) -> str:
+        assert max_pin == "x"  # the versions of our recipes have a major number above 0
+        version = load_file_data("../pyproject.toml", from_recipe_dir=True)["project"]["version"]
+        return f"{name} >={version},<{int(version.split('.')[0]) + 1}.0a0"
+
     def load_file_data(name: str, from_recipe_dir: bool = False) -> Any:
         path = (folder if from_recipe_dir else folder.parent) / name
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -213,6 +218,7 @@ def render(folder: Path, variant: Variant) -> Recipe:
             "compiler": compiler,
             "stdlib": stdlib,
             "pin_compatible": pin_compatible,
+            "pin_subpackage": pin_subpackage,
             "load_file_data": load_file_data,
             "PYTHON": "python",
             "CONDA_PY": tag,

@@ -14,6 +14,7 @@ from torchscript_build.conda.selectors import CROSS, CUDA, UNIX
 from torchscript_build.errors import SettingsError
 from torchscript_build.settings.specs import (
     BuildOptions,
+    CLibrary,
     CMakeProject,
     OpLibrary,
     ProjectSpec,
@@ -316,3 +317,81 @@ def test_program_is_tested_on_its_example_inputs() -> None:
     ]
     with_file = ScriptModel(name="m", file="m.pt", example_inputs=("data.npy",))
     assert "--input" not in " ".join(c.text for c in facts(without_python(with_file)).tests)
+
+
+def test_who_builds_with_a_c_library_needs_it_at_run_time() -> None:
+    library = CLibrary(name="trend", models=("m",), install=False)
+    found = facts(ProjectSpec(models=(MODEL,), libraries=(library,)))
+    assert '  run_exports:\n    - {{ pin_subpackage("demo-project", max_pin="x") }}\n' in (
+        render_recipe(found)["meta.yaml"].decode()
+    )
+    assert '  run_exports:\n    - ${{ pin_subpackage("demo-project", upper_bound="x") }}\n' in (
+        render_recipe(found, v1=True)["recipe.yaml"].decode()
+    )
+    assert "run_exports:" not in render_recipe(facts(without_python(MODEL)))["meta.yaml"].decode()
+
+
+# --- bundles ---------------------------------------------------------------------------------------------------------
+
+
+def bundled(spec: ProjectSpec) -> RecipeFacts:
+    return recipe_facts(PYPROJECT, spec, root="..", packages=["demo"], license_files=["LICENSE"], bundle=True)
+
+
+def test_a_bundle_has_libtorch_in_it_and_needs_no_package() -> None:
+    existing = CMakeProject(name="sdk", package="demo", source_dir="sdk", console_script={"tag": "bin/tagger"})
+    found = bundled(ProjectSpec(models=(MODEL,), apps=(APP,), ops=(OPS,), cmake=(existing,)))
+    assert (found.name, found.bundle, found.python) == ("demo-project-bundle", "opt/demo-project-bundle", False)
+    assert texts(found.host) == ["libtorch", "libtorch * {{ proc }}*"]
+    tools = ["cmake >=3.18", "ninja", "python >=3.9", "setuptools", "torchscript-build", "patchelf"]
+    assert texts(found.build)[2:] == tools
+    assert found.run == ()
+    assert [line.text for line in found.tests] == [
+        "demo-app --version",
+        'test -x "$PREFIX/opt/demo-project-bundle/bin/tagger"',
+        'test -f "$PREFIX/opt/demo-project-bundle/share/Demo_Project/models/m.pt"',
+        'test -f "$PREFIX/opt/demo-project-bundle/lib/libfast.so"',
+    ]
+
+
+def test_a_bundles_recipe_leaves_its_files_as_they_are() -> None:
+    files = render_recipe(bundled(ProjectSpec(models=(MODEL,), apps=(APP,))))
+    assert set(files) == {"meta.yaml", "build.sh", "conda_build_config.yaml"}
+    text = files["meta.yaml"].decode()
+    assert (
+        "  skip: true  # [not linux]\n"
+        "  # libtorch and the C++ runtime are in it, and its files stay byte for byte what bundle.json says\n"
+        "  ignore_run_exports_from:\n"
+        "    - libtorch\n"
+        '    - {{ compiler("cxx") }}\n'
+        "  binary_relocation: false\n"
+        "  detect_binary_files_with_prefix: false\n"
+    ) in text
+    assert "\n  run:\n" not in text
+    assert (
+        files["build.sh"]
+        .decode()
+        .endswith(
+            'python setup.py -v build_ts_app --bundle "$PREFIX/opt/demo-project-bundle" --format dir --cxx-runtime\n'
+            'mkdir -p "$PREFIX/bin"\n'
+            'for program in "$PREFIX/opt/demo-project-bundle"/bin/*; do\n'
+            '  ln -s "../opt/demo-project-bundle/bin/$(basename "$program")" "$PREFIX/bin/"\n'
+            "done\n"
+        )
+    )
+
+
+def test_so_does_its_recipe_for_rattler_build() -> None:
+    yaml = pytest.importorskip("yaml", reason="PyYAML is not installed")
+    recipe = yaml.safe_load(render_recipe(bundled(ProjectSpec(models=(MODEL,), apps=(APP,))), v1=True)["recipe.yaml"])
+    assert recipe["build"]["skip"] == ["not linux"]
+    assert recipe["build"]["dynamic_linking"]["binary_relocation"] is False
+    assert recipe["build"]["prefix_detection"] == {"ignore_binary_files": True}
+    ignored = {"from_package": ["libtorch", '${{ compiler("cxx") }}']}
+    assert recipe["requirements"]["ignore_run_exports"] == ignored
+    assert "run" not in recipe["requirements"]
+
+
+def test_a_bundle_of_nothing() -> None:
+    with pytest.raises(SettingsError, match="a bundle is of programs and C libraries, and there is none of them"):
+        bundled(ProjectSpec(ops=(OPS,)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -32,14 +33,16 @@ Docs = "https://example.org/demo/docs"
 """
 
 
-@pytest.fixture(params=["cpu and cuda", "cpu", "cuda", "cu", "program"])
+@pytest.fixture(params=["cpu and cuda", "cpu", "cuda", "cu", "program", "bundle", "library"])
 def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every form that a recipe takes."""
     cuda = {"cpu": 'cuda = "none"\n', "cuda": "cuda = true\n"}.get(request.param, "")
     source = "fast.cu" if request.param == "cu" else "fast.cpp"
     settings = f"[tool.torchscript-build]\n{cuda}"
-    if request.param == "program":
+    if request.param in ("program", "bundle"):
         settings += '[[tool.torchscript-build.app]]\nname = "demo-app"\nsources = ["fast.cpp"]\ninstall = false\n'
+    elif request.param == "library":
+        settings += '[[tool.torchscript-build.library]]\nname = "fast"\ninstall = false\n'
     else:
         settings += f'[[tool.torchscript-build.ops]]\nname = "fast"\nsources = ["{source}"]\n'
     folder = write_project(tmp_path, settings, project=PROJECT, files={source: "", "LICENSE": "free"})
@@ -47,9 +50,17 @@ def project(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
     return folder
 
 
+@pytest.fixture
+def form(request: pytest.FixtureRequest) -> list[str]:
+    """The options for the form of ``project``."""
+    return ["--bundle"] if "bundle" in request.node.name else []
+
+
 @pytest.mark.parametrize("more", [[], ["--v1"]], ids=["v0", "v1"])
-def test_written_recipes_are_clean(project: Path, more: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_command(["conda-recipe", "--maintainer", "somebody", *more]) == 0
+def test_written_recipes_are_clean(
+    project: Path, form: list[str], more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["conda-recipe", "--maintainer", "somebody", *form, *more]) == 0
     assert lint(project / "recipe") == []
     assert "would ask" not in capsys.readouterr().out
 
@@ -60,13 +71,14 @@ def smithy_says(folder: Path) -> list[str]:
         pytest.skip("there is no conda-smithy on PATH, which conda-forge has and the index has not")
     command = ["conda-smithy", "recipe-lint", str(folder)]
     said = run_child(command, stdout=subprocess.PIPE, encoding="utf-8", env=dict(os.environ)).stdout
+    assert re.search(r" (is in fine form|has some (lint|suggestions):)$", said, re.MULTILINE), said
     return [line.strip() for line in said.splitlines() if line.startswith("  ")]
 
 
 @pytest.mark.conda
 @pytest.mark.parametrize("more", [[], ["--v1"]], ids=["v0", "v1"])
-def test_conda_smithy_has_nothing_to_say_of_written_recipes(project: Path, more: list[str]) -> None:
-    assert run_command(["conda-recipe", "--maintainer", "somebody", *more]) == 0
+def test_conda_smithy_has_nothing_to_say_of_written_recipes(project: Path, form: list[str], more: list[str]) -> None:
+    assert run_command(["conda-recipe", "--maintainer", "somebody", *form, *more]) == 0
     assert smithy_says(project / "recipe") == []
 
 

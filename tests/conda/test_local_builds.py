@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -209,3 +210,23 @@ def test_without_torch_in_host_the_error_names_the_line(workshop: Any, loader: P
     assert "no usable libtorch found" in str(failure.value)
     assert "meta.yaml" in str(failure.value)
     assert "- libtorch" in str(failure.value)
+
+
+@pytest.mark.parametrize("tool", TOOLS[1:], indirect=True)  # it packs half a gigabyte
+def test_a_bundle_needs_no_other_package(tool: Build, plugin: Path, workshop: Any, tmp_path: Path) -> None:
+    project = tmp_path / "conda_app"
+    shutil.copytree(EXAMPLES / "conda_app", project, ignore=shutil.ignore_patterns("recipe", "build", "*.egg-info"))
+    for name, content in make_recipe(project, project / "recipe", v1=False, bundle=True).items():
+        write(project / "recipe" / name, content.decode())
+    tool(project / "recipe")
+    prefix = tmp_path / "prefix"
+    assert workshop.install(prefix, "smooth-series-bundle") == ["smooth-series-bundle"]
+    done = run_bare(prefix / "bin/smooth-series", "--input", "arange:8", "--input", "float:0.5")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout in (EXAMPLES / "conda_app/README.md").read_text(encoding="utf-8")
+    bundle = prefix / "opt/smooth-series-bundle"
+    told = json.loads((bundle / "bundle.json").read_text(encoding="utf-8"))
+    assert {name: f["sha256"] for name, f in told["files"].items()} == {
+        name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in told["files"]
+    }
+    assert "lib/libstdc++.so.6" in told["files"]

@@ -19,6 +19,7 @@ from examples_support import assert_same_text, build_environment, pip, run
 from support import write
 
 from torchscript_build.elf import read_elf
+from torchscript_build.system import Environment
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.slow]
 
@@ -267,6 +268,22 @@ def test_prefix_and_wheel_have_the_same_files(built: Built, tmp_path: Path) -> N
 
 
 # --- bad input, threads, memory ------------------------------------------------------------------------------------
+
+
+def test_a_bundle_of_it_is_all_that_a_client_needs(built: Built, here: Environment, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    said = run([sys.executable, "setup.py", "build_ts_app", "--bundle", out, "--verify"], cwd=built.tree).stdout
+    assert "-- in an empty root, libseries.so: opens its model trend\n" in said
+    assert "-- in an empty root, libplain-steps.so: opens its model steps\n" in said
+    found = {"PKG_CONFIG_PATH": str(out / "lib/pkgconfig")}
+    flags = run(["pkg-config", "--cflags", "--libs", "series"], cwd=out, env=built.environment(**found)).stdout.split()
+    flags += [f"-Wl,-rpath-link,{out}/lib", "-Wl,-rpath,$ORIGIN/../lib"]
+    program = out / "bin/client"
+    program.parent.mkdir()
+    run([locate("gcc"), *STRICT, EXAMPLE / "clients/client.c", *flags, "-o", program], cwd=out)
+    expected = built.expected + "released: 1\n"
+    moved = out.rename(tmp_path / "moved")
+    assert_same_text(run([moved / "bin/client"], cwd=tmp_path, env={"OMP_NUM_THREADS": "1"}).stdout, expected)
 
 
 def test_bad_input_gets_a_code_and_a_sentence(built: Built, tmp_path: Path) -> None:

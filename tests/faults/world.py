@@ -25,6 +25,8 @@ import contextlib, time, types, zipfile
 __version__ = "2.13.0+cpu"
 class Module:
     def eval(self): return self
+    def named_parameters(self): return ()
+    def named_buffers(self): return ()
 class ScriptModule(Module):
     code = ""
 def save(module, path):

@@ -11,8 +11,8 @@ from typing import Optional
 import pytest
 from support import cuda_torch, linux_torch, made_up, make_plan, run_python, stub, write
 
-from torchscript_build.generate.launcher import console_scripts, function_name, render_launchers
-from torchscript_build.generate.loader import render_loaders
+from torchscript_build.generate.launcher import StartedPrograms, console_scripts, function_name, render_launchers
+from torchscript_build.generate.loader import LoadedOps, render_loaders
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.operators.registrations import Registrations, operator_names
 from torchscript_build.packaging.outputs import app_targets, ops_targets, package_of
@@ -30,7 +30,7 @@ MODEL = ScriptModel(name="net", factory="demo.model:make")
 
 
 def launcher_text(*apps: TorchScriptApp, series: str = "2.13") -> str:
-    (text,) = render_launchers(ProjectSpec(apps=apps), series=series).values()
+    (text,) = render_launchers(ProjectSpec(apps=apps), [StartedPrograms(series)]).values()
     return text.decode()
 
 
@@ -100,7 +100,7 @@ def test_another_series_of_torch_is_refused(tmp_path: Path) -> None:
 def test_a_program_that_needs_cuda_asks_for_its_build(tmp_path: Path, line: str, code: int, needs: bool) -> None:
     site = install_launcher(tmp_path)
     accelerated = [APP.name] if needs else []
-    texts = render_launchers(ProjectSpec(apps=(APP,)), series="2.13", cuda="13", accelerated=accelerated)
+    texts = render_launchers(ProjectSpec(apps=(APP,)), [StartedPrograms("2.13", "", "13", accelerated)])
     (site / "demo/_torchscript_apps.py").write_bytes(texts["demo/_torchscript_apps.py"])
     write(site / "torch/version.py", f"__version__ = '2.13.0'\n{line}\n")
     status, output = start(site)
@@ -133,7 +133,7 @@ def test_one_launcher_for_all_programs_of_a_package() -> None:
 
 def test_no_launcher_without_a_console_script() -> None:
     apps = (TorchScriptApp(name="a", package="demo", console_script=False), TorchScriptApp(name="b", install=False))
-    assert render_launchers(ProjectSpec(apps=apps), series="2.13") == {}
+    assert render_launchers(ProjectSpec(apps=apps), [StartedPrograms("2.13")]) == {}
     assert console_scripts(ProjectSpec(apps=apps)) == ()
 
 
@@ -172,7 +172,7 @@ def loader_text(
     spec = ProjectSpec(ops=(OPS,))
     found = Registrations(owners=("my",), operators=("my::add", "my::add.out"))
     names = {"my_ops": operator_names(found, (schemas or {}).get("my_ops"))}
-    texts = render_loaders(spec, make_plan(spec, libtorch=libtorch), names, schemas or {}, accelerated)
+    texts = render_loaders(spec, [LoadedOps(make_plan(spec, libtorch=libtorch), names, schemas or {}, accelerated)])
     return texts["demo/_torchscript_ops.py"].decode()
 
 
@@ -293,16 +293,17 @@ def test_a_loaders_schemas_and_operators() -> None:
     values = {
         node.targets[0].id: ast.literal_eval(node.value)
         for node in ast.parse(loader_text(linux_torch(), schemas=schemas)).body
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id[0] != "_"
     }
-    assert values["LIBRARIES"] == (("lib/libmy_ops.so", ("my::add", "my::b")),)
-    assert values["OPERATORS"] == tuple(schemas["my_ops"])
+    (build,) = values["BUILDS"]
+    assert build["libraries"] == (("lib/libmy_ops.so", ("my::add", "my::b")),)
+    assert build["operators"] == tuple(schemas["my_ops"])
     assert values["PACKAGE"] == "demo"
 
 
 def test_no_loader_where_none_is_wanted() -> None:
     spec = ProjectSpec(ops=(OpLibrary(name="o", package="demo", sources=("o.cpp",), python_binding="none"),))
-    assert render_loaders(spec, make_plan(spec), {"o": ()}, {}) == {}
+    assert render_loaders(spec, [LoadedOps(make_plan(spec), {"o": ()})]) == {}
 
 
 def test_a_loader_passes_over_python_modules_and_keeps_the_link_order() -> None:
@@ -311,7 +312,7 @@ def test_a_loader_passes_over_python_modules_and_keeps_the_link_order() -> None:
 
     spec = ProjectSpec(ops=(ops("top", depends=("base",)), ops("_C", python_module=True), ops("base")))
     names = {o.name: () for o in spec.ops}
-    (text,) = render_loaders(spec, make_plan(spec), names, {}).values()
+    (text,) = render_loaders(spec, [LoadedOps(make_plan(spec), names)]).values()
     assert text.index(b"libbase.so") < text.index(b"libtop.so")
     assert b"_C" not in text
 
@@ -339,7 +340,7 @@ def test_the_files_of_a_package_are_known_beforehand(tmp_path: Path) -> None:
 def test_what_is_known_beforehand_is_what_is_staged(tmp_path: Path) -> None:
     spec = ProjectSpec(models=WHOLE.models, apps=WHOLE.apps)
     plan = make_plan(spec)
-    files = [*app_files(spec, plan, lambda app: Path(app.name)), *launcher_files(spec, plan, ())]
+    files = [*app_files(spec, plan, lambda app: Path(app.name)), *launcher_files(spec, [(plan, ())])]
     assert sorted(f.target for f in files) == app_targets(spec, made_up(tmp_path))
 
 

@@ -40,6 +40,9 @@ class Broken(nn.Module):
 def broken():
     return Broken()
 
+def empty():
+    return nn.Linear(2, 2, device="meta")
+
 class Dicts(nn.Module):
     def forward(self, x):
         return {"a": x, "b": x + 1}
@@ -160,6 +163,15 @@ def test_a_trace_that_baked_a_branch_in_is_caught_and_told_with_the_line(
         ("check 1", ""),
         ("check 2", "5 of 5 values differ, the first is number 0: 2 and 1"),
     ]
+
+
+def test_a_model_without_data_is_told_which_weight(root: Path, machine: Environment) -> None:
+    with pytest.raises(ModelError) as caught:
+        exported(plan_of(root, model("empty")), machine)
+    assert str(caught.value) == (
+        "model 'empty': what factory factories:empty gave cannot be exported: ValueError: weight has no data: it is on "
+        "the device meta"
+    )
 
 
 def test_the_export_is_the_same_with_and_without_a_comparison(

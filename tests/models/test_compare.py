@@ -57,6 +57,7 @@ class Project:
             missing,
             again=again,
             show=show,
+            references_of=self.plan,
         )
 
     def asked(self) -> list[str]:

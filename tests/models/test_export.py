@@ -9,7 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import linux_torch, made_up, make_plan, stub, write
+from support import STAND_IN_TORCH, linux_torch, made_up, make_plan, stub, write
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models import jobs
@@ -21,29 +21,6 @@ from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, ScriptModel
 from torchscript_build.system import Environment, PythonTarget
 
-STAND_IN = """\
-import zipfile
-__version__ = "2.13.0+cpu"
-def manual_seed(seed): print("seed", seed)
-def no_grad():
-    import contextlib
-    return contextlib.nullcontext()
-class nn:
-    class Module:
-        code = "def forward(self): pass"
-        def eval(self): return self
-class jit:
-    class ScriptModule(nn.Module): pass
-    @staticmethod
-    def script(module): return module
-    @staticmethod
-    def load(path): return open(path, "rb").read()
-    @staticmethod
-    def save(module, path):
-        with zipfile.ZipFile(path, "w") as archive:
-            for name in ("version", "constants.pkl", "data.pkl"):
-                archive.writestr("net/" + name, "6")
-"""
 FACTORIES = """\
 import os, sys, torch
 from . import helper
@@ -77,7 +54,7 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def environment(tmp_path: Path) -> Environment:
     """An interpreter whose only torch is the stand-in."""
-    write(tmp_path / "site/torch/__init__.py", STAND_IN)
+    write(tmp_path / "site/torch/__init__.py", STAND_IN_TORCH)
     python = stub(tmp_path / "python", f'exec "{sys.executable}" -S -E "$@"')
     target = PythonTarget(python, search_path=(tmp_path / "site",), site_packages=(tmp_path / "site",))
     made = made_up(tmp_path, PATH=os.defpath)

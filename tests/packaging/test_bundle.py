@@ -178,6 +178,27 @@ def test_what_the_linker_had_comes_before_the_systems(libraries: Path, tmp_path:
 
 
 @pytest.mark.compile
+def test_where_one_library_finds_another_is_where_all_have_it_from(tmp_path: Path) -> None:
+    """As torchvision's ``_C.so``, which names CUDA's runtime, and only torch's own libraries know where that lies."""
+    known, system = tmp_path / "nvidia", tmp_path / "usr/lib"
+    known.mkdir()
+    system.mkdir(parents=True)
+    for folder in (known, system):
+        compile_library(folder / "libcudart.so.13", "int run() { return 1; }")
+    needed = (f"-L{known}", "-l:libcudart.so.13")
+    source = "int run(); int go() { return run(); }"
+    compile_library(tmp_path / "libext.so", source, *needed)
+    compile_library(tmp_path / "libtorch_cuda.so", source, *needed, f"-Wl,-rpath,{known}")
+    files = [tmp_path / "libext.so", tmp_path / "libtorch_cuda.so"]
+    closure = find_closure(files, library_path=[], cxx_runtime=False, system=[system])
+    assert closure.libraries == {"libcudart.so.13": known / "libcudart.so.13"}
+    closure = find_closure(files[:1], library_path=[], cxx_runtime=False, system=[system])
+    assert closure.libraries == {"libcudart.so.13": system / "libcudart.so.13"}
+    with pytest.raises(VerificationError, match=r"libcudart\.so\.13, which libext\.so needs"):
+        find_closure(files[:1], library_path=[], cxx_runtime=False, system=[])
+
+
+@pytest.mark.compile
 def test_the_lowest_libstdcxx_is_told_as_a_gcc(tmp_path: Path) -> None:
     compile_library(tmp_path / "libio.so", "#include <iostream>\nvoid say() { std::cout << 1 << std::endl; }")
     assert cxx_runtime_floor([tmp_path / "libio.so"]) in ("4.8", "9", "11")

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -23,13 +24,16 @@ from support import (
 
 from torchscript_build import elf
 from torchscript_build.errors import ToolNotFoundError
-from torchscript_build.packaging.bundle.closure import find_closure
+from torchscript_build.packaging.bundle.closure import Closure, find_closure
 from torchscript_build.packaging.bundle.cpu import lowest_cpu
+from torchscript_build.packaging.bundle.describe import Needs
 from torchscript_build.packaging.bundle.distributions import in_words
 from torchscript_build.packaging.bundle.empty_root import make_root, run_in_root
 from torchscript_build.packaging.bundle.launcher import add_launchers
+from torchscript_build.packaging.bundle.make import Bundle
 from torchscript_build.packaging.bundle.origins import Origin, find_origins, is_license
-from torchscript_build.packaging.bundle.search import library_folders
+from torchscript_build.packaging.bundle.search import carried_sources, library_folders
+from torchscript_build.packaging.bundle.verify import plan_runs
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment
 
@@ -114,6 +118,28 @@ def test_the_lowest_processor_is_what_the_compiler_was_told(options: str, flags:
     assert lowest_cpu(plan, Environment.current()) == cpu
 
 
+def test_a_program_of_ones_own_is_run_on_the_models_file(tmp_path: Path) -> None:
+    model = '[[tool.torchscript-build.model]]\nname = "net"\nfile = "trained/smooth.pt"\n'
+    settings = model + ANSWER_APP + 'models = ["net"]\narguments = ["{model}", "3"]\n'
+    files = {"answer.cpp": ANSWER_CPP, "trained/smooth.pt": "model"}
+    spec = read_project(write_project(tmp_path, settings, files=files))
+    program = tmp_path / "libexec/answer"
+    bundle = Bundle(tmp_path, Closure({}, ()), Needs("2.31", "x86_64", "x86-64"), {"answer": program})
+    (run,) = plan_runs(bundle, spec.apps, [], make_plan(spec))
+    assert run.arguments == ("/bundle/share/demo/models/net.pt", "3")
+
+
+@pytest.mark.compile
+def test_how_a_program_died_is_told(tmp_path: Path, here: Environment) -> None:
+    """It is not the first process of its namespace, which would survive what kills others."""
+    root, tree = tmp_path / "root", tmp_path / "tree"
+    source = write(tmp_path / "die.c", "#include <stdlib.h>\nint main() { abort(); }\n")
+    (tree / "bin").mkdir(parents=True)
+    run_child(["cc", source, "-o", tree / "bin/die"], check=True)
+    make_root(root, [tree / "bin/die"], ["libc.so.6"])
+    assert run_in_root(root, tree, ["/bundle/bin/die"], here).returncode == 128 + signal.SIGABRT
+
+
 def test_where_nobody_may_change_the_root_that_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("torchscript_build.packaging.bundle.empty_root.SYSTEM", ())
     with pytest.raises(ToolNotFoundError, match="--verify needs the program unshare"):
@@ -155,6 +181,7 @@ def test_libraries_from_elsewhere_find_what_lies_beside_them(tmp_path: Path) -> 
     folders = library_folders(plan, tree, Environment.current())
     closure = find_closure([carried], library_path=folders, cxx_runtime=False)
     assert closure.libraries == {"libpng-1a2b.so.16": libs / "libpng-1a2b.so.16"}
+    assert carried_sources(plan, tree, Environment.current()) == {carried: vendor / "_C.so"}
 
 
 @pytest.mark.parametrize(
@@ -188,3 +215,12 @@ def test_who_brought_a_library_is_read_from_its_package(tmp_path: Path) -> None:
     assert origins[wheel].purl == "pkg:pypi/nvidia-cudnn-cu13@9.20.0.48"
     assert Origin("deb", "zlib1g", "1:1.2.13+ds-1").purl == "pkg:deb/debian/zlib1g@1%3A1.2.13%2Bds-1"
     assert mine not in origins
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="there is no dpkg-query")
+def test_the_system_is_asked_once_who_brought_its_libraries(here: Environment) -> None:
+    libraries = {Path(os.path.realpath(p)) for p in Path("/usr/lib").glob("*-linux-gnu/lib[mz].so.[16]")}
+    origins = find_origins(libraries, here)
+    assert set(origins) == libraries
+    for origin in origins.values():
+        assert (origin.kind, bool(origin.version), set(origin.licenses)) == ("deb", True, {"copyright"})

@@ -172,7 +172,7 @@ def test_wrong_settings_of_bundles(line: str, problem: str, tmp_path: Path) -> N
     [
         (["--bundle=out", "--prefix=x"], "--prefix, --bundle and --inplace: give one of them"),
         (["--bundle=out", "--inplace"], "--prefix, --bundle and --inplace: give one of them"),
-        (["--strip"], "--strip and --format are of --bundle, which is not given"),
+        (["--strip"], "--strip, --cxx-runtime and --format are of --bundle, which is not given"),
     ],
 )
 def test_options_that_do_not_go_together(project: Path, run_setup: Any, words: list[str], said: str) -> None:

@@ -141,6 +141,12 @@ def test_the_other_abi(maker: Maker) -> None:
     assert maker.said(wheel) == [(True, what)]
 
 
+def test_a_libstdcxx_of_its_own(maker: Maker) -> None:
+    wheel = maker.wheel(maker.binary(BOUND, "-static-libstdc++"))
+    what = "it carries a libstdc++ of its own, and libtorch uses the shared one: two of them crash in one process"
+    assert maker.said(wheel) == [(True, f"pkg/lib/libmine.so: {what}")]
+
+
 def test_a_library_that_nobody_has(maker: Maker) -> None:
     run_child(
         ["c++", "-shared", "-o", "libodd.so", "-Wl,-soname,libodd.so.7", "-x", "c++", "/dev/null"], cwd=maker.folder

@@ -7,30 +7,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import ANSWER_CPP, clean_variables, copy_torch, run_python, stub, write, write_project
+from support import ANSWER_CPP, STAND_IN_TORCH, clean_variables, copy_torch, run_python, stub, write, write_project
 
-STAND_IN = """\
-import zipfile
-print("torch is imported")
-__version__ = "2.13.0+cpu"
-def manual_seed(seed): pass
-def no_grad():
-    import contextlib
-    return contextlib.nullcontext()
-class nn:
-    class Module:
-        code = "def forward(self): pass"
-        def eval(self): return self
-class jit:
-    class ScriptModule(nn.Module): pass
-    @staticmethod
-    def script(module): return module
-    @staticmethod
-    def save(module, path):
-        with zipfile.ZipFile(path, "w") as archive:
-            for name in ("version", "constants.pkl", "data.pkl"):
-                archive.writestr("net/" + name, "6")
-"""
 FACTORY = """\
 import glob, os, time, torch
 def objects(): return glob.glob("build/torchscript/**/answer.cpp.o", recursive=True)
@@ -62,7 +40,7 @@ def variables(fake_torch: Path, tmp_path: Path) -> dict[str, str]:
     """A machine whose libtorch is the tiny one, and whose Python has the stand-in beside it."""
     site = tmp_path / "site"
     copy_torch(fake_torch, site / "torch")
-    write(site / "torch/__init__.py", STAND_IN)
+    write(site / "torch/__init__.py", "print('torch is imported')\n" + STAND_IN_TORCH)
     return clean_variables(PYTHONPATH=str(site), XDG_CACHE_HOME=str(tmp_path / "cache"), MAX_JOBS="2")
 
 

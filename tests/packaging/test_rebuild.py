@@ -138,13 +138,13 @@ def test_what_git_would_take_for_the_projects_own_is_told(project: Path, run_set
 def test_the_code_stands_before_the_libraries_are_loaded() -> None:
     from support import make_plan
 
-    from torchscript_build.generate.loader import render_loaders
+    from torchscript_build.generate.loader import LoadedOps, render_loaders
     from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 
     spec = ProjectSpec(ops=(OpLibrary(name="word", package="demo", sources=("word.cpp",)),))
     plan = make_plan(spec)
-    (text,) = render_loaders(spec, plan, {"word": ()}, {}).values()
+    (text,) = render_loaders(spec, [LoadedOps(plan, {"word": ()})]).values()
     lines = with_rebuild(text, plan, ["word.cpp"]).decode().splitlines()
-    assert lines.index("_build_again()") < lines.index("_check_torch()")
+    assert lines.index("_build_again()") < lines.index("_BUILT_FOR = _check_torch()")
     assert "SOURCES = ('pyproject.toml', 'word.cpp')" in lines
     assert compile("\n".join(lines), "loader", "exec")

@@ -6,9 +6,11 @@ DEBIAN_MIRROR where they come from.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,10 +50,15 @@ class Made:
         return str(told["needs"]["glibc"])
 
 
-@pytest.fixture(scope="module", params=sorted(PROGRAMS))
-def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    name = request.param
-    folder = tmp_path_factory.mktemp(name)
+@pytest.fixture(scope="module")
+def make(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Made]:
+    """Bundles an example, once."""
+    folder = tmp_path_factory.mktemp("bundles")
+    return functools.cache(lambda name: make_bundle(name, folder / name))
+
+
+def make_bundle(name: str, folder: Path) -> Made:
+    """The bundle of an example, proven."""
     project = shutil.copytree(EXAMPLES / name, folder / "project")
     command = ["python", "-m", "torchscript_build", "bundle", folder / "out", "--verify"]
     done = run_child(command, cwd=project, env=clean_variables(), capture_output=True, encoding="utf-8")
@@ -77,7 +84,9 @@ def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return folder
 
 
-def test_it_runs_or_says_why_not(made: Made, root: Path) -> None:
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_it_runs_or_says_why_not(name: str, make: Callable[[str], Made], root: Path) -> None:
+    made = make(name)
     for file in (made.arguments, made.expected):
         shutil.copy(file, root / "tmp" / file.name)
         (root / "tmp" / file.name).chmod(0o644)

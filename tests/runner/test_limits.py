@@ -263,5 +263,6 @@ def test_a_crash_of_libtorch_while_it_reads_a_model_is_a_sentence(runner: Any) -
     error = runner.error("--info", model=write_model(runner, method("[x]", "Any")), code=3)
     assert error == (
         "test-app: error: libtorch crashed while it read m.pt\n"
-        "hint: the file is damaged, or has code that this libtorch cannot take"
+        "hint: the file is damaged, has code that this libtorch cannot take, or program and libtorch do not fit "
+        "together"
     )

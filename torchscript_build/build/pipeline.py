@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
@@ -64,6 +64,15 @@ def build_lock(plan: BuildPlan) -> Iterator[None]:
     with system.locked(Path(plan.build_dir, ".lock"), f"the build folder {plan.build_dir}"):
         for folder in (Path(plan.build_dir), Path(plan.build_dir, "models"), *Path(plan.build_dir).glob("cmake/*")):
             system.remove_leftovers(folder)
+        yield
+
+
+@contextmanager
+def build_locks(plans: Sequence[BuildPlan]) -> Iterator[None]:
+    """The same for several, in the order of their names, so that no two builds wait for each other."""
+    with ExitStack() as stack:
+        for plan in sorted(plans, key=lambda plan: plan.build_dir):
+            stack.enter_context(build_lock(plan))
         yield
 
 

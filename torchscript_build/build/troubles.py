@@ -18,8 +18,8 @@ TROUBLES: tuple[Failure, ...] = (
     ),
     Failure(
         "tensors on two devices",
-        r"Expected all tensors to be on the same device, but found at least two devices, (?P<one>[\w:]+) and "
-        r"(?P<two>[\w:]+)",
+        r"Expected all tensors to be on the same device, but (?:found at least two devices,|got \w+ is on) "
+        r"(?P<one>[\w:]+),? (?:and|different from other tensors on) (?P<two>[\w:]+)",
         "one tensor is on {one} and another on {two}: an input was not moved, or tracing wrote a device into the code",
         "torchscript-build inspect MODEL names baked-in devices; create tensors with device=x.device and export again",
         "#12995",
@@ -327,6 +327,15 @@ TROUBLES: tuple[Failure, ...] = (
         "torch.ops.load_library cannot load {name}: the error above it in the log says why",
         "ldd {name} lists what it needs; torchscript-build check-wheel FILE looks at a whole wheel",
         "torch/_ops.py",
+    ),
+    Failure(
+        "two C++ runtimes",
+        r"(?:free|munmap_chunk|realloc)\(\): invalid (?:pointer|size)",
+        "something in the process is there twice: a program or library with a libstdc++ of its own beside libtorch's, "
+        "two libtorches, or code that was compiled for another libtorch",
+        "link without -static-libstdc++, with a compiler that has libstdc++.so (CXX=/usr/bin/g++); ldd FILE shows the "
+        "libraries, torchscript-build check-wheel FILE looks for all three",
+        "gcc.gnu.org/onlinedocs/libstdc++, FAQ",
     ),
 )
 """The more special ones stand first."""

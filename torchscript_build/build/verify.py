@@ -15,6 +15,11 @@ _OTHER_ABI = {
     True: "cxx11-abi = false in the settings, and a torch up to 2.6 (its wheels for x86_64 have the old ABI)",
     False: "cxx11-abi = true in the settings, and torch 2.7 or newer, or an archive with cxx11-abi in its name",
 }
+TWO_RUNTIMES = "it carries a libstdc++ of its own, and libtorch uses the shared one: two of them crash in one process"
+SHARED_RUNTIME = (
+    "link without -static-libstdc++ (link-options, LDFLAGS, CXXFLAGS), with a compiler that has libstdc++.so: "
+    "CXX=/usr/bin/g++"
+)
 PYTHON_LIBRARIES = ("libtorch_python.", "libpython3")
 _ACCELERATOR = re.compile(r"lib((torch|c10)_(cuda|hip|xpu)|cudart|cudnn|cublas|cufft|curand|cusolver|cusparse|nvrtc)\b")
 
@@ -51,13 +56,32 @@ def verify_artifacts(
             if where is None and any((folder / name).is_file() for folder in link_dirs)
         ]
     if problems:
-        raise VerificationError("what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems))
+        carries_runtime = any(brings_cxx_runtime(elf.read_elf(path)) for path in filter(elf.is_elf, files))
+        raise VerificationError(
+            "what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems),
+            cures=[SHARED_RUNTIME] if carries_runtime else [],
+        )
     return tuple(notes)
 
 
 def needs_accelerator(path: Path) -> bool:
     """Does a binary need a library that torch's builds for the processor alone lack? Only ELF files tell."""
     return elf.is_elf(path) and any(map(_ACCELERATOR.match, elf.read_elf(path).needed))
+
+
+def brings_cxx_runtime(info: elf.ElfInfo) -> bool:
+    """Does a C++ file that uses torch carry a libstdc++ of its own, where torch's libraries use the shared one?
+
+    Two of them in a process disagree about locales, streams and exceptions: libtorch dies of ``free(): invalid
+    pointer`` while it reads a model. ``-static-libstdc++`` does that, and a compiler whose folder has libstdc++.a only.
+    Files that talk to torch in C alone, as the stable ABI has it, may carry what they like.
+    """
+    if any(name.startswith(("libstdc++.", "libc++.")) for name in info.needed):
+        return False
+    of_torch = ("libtorch", "libc10")
+    return any(name.startswith(of_torch) for name in info.needed) and any(
+        name.startswith("_ZN") and ("__cxx11" in name or elf.speaks_old_abi(name)) for name in info.undefined_symbols
+    )
 
 
 def verify_linked(linked: Sequence[tuple[str, Path]], libtorch: LibTorch) -> None:
@@ -109,6 +133,8 @@ def _problems(
         problems.append(
             f"it needs {', '.join(missing)}, which is neither libtorch's, nor the project's, nor the system's"
         )
+    if brings_cxx_runtime(info):
+        problems.append(TWO_RUNTIMES)
     if libtorch.cxx11_abi is not None:
         abi = elf.cxx11_abi_of(path)
         if abi is not None and abi != libtorch.cxx11_abi:

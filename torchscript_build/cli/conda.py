@@ -28,6 +28,11 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--output", metavar="DIR", default="recipe", help="where to write it; by default ./recipe")
     parser.add_argument("--v1", action="store_true", help="write recipe.yaml instead of meta.yaml, for rattler-build")
+    parser.add_argument(
+        "--bundle",
+        action="store_true",
+        help="a package of Linux programs with libtorch in it, for channels of your own; it needs no other package",
+    )
     parser.add_argument("--force", action="store_true", help="overwrite what is there")
     parser.add_argument(
         "--check", action="store_true", help="write nothing; exit code 1 if the recipe differs from the project"
@@ -45,14 +50,16 @@ def add_parser(commands: Any) -> None:
 def _conda_recipe(options: argparse.Namespace) -> int:
     environment = Environment.current()
     folder = environment.cwd / options.output
-    facts = project_facts(environment.cwd, folder, options.maintainer or read_maintainers(folder))
+    maintainers = options.maintainer or read_maintainers(folder)
+    facts = project_facts(environment.cwd, folder, maintainers, bundle=options.bundle)
     files = render_recipe(facts, v1=options.v1)
     if options.check:
         drift = find_drift(files, folder)
         for line in drift:
             print(f"{options.output}/{line}")
         if drift:
-            print("to write it anew: torchscript-build conda-recipe --force" + (" --v1" if options.v1 else ""))
+            asked = "".join(f" --{name}" for name in ("v1", "bundle") if getattr(options, name))
+            print(f"to write it anew: torchscript-build conda-recipe --force{asked}")
         return 1 if drift else 0
     present = [name for name in files if (folder / name).exists()]
     if present and not options.force:
@@ -78,12 +85,12 @@ def _conda_recipe(options: argparse.Namespace) -> int:
     return 0
 
 
-def make_recipe(root: Path, folder: Path, *, v1: bool) -> FileSet:
+def make_recipe(root: Path, folder: Path, *, v1: bool, bundle: bool = False) -> FileSet:
     """The recipe's files for a project; see ``project_facts``."""
-    return render_recipe(project_facts(root, folder, read_maintainers(folder)), v1=v1)
+    return render_recipe(project_facts(root, folder, read_maintainers(folder), bundle=bundle), v1=v1)
 
 
-def project_facts(root: Path, folder: Path, maintainers: Sequence[str] = ()) -> RecipeFacts:
+def project_facts(root: Path, folder: Path, maintainers: Sequence[str] = (), *, bundle: bool = False) -> RecipeFacts:
     """What the recipe of a project says.
 
     :param root: the project; its pyproject.toml is read, its setup.py is not run.
@@ -102,6 +109,7 @@ def project_facts(root: Path, folder: Path, maintainers: Sequence[str] = ()) -> 
         license_files=_license_files(root, pyproject),
         has_tests=(root / "tests").is_dir(),
         maintainers=maintainers,
+        bundle=bundle,
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any, Optional
 from torchscript_build.conda.about import About, read_about
 from torchscript_build.conda.dependencies import Line, backend_lines, conda_range, run_lines
 from torchscript_build.conda.forge import CPU_VARIANT, CUDA_FLAG, CUDA_VARIANTS, Variant, normalized_name
-from torchscript_build.conda.selectors import CPU, CROSS, CUDA, LINUX, UNIX, Selector, excluded_pythons
+from torchscript_build.conda.selectors import CPU, CROSS, CUDA, LINUX, NOT_LINUX, UNIX, Selector, excluded_pythons
 from torchscript_build.errors import SettingsError
 from torchscript_build.plan.decide import program_scripts
 from torchscript_build.plan.prefix import model_path
@@ -42,6 +42,10 @@ class RecipeFacts:
     """From the recipe to the project."""
     python: bool
     """Is it a Python package? Else programs and libraries go into the prefix, and no Python is needed at run time."""
+    bundle: str
+    """Where in the prefix a bundle with libtorch lies, ``opt/NAME``; empty where libtorch is another package."""
+    exports: bool
+    """Will packages that are built with it need it, too, for its C library?"""
     torch_name: str
     """``pytorch`` for a Python package, ``libtorch`` without Python."""
     skip: tuple[Selector, ...]
@@ -79,6 +83,7 @@ def recipe_facts(
     license_files: Sequence[str],
     has_tests: bool = False,
     maintainers: Sequence[str] = (),
+    bundle: bool = False,
 ) -> RecipeFacts:
     """Decide what the recipe says.
 
@@ -87,10 +92,13 @@ def recipe_facts(
     :param license_files: the files with the licence, from the project's folder.
     :param has_tests: is there a folder ``tests``?
     :param maintainers: the recipe's, by their names at GitHub.
+    :param bundle: is the package to be a bundle, which needs neither Python nor a package of libtorch?
     :raises SettingsError: with everything that pyproject.toml lacks.
     """
-    project = _checked(pyproject, spec)
-    python = spec.is_packaged
+    project = _checked(pyproject, spec, bundle=bundle)
+    python = spec.is_packaged and not bundle
+    name = normalized_name(project["name"]) + ("-bundle" if bundle else "")
+    place = f"opt/{name}" if bundle else ""
     torch_name = "pytorch" if python else "libtorch"
     variants = _variants(spec)
     version = _conda_version(project)
@@ -99,7 +107,7 @@ def recipe_facts(
     backend, backend_notes = backend_lines(pyproject, "host" if python else "build")
     notes = [*backend_notes, *notes]
     tests = (
-        *_tests(spec, project["name"], python=python),
+        *_tests(spec, project["name"], python=python, place=place),
         *([Line("python -m pytest tests")] if python and has_tests else []),
     )
     if not (python and packages) and not tests:
@@ -107,17 +115,22 @@ def recipe_facts(
     if not maintainers:
         notes = [*notes, "extra.recipe-maintainers: name them with --maintainer GITHUB-NAME"]
     return RecipeFacts(
-        name=normalized_name(project["name"]),
+        name=name,
         version=version,
         version_is_literal=version != project["version"],
         about=about,
         root=root,
         python=python,
+        bundle=place,
+        exports=bool(spec.libraries) and not python and not bundle,
         torch_name=torch_name,
-        skip=tuple(_skips(project, python=python, variants=variants)),
-        build=tuple(_build_lines(spec, project, [] if python else backend, with_cuda=_has_cuda(variants))),
+        skip=(*([NOT_LINUX] if bundle else []), *_skips(project, python=python, variants=variants)),
+        build=(
+            *_build_lines(spec, project, [] if python else backend, with_cuda=_has_cuda(variants)),
+            *([Line("patchelf")] if bundle else []),
+        ),
         host=tuple(_host_lines(spec, torch_name, backend if python else [], variants=variants)),
-        run=(*([Line("python"), *lines] if python else []), *_cuda_run_line(variants)),
+        run=() if bundle else (*([Line("python"), *lines] if python else []), *_cuda_run_line(variants)),
         imports=tuple(packages) if python else (),
         pytest=python and has_tests,
         tests=tests,
@@ -130,7 +143,7 @@ def recipe_facts(
 # --- what the project says -------------------------------------------------------------------------------------------
 
 
-def _checked(pyproject: Mapping[str, Any], spec: ProjectSpec) -> Mapping[str, Any]:
+def _checked(pyproject: Mapping[str, Any], spec: ProjectSpec, *, bundle: bool) -> Mapping[str, Any]:
     project: Mapping[str, Any] = pyproject.get("project", {})
     problems = [
         f'pyproject.toml: a recipe needs project.{key}: write {key} = "{example}" into [project]'
@@ -142,6 +155,8 @@ def _checked(pyproject: Mapping[str, Any], spec: ProjectSpec) -> Mapping[str, An
             "pyproject.toml: there is nothing to package; add [[tool.torchscript-build.app]] or "
             "[[tool.torchscript-build.ops]]"
         )
+    elif bundle and not (spec.apps or spec.libraries or spec.cmake):
+        problems.append("pyproject.toml: a bundle is of programs and C libraries, and there is none of them")
     for read, what in (
         (_conda_version, project),
         (_pythons, project),
@@ -293,8 +308,12 @@ def _needs_python_torch(spec: ProjectSpec) -> bool:
 # --- tests -----------------------------------------------------------------------------------------------------------
 
 
-def _tests(spec: ProjectSpec, project: str, *, python: bool) -> Iterator[Line]:
-    """Commands that run what was built."""
+def _tests(spec: ProjectSpec, project: str, *, python: bool, place: str) -> Iterator[Line]:
+    """Commands that run what was built.
+
+    :param place: where in the prefix it lies: a folder for a bundle, empty for the prefix itself.
+    """
+    home = posixpath.join("$PREFIX", place) if place else "$PREFIX"
     if python:
         yield Line("python -m pip check")
     models = {m.name: m for m in spec.models}
@@ -308,15 +327,16 @@ def _tests(spec: ProjectSpec, project: str, *, python: bool) -> Iterator[Line]:
         yield Line(f"{script} --version")
         yield from _runs(app, str(script), models)
     for existing in spec.packaged_cmake:
-        yield from (Line(f'test -x "$PREFIX/bin/{command}"', UNIX) for command in program_scripts(existing))
+        for command, program in program_scripts(existing).items():
+            yield Line(f'test -x "{f"{home}/{program}" if place else f"$PREFIX/bin/{command}"}"', UNIX)
     if not python:
         for name in sorted({*(m for a in spec.apps for m in a.models), *(m for c in spec.libraries for m in c.models)}):
-            yield Line(f'test -f "$PREFIX/{model_path(project, models[name].file_name)}"', UNIX)
+            yield Line(f'test -f "{home}/{model_path(project, models[name].file_name)}"', UNIX)
         for ops in spec.ops:
-            yield Line(f'test -f "$PREFIX/{posixpath.join("lib", ops.file_name or f"lib{ops.name}.so")}"', LINUX)
+            yield Line(f'test -f "{home}/{posixpath.join("lib", ops.file_name or f"lib{ops.name}.so")}"', LINUX)
         for library in spec.libraries:
-            yield Line(f'test -f "$PREFIX/include/{library.name}.h"', UNIX)
-            yield Line(f'test -f "$PREFIX/lib/lib{library.name}.so"', LINUX)
+            yield Line(f'test -f "{home}/include/{library.name}.h"', UNIX)
+            yield Line(f'test -f "{home}/lib/lib{library.name}.so"', LINUX)
 
 
 def _runs(app: TorchScriptApp, script: str, models: Mapping[str, ScriptModel]) -> Iterator[Line]:

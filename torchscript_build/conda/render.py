@@ -20,11 +20,14 @@ ZIPPED = (*COMPILERS, "c_stdlib_version", "cuda_compiler_version")
 
 
 def render_recipe(facts: RecipeFacts, *, v1: bool = False) -> FileSet:
-    """The recipe's files: ``meta.yaml`` or ``recipe.yaml``, two scripts, ``conda_build_config.yaml``."""
+    """The recipe's files: ``meta.yaml`` or ``recipe.yaml``, two scripts, ``conda_build_config.yaml``.
+
+    A bundle has no script for Windows, where there are none.
+    """
     names = {
         **({"recipe.yaml": "recipe.yaml"} if v1 else {"meta.yaml": "meta.yaml"}),
         "build.sh": "build.sh",
-        ("build.bat" if v1 else "bld.bat"): "bld.bat",
+        **({} if facts.bundle else {("build.bat" if v1 else "bld.bat"): "bld.bat"}),
         "conda_build_config.yaml": "conda_build_config.yaml",
     }
     values = {name: getattr(facts, name) for name in facts.__dataclass_fields__}

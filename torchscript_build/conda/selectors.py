@@ -27,6 +27,7 @@ CPU = Selector('cuda_compiler_version == "None"', 'cuda == "None"')
 CROSS = Selector("build_platform != target_platform", "build_platform != target_platform")
 UNIX = Selector("unix", "unix")
 LINUX = Selector("linux", "linux")
+NOT_LINUX = Selector("not linux", "not linux")
 
 PLATFORMS: Mapping[str, tuple[str, str, str, str]] = {
     "linux and x86_64": ("linux", "Linux", "posix", "x86_64"),

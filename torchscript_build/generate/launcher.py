@@ -11,6 +11,7 @@ from typing import Optional
 from torchscript_build.generate.templates import render_module
 from torchscript_build.plan.decide import program_scripts
 from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build.toolchain.programs import parse_version
 
 MODULE = "_torchscript_apps"
 
@@ -53,18 +54,26 @@ def launcher_target(package: str) -> str:
     return posixpath.join(package.replace(".", "/"), f"{MODULE}.py")
 
 
-def render_launchers(
-    spec: ProjectSpec, *, series: str, cuda: Optional[str] = None, accelerated: Collection[str] = ()
-) -> Mapping[str, bytes]:
+@dataclass(frozen=True)
+class StartedPrograms:
+    """The programs that were built for one series of torch."""
+
+    series: str
+    folder: str = ""
+    """Where they lie below the folder in which a wheel for one series has them."""
+    cuda: Optional[str] = None
+    """The series of CUDA that libtorch was built with."""
+    accelerated: Collection[str] = ()
+    """The apps, and programs of CMake projects by their path, that need CUDA's part of libtorch."""
+
+
+def render_launchers(spec: ProjectSpec, made: Sequence[StartedPrograms]) -> Mapping[str, bytes]:
     """Path in the package tree → the launcher module, one for each package with programs.
 
-    :param cuda: the series of CUDA that libtorch was built with.
-    :param accelerated: the apps, and programs of CMake projects by their path, that need CUDA's part of libtorch.
+    :param made: the programs for each series of torch.
     """
-    return {
-        launcher_target(package): _render(package, programs, series, cuda, accelerated)
-        for package, programs in _programs(spec).items()
-    }
+    made = sorted(made, key=lambda one: parse_version(one.series))
+    return {launcher_target(package): _render(package, programs, made) for package, programs in _programs(spec).items()}
 
 
 def function_name(name: str) -> str:
@@ -72,14 +81,16 @@ def function_name(name: str) -> str:
     return "start_" + re.sub(r"[^A-Za-z0-9]", lambda m: f"_{ord(m.group()):x}_", name)
 
 
-def _render(
-    package: str, programs: Sequence[_Program], series: str, cuda: Optional[str], accelerated: Collection[str]
-) -> bytes:
-    values = {
-        "BUILT_FOR_TORCH": series,
-        "BUILT_FOR_CUDA": cuda,
-        "NEED_CUDA": tuple(p.path for p in programs if cuda and p.name in accelerated),
-        "FOLDERS_UP": len(package.split(".")),
-    }
+def _render(package: str, programs: Sequence[_Program], made: Sequence[StartedPrograms]) -> bytes:
+    builds = [
+        {
+            "torch": one.series,
+            "folder": one.folder,
+            "cuda": one.cuda,
+            "need_cuda": tuple(p.path for p in programs if one.cuda and p.name in one.accelerated),
+        }
+        for one in made
+    ]
     functions = [f"{function_name(p.name)} = functools.partial(_start, {p.path!r})" for p in programs]
+    values = {"BUILDS": tuple(builds), "FOLDERS_UP": len(package.split("."))}
     return render_module("launcher.py", values, functions)

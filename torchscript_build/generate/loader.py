@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
@@ -29,38 +30,41 @@ def loader_target(package: str) -> str:
 Texts = Mapping[str, Sequence[str]]
 
 
-def render_loaders(
-    spec: ProjectSpec, plan: BuildPlan, operators: Texts, schemas: Texts, accelerated: Collection[str] = ()
-) -> Mapping[str, bytes]:
+@dataclass(frozen=True)
+class LoadedOps:
+    """The operator libraries of one plan, built."""
+
+    plan: BuildPlan
+    operators: Texts
+    """Library name → the names of its operators, without overloads."""
+    schemas: Texts = field(default_factory=dict)
+    """Library name → the schemas of its operators, as far as they are known."""
+    accelerated: Collection[str] = ()
+    """The libraries that need CUDA's part of libtorch."""
+
+
+def render_loaders(spec: ProjectSpec, made: Sequence[LoadedOps]) -> Mapping[str, bytes]:
     """Path in the package tree → the loader module, one for each package with operator libraries.
 
-    :param operators: library name → the names of its operators, without overloads.
-    :param schemas: library name → the schemas of its operators, as far as they are known.
-    :param accelerated: the libraries that need CUDA's part of libtorch.
+    :param made: the libraries for each series of torch.
     """
-    texts = {}
-    for package in loader_packages(spec):
-        members = _members(package, spec, plan)
-        cuda = _needed_cuda([o for o in members if o.name in accelerated], plan.libtorch)
-        parts = dict.fromkeys(o.python_parts for o in spec.packaged_ops if o.package == package and o.python_parts)
-        texts[loader_target(package)] = _render(
-            package, members, plan.libtorch, operators, schemas, cuda, tuple(filter(None, parts))
-        )
-    return texts
+    made = sorted(made, key=lambda one: parse_version(one.plan.libtorch.series))
+    return {loader_target(package): _render(package, spec, made) for package in loader_packages(spec)}
 
 
-def with_rebuild(loader: bytes, plan: BuildPlan, sources: Sequence[str]) -> bytes:
+def with_rebuild(loader: bytes, plan: BuildPlan, sources: Sequence[str], *, is_one_of_several: bool = False) -> bytes:
     """A loader for the source tree that builds the libraries again where a source is newer (``editable-rebuild``).
 
     :param sources: relative to the project.
     """
+    libtorch = () if is_one_of_several else ("--libtorch", str(plan.libtorch.root))
     values = {
         "PROJECT": plan.source_dir,
         "SOURCES": ("pyproject.toml", *sources),
-        "OPTIONS": ("--inplace", "--libtorch", str(plan.libtorch.root), "--build-type", plan.build_type),
+        "OPTIONS": ("--inplace", *libtorch, "--build-type", plan.build_type),
         "REBUILT": str(Path(plan.build_dir, "rebuilt")),
     }
-    start = b"\n_check_torch()\n"
+    start = b"\n_BUILT_FOR = _check_torch()\n"
     return loader.replace(start, b"\n" + render_module("rebuild.py", values) + start, 1)
 
 
@@ -91,22 +95,25 @@ def _members(package: str, spec: ProjectSpec, plan: BuildPlan) -> list[PlannedOp
     return [o for o in plan.ops if o.name in names and not o.python_module]
 
 
-def _render(
-    package: str,
-    libraries: list[PlannedOps],
-    libtorch: LibTorch,
-    operators: Texts,
-    schemas: Texts,
-    cuda: Optional[str],
-    parts: tuple[str, ...],
-) -> bytes:
-    here = package.replace(".", "/")
+def _render(package: str, spec: ProjectSpec, made: Sequence[LoadedOps]) -> bytes:
+    parts = dict.fromkeys(o.python_parts for o in spec.packaged_ops if o.package == package and o.python_parts)
     values = {
         "PACKAGE": package,
-        "BUILT_FOR": {"torch": libtorch.series, "cxx11_abi": libtorch.cxx11_abi, "cuda": cuda},
-        "AT_LEAST": oldest_torch(libraries),
-        "PARTS": parts,
-        "LIBRARIES": tuple((posixpath.relpath(o.path, here), tuple(operators[o.name])) for o in libraries),
-        "OPERATORS": tuple(schema for o in libraries for schema in schemas.get(o.name, ())),
+        "BUILDS": tuple(_build(package, spec, one) for one in made),
+        "AT_LEAST": oldest_torch(_members(package, spec, made[0].plan)),
+        "PARTS": tuple(filter(None, parts)),
     }
     return render_module("ops_loader.py", values)
+
+
+def _build(package: str, spec: ProjectSpec, made: LoadedOps) -> Mapping[str, object]:
+    """What a loader knows of the libraries for one series of torch."""
+    here, libtorch = package.replace(".", "/"), made.plan.libtorch
+    libraries = _members(package, spec, made.plan)
+    return {
+        "torch": libtorch.series,
+        "cxx11_abi": libtorch.cxx11_abi,
+        "cuda": _needed_cuda([o for o in libraries if o.name in made.accelerated], libtorch),
+        "libraries": tuple((posixpath.relpath(o.path, here), tuple(made.operators[o.name])) for o in libraries),
+        "operators": tuple(schema for o in libraries for schema in made.schemas.get(o.name, ())),
+    }

@@ -55,7 +55,7 @@ def named_candidate(text: str, environment: Environment) -> Candidate:
             raise LibTorchUnusableError(
                 f"libtorch {name} has not been fetched (no {fetched_dir(environment) / name}"
                 + (f"; there: {', '.join(there)})" if there else ")"),
-                cures=[f"torchscript-build fetch {name}"],
+                cures=[f"torchscript-build fetch {whole_version(name)}"],
             )
         return Candidate(folder)
     return Candidate(named_path(text, environment))
@@ -86,7 +86,7 @@ def fetched_names(environment: Environment) -> tuple[str, ...]:
 def locate_fetched(name: str, environment: Environment) -> Optional[Path]:
     """The folder of a libtorch that was fetched into the cache, by its full version (``"2.6.0+cu124"``).
 
-    A version without local part (``"2.6.0"``) is the one build of that version that is there.
+    A version without local part (``"2.6.0"``, ``"2.6"``) is the one build of that version that is there.
 
     :raises LibTorchUnusableError: several are there, or this is no name.
     """
@@ -95,13 +95,18 @@ def locate_fetched(name: str, environment: Environment) -> Optional[Path]:
     folder = fetched_dir(environment) / name
     if folder.is_dir():
         return _own(folder)
-    builds = [n for n in fetched_names(environment) if "+" not in name and n.startswith(f"{name}+")]
+    builds = [n for n in fetched_names(environment) if "+" not in name and n.startswith((f"{name}+", f"{name}."))]
     if len(builds) > 1:
         raise LibTorchUnusableError(
             f"fetched:{name} may be each of {', '.join(builds)}",
             cures=[f"name one: fetched:{build}" for build in builds],
         )
     return _own(fetched_dir(environment) / builds[0]) if builds else None
+
+
+def whole_version(name: str) -> str:
+    """What ``fetch`` takes: of a series, its first release that is supported."""
+    return name if name.count(".") != 1 or "+" in name else f"{name}.{1 if name == '1.8' else 0}"
 
 
 def _own(folder: Path) -> Path:

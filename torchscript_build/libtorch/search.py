@@ -146,7 +146,7 @@ def _take(
             continue
         reason = requirement.explain(libtorch)
         if reason is None and not step.named:
-            reason = _foreign(libtorch, environment)
+            reason = explain_foreign(libtorch, environment)
         found = f"{libtorch.full_version} in {libtorch.root}"
         if reason is None:
             return [*findings, Finding(step.name, found, libtorch)], libtorch, None
@@ -156,7 +156,7 @@ def _take(
     return findings, None, None
 
 
-def _foreign(libtorch: LibTorch, environment: Environment) -> Optional[str]:
+def explain_foreign(libtorch: LibTorch, environment: Environment) -> Optional[str]:
     """Why a libtorch that nobody named is not for this machine."""
     if libtorch.platform != environment.platform or not same_machine(libtorch.machine, environment.machine):
         return f"made for {libtorch.platform} {libtorch.machine}, this is {environment.platform} {environment.machine}"
@@ -229,7 +229,7 @@ def _cures(requirement: Requirement, environment: Environment, findings: Sequenc
             yield f"pip install {torch}"
     if not in_conda_build(environment):
         name = _exact_version(requirement) or (kept.version if kept else "VERSION")
-        yield f"torchscript-build fetch {name}{_fetch_option(name, requirement)}, then set {VARIABLE}=fetched:{name}"
+        yield f"torchscript-build fetch {name}{fetch_option(name, requirement)}, then set {VARIABLE}=fetched:{name}"
     yield f"set {VARIABLE} to an unpacked libtorch or to the torch folder of another Python"
 
 
@@ -250,7 +250,8 @@ def _replacements(kept: LibTorch, requirement: Requirement) -> Iterator[str]:
         yield f"pip install 'torch{'>=' if requirement.cxx11_abi else '<'}{first}'"
 
 
-def _fetch_option(version: str, requirement: Requirement) -> str:
+def fetch_option(version: str, requirement: Requirement) -> str:
+    """What ``fetch`` has to be told, beside a version, to get a build that meets this."""
     if requirement.cuda is None:
         return "" if requirement.cxx11_abi is None else f" --abi {'new' if requirement.cxx11_abi else 'old'}"
     if requirement.cuda is False:

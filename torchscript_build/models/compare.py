@@ -95,12 +95,15 @@ def compare_apps(
     *,
     again: bool,
     show: bool,
+    references_of: BuildPlan,
 ) -> tuple[Compared, ...]:
     """Compare apps with Python; one that agreed is run again only when something of it has changed, or on request.
 
+    :param references_of: the plan that the references were made for.
     :param show: let each app print what it says to its first call.
     :returns: the calls that were compared now, and agree.
     :raises ParityError: names every call that differs, after the table.
+    :raises StartError: libtorch cannot start a program here.
     """
     record_file = Path(plan.build_dir, RECORD)
     agreed = system.read_json(record_file)
@@ -120,7 +123,7 @@ def compare_apps(
             for line in twin_lines(plan, models, references, comparison.arguments, comparison.run):
                 log.say(line)
         if bad:
-            raise _parity_error(app, bad, plan, environment, wanted, made)
+            raise _parity_error(app, bad, references_of, environment, wanted, made)
         calls += [Compared(v, tuple(comparison.arguments(v.case)[2:])) for v in verdicts if v.case.error is None]
         agreed = {**agreed, name: stamps}
         system.write_json(record_file, agreed)

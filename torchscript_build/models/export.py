@@ -152,6 +152,10 @@ def _tell(model: PlannedModel, report: Mapping[str, Any], plan: BuildPlan) -> No
     log.say(f"-- model {model.name}: {how} by torch {torch_version}{note}")
     if torch_version.split("+")[0].split(".")[:2] != libtorch.series.split("."):
         log.warn(f"model {model.name}: made by torch {torch_version}, the app links libtorch {libtorch.full_version}")
+    if report.get("moved_from"):
+        log.say(
+            f"-- model {model.name}: moved from {report['moved_from']} to the CPU; the app puts it where --device says"
+        )
     for name, (before, after) in sorted(report["process"].items()):
         what = f"-- model {model.name}: its factory changes the {name} of the process from {before} to {after}"
         if name not in CARRIED:

@@ -121,6 +121,12 @@ def _cures(problem: str) -> list[str]:
         return ["let the model return a tuple, or a dict of tensors only (Hugging Face: return_dict = False)"]
     if "torch.jit.trace a dynamo-optimized function" in problem:
         return ["let the factory return the module as it is without torch.compile"]
+    if "to be on the same device" in problem:
+        cure = (
+            "take the device from an input (x.device), and keep tensors with register_buffer: models are exported on "
+            "the CPU, and run where --device says"
+        )
+        return [cure]
     if problem.startswith("torch.jit.trace cannot trace"):
         return ["tracing calls the model with example-inputs: do they have the shapes and dtypes that it takes?"]
     if problem.startswith("torch.jit.script cannot compile"):

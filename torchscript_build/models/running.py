@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchscript_build import log, system
-from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.errors import StartError, TorchScriptBuildError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.settings.specs import TorchScriptApp
 from torchscript_build.system import Completed
@@ -55,7 +55,7 @@ def run_program(command: Sequence[str], variables: Mapping[str, str], *, echo: b
 
 
 def check_run(app: TorchScriptApp, done: Completed, libtorch: LibTorch, variables: Mapping[str, str]) -> None:
-    """:raises TorchScriptBuildError: a program did not start, was killed, or failed."""
+    """:raises TorchScriptBuildError: a program did not start (``StartError``), was killed, or failed."""
     if is_start_failure(done):
         raise _start_failure(app, done, libtorch, variables)
     if done.returncode < 0:
@@ -90,21 +90,21 @@ def foreign_libraries(libtorch: LibTorch, variables: Mapping[str, str]) -> list[
 
 def _start_failure(
     app: TorchScriptApp, done: Completed, libtorch: LibTorch, variables: Mapping[str, str]
-) -> TorchScriptBuildError:
+) -> StartError:
     foreign = foreign_libraries(libtorch, variables)
     if foreign:
-        return TorchScriptBuildError(
+        return StartError(
             f"app {app.name!r} cannot start: LD_LIBRARY_PATH brings another libtorch, {foreign[0]}, in the place of "
             f"{libtorch.library_dirs[0]}\n{tail(done.output)}",
             cures=[f"take {foreign[0].parent} out of LD_LIBRARY_PATH", "unset LD_LIBRARY_PATH"],
         )
     if "symbol lookup error" in done.output:
-        return TorchScriptBuildError(
+        return StartError(
             f"app {app.name!r} cannot start: a library that it loads is not the one that it was built with\n"
             f"{tail(done.output)}",
             cures=["build it again against the libtorch that it runs with"],
         )
-    return TorchScriptBuildError(
+    return StartError(
         f"app {app.name!r} cannot start: the loader misses a library that libtorch needs\n{tail(done.output)}",
         cures=[
             "install what it needs beside it, as its wheel does: pip install --force-reinstall torch",

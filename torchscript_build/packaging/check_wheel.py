@@ -7,17 +7,20 @@ import re
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
 from torchscript_build import elf
+from torchscript_build.build.verify import SHARED_RUNTIME, TWO_RUNTIMES, brings_cxx_runtime
 from torchscript_build.elf import ElfInfo
 from torchscript_build.errors import ModelError, VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.models.archive import UNREADABLE, read_archive
 from torchscript_build.models.package import Package
+from torchscript_build.plan.parts import part_of, series_folder
 
 OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
 PYTHON = re.compile(r"libtorch_python\.|libpython3")
@@ -43,6 +46,11 @@ class _Binary:
     name: str
     """Its path in the site-packages, or in the wheel where it is installed elsewhere."""
     info: ElfInfo
+
+    @property
+    def part(self) -> str:
+        """The folder of the series of torch that it is for, in a wheel for several."""
+        return part_of(self.name)
 
     @property
     def is_program(self) -> bool:
@@ -73,12 +81,15 @@ def check_wheel(wheel: Path, libtorch: LibTorch) -> tuple[Advice, ...]:
             names = archive.namelist()
             metadata = _read(archive, names, "METADATA")
             tags = HeaderParser().parsestr(_read(archive, names, "WHEEL")).get_all("Tag") or []
-            binaries = list(_binaries(archive, Path(folder)))
+            every = list(_binaries(archive, Path(folder)))
+            parts = {b.part for b in every} - {""}
+            binaries = [b for b in every if b.part in ("", series_folder(libtorch.series))]
             packages = list(_packages(archive, Path(folder)))
             return (
-                *_check_tag(tags, binaries),
+                *_check_tag(tags, every),
+                *_check_parts(parts, libtorch),
                 *_check_requirement(
-                    HeaderParser().parsestr(metadata).get_all("Requires-Dist") or [], binaries, libtorch
+                    HeaderParser().parsestr(metadata).get_all("Requires-Dist") or [], binaries, libtorch, parts
                 ),
                 *(advice for binary in binaries for advice in _check_binary(binary, binaries, libtorch)),
                 *(advice for name, package in packages for advice in check_package(name, package, tags, libtorch)),
@@ -156,12 +167,28 @@ def _check_tag(tags: Sequence[str], binaries: Sequence[_Binary]) -> Iterator[Adv
         )
 
 
+def _check_parts(parts: AbstractSet[str], libtorch: LibTorch) -> Iterator[Advice]:
+    """A wheel for several series is looked at for one of them at a time."""
+    others = sorted(parts - {series_folder(libtorch.series)})
+    if others and len(others) == len(parts):
+        yield Advice(
+            f"it is for several series of torch ({', '.join(others)}), none of which is {libtorch.series}",
+            ("name a libtorch that it was built for: --libtorch FOLDER",),
+        )
+    elif others:
+        yield Advice(
+            f"{', '.join(others)}: not looked at with libtorch {libtorch.full_version}",
+            ("once more for each: --libtorch fetched:VERSION",),
+            is_problem=False,
+        )
+
+
 def _needs_python(binary: _Binary) -> bool:
     return binary.is_module or any(PYTHON.match(name) for name in binary.info.needed)
 
 
 def _check_requirement(
-    requirements: Sequence[str], binaries: Sequence[_Binary], libtorch: LibTorch
+    requirements: Sequence[str], binaries: Sequence[_Binary], libtorch: LibTorch, parts: AbstractSet[str]
 ) -> Iterator[Advice]:
     from packaging.requirements import InvalidRequirement, Requirement
     from packaging.utils import canonicalize_name
@@ -189,7 +216,8 @@ def _check_requirement(
     elif any(b.is_bound for b in binaries):
         major, minor = map(int, libtorch.series.split("."))
         others = [f"{major}.{minor + 1}.0", *([f"{major}.{minor - 1}.0"] if minor else [])]
-        allowed = [other for other in others if specifier.contains(other)]
+        there = {f"{series_folder('')}{o.rpartition('.')[0]}": o for o in others}
+        allowed = [other for part, other in there.items() if specifier.contains(other) and part not in parts]
         if allowed:
             yield Advice(
                 f"it requires {found[0]}, which allows torch {allowed[0]}: its binaries use torch's C++ interface, "
@@ -217,6 +245,8 @@ def _check_binary(binary: _Binary, binaries: Sequence[_Binary], libtorch: LibTor
                     "name the libtorch that it was built for: --libtorch FOLDER",
                 ),
             )
+    if brings_cxx_runtime(info):
+        yield Advice(f"{name}: {TWO_RUNTIMES}", (SHARED_RUNTIME,))
     entries = info.runpath or info.rpath
     absolute = [e for e in entries if not e.startswith(("$ORIGIN", "${ORIGIN}"))]
     if absolute:

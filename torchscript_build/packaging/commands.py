@@ -307,8 +307,9 @@ class build_ts_app(_Build):
         ("bundle=", None, "make a folder, .tar.gz, .tar.zst or .deb that needs no Python; empty: into dist"),
         ("format=", None, "the bundle's format: dir, tar (tar.gz), tar.zst, deb"),
         ("strip", None, "remove symbols that only debuggers read from what is bundled"),
+        ("cxx-runtime", None, "bring libstdc++ and libgcc along in the bundle"),
     ]
-    boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify", "strip"]
+    boolean_options: ClassVar[Any] = [*_Build.boolean_options, "run", "verify", "strip", "cxx-runtime"]
 
     run: Callable[[], None] = _RunOption()  # type: ignore[assignment]
 
@@ -319,13 +320,14 @@ class build_ts_app(_Build):
         self.bundle: Optional[str] = None
         self.format: Optional[str] = None
         self.strip = False
+        self.cxx_runtime = False
 
     def finalize_options(self) -> None:
         from setuptools.errors import OptionError
 
         super().finalize_options()
-        if self.bundle is None and (self.strip or self.format):
-            raise OptionError("--strip and --format are of --bundle, which is not given")
+        if self.bundle is None and (self.strip or self.cxx_runtime or self.format):
+            raise OptionError("--strip, --cxx-runtime and --format are of --bundle, which is not given")
         if self.bundle is not None:
             if self.prefix:
                 raise OptionError("--prefix, --bundle and --inplace: give one of them; each says where the results go")

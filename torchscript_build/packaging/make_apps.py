@@ -4,31 +4,42 @@ from __future__ import annotations
 
 import filecmp
 import posixpath
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 from torchscript_build import log
 from torchscript_build.build.head_start import HeadStart
-from torchscript_build.build.pipeline import build_lock, build_targets
-from torchscript_build.errors import VerificationError
+from torchscript_build.build.pipeline import BuildResult, build_locks, build_targets
+from torchscript_build.errors import StartError, VerificationError
+from torchscript_build.models.archive import ModelArchive
 from torchscript_build.models.compare import Compared, check_inputs_fit, compare_apps, wanted_references
-from torchscript_build.models.export import prepare_models
+from torchscript_build.models.export import Made, prepare_models
 from torchscript_build.models.external import place_beside
-from torchscript_build.models.forecast import check_formats, check_packages, find_missing, read_archives
+from torchscript_build.models.forecast import Missing, check_formats, check_packages, find_missing, read_archives
 from torchscript_build.models.jobs import TorchProcess
 from torchscript_build.models.proof import prove_loads, warn_of_missing
-from torchscript_build.models.references import prepare_references, wishes_of
+from torchscript_build.models.references import References, Wanted, prepare_references, wishes_of
 from torchscript_build.models.running import run_app
 from torchscript_build.operators.loading import read_schemas
 from torchscript_build.operators.registrations import read_library_registrations
 from torchscript_build.packaging.bundle.beside import say_beside
 from torchscript_build.packaging.loaders import by_model, compared_of, external_of, loaders_of, models_of
-from torchscript_build.packaging.say import Product, product_of_project, products_of, say_header, warn_of_another_torch
+from torchscript_build.packaging.say import (
+    Product,
+    product_of_project,
+    products_of,
+    say_header,
+    say_series,
+    warn_of_another_torch,
+)
 from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, Place, StagedFile, foreign_files, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
-from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
+from torchscript_build.settings.specs import TorchScriptApp
 
 
 @dataclass(frozen=True)
@@ -63,7 +74,6 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     What is bundled is compared again, since the bundle tells the result.
     """
     staged: list[tuple[str, Path]] = []
-    accelerated: frozenset[str] = frozenset()
     spec, environment = session.spec, session.environment
     plan = session.plan
     say_header(plan)
@@ -74,10 +84,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     all_compared = compared_of(loaders, session, run=run, verify=verify)
     compared = {name: found for name, found in all_compared.items() if name in apps}
     targets = [a for a in plan.apps if a.name in apps]
-    built: Mapping[str, Path] = {}
-    agreed: tuple[Compared, ...] = ()
     with (
-        build_lock(plan),
+        build_locks(session.plans),
         HeadStart(plan, environment, session.jobs(plan), targets) as head_start,
         TorchProcess(plan, environment) as torch,
     ):
@@ -93,57 +101,156 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
         )
         with log.step("check the models", quiet=True):
             archives = read_archives(plan, sorted(models_of(loaders)))
-            check_formats(archives, plan)
+            for p in session.plans:
+                check_formats(archives, p)
             check_packages(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
-            missing = find_missing(apps, plan, archives, registrations, read_schemas(plan))
-            warn_of_missing(plan, missing)
+            missing = [find_missing(apps, p, archives, registrations, read_schemas(p)) for p in session.plans]
+            warn_of_missing(plan, missing[0])
         wanted = wanted_references(loaders, all_compared, plan, external)
         references = prepare_references(plan, environment, wanted, made, archives, torch)
         check_inputs_fit(plan, references)
         head_start.finish()
-        plan = plan.with_wishes(wishes_of(plan, made, archives))
-        targets = [a for a in plan.apps if a.name in apps]
+        checks = _Checks(external, archives, compared, references, wanted, made, run=run, verify=verify)
+        wishes = wishes_of(plan, made, archives)
+        built = [_make(session, p.with_wishes(wishes), apps, m, checks) for p, m in zip(session.plans, missing)]
+        first = built[0]
+        if first.cannot_start and all(one.cannot_start for one in built):
+            raise first.cannot_start
         if targets:
-            result = build_targets(plan, environment, jobs=session.jobs(plan), targets=targets)
-            built = {a.name: result.built(a.name) for a in targets}
-            place_beside(plan, targets, built, external)
-            pairs = {(name, model) for name, found in compared.items() for model in found}
-            prove_loads(apps, plan, built, archives, missing, environment, compared=pairs)
-            agreed = compare_apps(
-                plan,
-                environment,
-                apps,
-                built,
-                compared,
-                references,
-                wanted,
-                made,
-                missing,
-                again=run or verify or session.destination.is_bundle,
-                show=run,
-            )
-            install_into_prefix(session.destination, plan, targets, result.installed, APPS)
-            say_beside(plan, session.destination, map(result.installed, targets), environment)
+            install_into_prefix(session.destination, first.plan, first.targets, first.installed, APPS)
+            say_beside(plan, session.destination, map(first.installed, first.targets), environment)
             if session.destination.wheel:
-                staged += stage(app_files(spec, plan, result.installed), session.destination.wheel, APPS)
+                files = {f.target: f for one in built for f in app_files(spec, one.plan, one.installed)}
+                staged += stage(files.values(), session.destination.wheel, APPS)
             if session.destination.source:
-                in_sources = app_files(spec, plan, lambda a: result.built(a.name))
-                staged += stage(in_sources, session.destination.source, APPS)
-            accelerated |= result.accelerated
-        projects, heavy = _build_projects(session, plan)
+                files = {f.target: f for one in built for f in app_files(spec, one.plan, one.built)}
+                staged += stage(files.values(), session.destination.source, APPS)
+        projects, heavy = _build_projects(session, first.plan)
         staged += projects
-        launchers = launcher_files(spec, plan, accelerated | heavy)
+        started = [(one.plan, one.accelerated | heavy) for one in built]
+        launchers = launcher_files(spec, started, is_several=bool(session.series))
         for folder in filter(None, (session.destination.wheel, session.destination.source)):
             staged += stage(launchers, folder, LAUNCHERS)
-    for name, app in apps.items() if run else ():
-        if app.arguments or name not in compared:
-            files = {model: Path(plan.model(model).file) for model in app.models}
-            with log.step(f"run {name}"):
-                run_app(app, built[name], files, libtorch=plan.libtorch, variables=environment.variables)
+        for each in built if session.series and targets else ():
+            say_series(each.plan, "programs", map(each.built, each.targets), each.seconds)
+    for each in built if run else ():
+        _run(session, apps, each, checks)
     kept = [p for p in plan.cmake if p.install or not session.packaged_only]
-    products = [*products_of(session, targets, built), *(product_of_project(session, plan, p) for p in kept)]
-    return MadeApps([target for target, _ in staged], products, agreed)
+    products = [
+        p for one in built for p in products_of(session, one.targets, {t.name: one.built(t) for t in one.targets})
+    ]
+    products += [product_of_project(session, plan, p) for p in kept]
+    return MadeApps([target for target, _ in staged], products, first.agreed)
+
+
+@dataclass(frozen=True)
+class _Checks:
+    """What the programs of every plan are checked with; all of it was made for the first."""
+
+    external: Mapping[str, list[str]]
+    archives: Mapping[str, ModelArchive]
+    compared: Mapping[str, Sequence[str]]
+    references: Mapping[str, References]
+    wanted: Mapping[str, Wanted]
+    made: Mapping[str, Made]
+    run: bool
+    verify: bool
+
+
+@dataclass(frozen=True)
+class _MadeApps:
+    """The programs of one plan, built and checked."""
+
+    plan: BuildPlan
+    targets: Sequence[PlannedApp] = ()
+    result: Optional[BuildResult] = None
+    """``None`` where there is nothing to build."""
+    agreed: tuple[Compared, ...] = ()
+    cannot_start: Optional[StartError] = None
+    """Why they could not be compared."""
+    seconds: float = 0.0
+
+    def built(self, target: PlannedTarget) -> Path:
+        assert self.result is not None
+        return self.result.built(target.name)
+
+    def installed(self, target: PlannedTarget) -> Path:
+        assert self.result is not None
+        return self.result.installed(target)
+
+    @property
+    def accelerated(self) -> frozenset[str]:
+        return self.result.accelerated if self.result else frozenset()
+
+
+def _make(
+    session: Session,
+    plan: BuildPlan,
+    apps: Mapping[str, TorchScriptApp],
+    missing: Sequence[Missing],
+    checks: _Checks,
+) -> _MadeApps:
+    """Build the apps against the libtorch of one plan, let them load their models, and compare them with Python."""
+    began = time.monotonic()
+    environment = session.environment
+    targets = [a for a in plan.apps if a.name in apps]
+    if not targets:
+        return _MadeApps(plan)
+    if plan.libtorch is not session.plan.libtorch:
+        say_header(plan)
+    result = build_targets(plan, environment, jobs=session.jobs(plan), targets=targets)
+    built = {a.name: result.built(a.name) for a in targets}
+    place_beside(plan, targets, built, checks.external)
+    pairs = {(name, model) for name, found in checks.compared.items() for model in found}
+    prove_loads(apps, plan, built, checks.archives, missing, environment, compared=pairs)
+    agreed: tuple[Compared, ...] = ()
+    cannot_start = None
+    try:
+        agreed = compare_apps(
+            plan,
+            environment,
+            apps,
+            built,
+            checks.compared,
+            checks.references,
+            checks.wanted,
+            checks.made,
+            missing,
+            again=checks.run or checks.verify or session.destination.is_bundle,
+            show=checks.run,
+            references_of=session.plan,
+        )
+    except StartError as error:
+        _tell_unstartable(session, plan, error)
+        cannot_start = error
+    return _MadeApps(plan, targets, result, agreed, cannot_start, time.monotonic() - began)
+
+
+def _run(session: Session, apps: Mapping[str, TorchScriptApp], made: _MadeApps, checks: _Checks) -> None:
+    """Run the apps that were not run already to compare them."""
+    plan = made.plan
+    for target in made.targets:
+        app = apps[target.name]
+        if app.arguments or app.name not in checks.compared:
+            files = {model: Path(plan.model(model).file) for model in app.models}
+            variables = session.environment.variables
+            try:
+                with log.step(f"run {app.name}"):
+                    run_app(app, made.built(target), files, libtorch=plan.libtorch, variables=variables)
+            except StartError as error:
+                _tell_unstartable(session, plan, error)
+
+
+def _tell_unstartable(session: Session, plan: BuildPlan, error: StartError) -> None:
+    """Of several libtorches one may lack what its programs need to run here, which is told: CUDA's libraries, say.
+
+    :raises StartError: there is only one.
+    """
+    if not session.series:
+        raise error
+    words = error.problem.splitlines()[-1].strip()
+    log.warn(f"programs for torch {plan.libtorch.series} were built, and cannot be run here: {words}")
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, Path]], frozenset[str]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Optional, Union
 
 from torchscript_build.generate.launcher import launcher_packages, launcher_target
 from torchscript_build.generate.loader import loader_packages, loader_target
+from torchscript_build.libtorch.series import asked_series, series_of
 from torchscript_build.plan.decide import app_path, external_name, library_path, ops_path
+from torchscript_build.plan.parts import series_folder
 from torchscript_build.settings.specs import CLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 
@@ -15,14 +17,22 @@ from torchscript_build.system import Environment
 def ops_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the operator libraries and their loaders."""
     suffix = environment.python.ext_suffix
-    libraries = [ops_path(o, environment.platform, suffix) for o in spec.packaged_ops]
+    parts = series_parts(spec, environment)
+    libraries = [ops_path(o, environment.platform, suffix, part) for o in spec.packaged_ops for part in parts]
     loaders = map(loader_target, loader_packages(spec))
     return sorted([*libraries, *loaders])
 
 
+def series_parts(spec: ProjectSpec, environment: Environment) -> Sequence[str]:
+    """The folders of the series of torch that the package is built for, oldest first; one empty name for one torch."""
+    entries = asked_series(spec.options, environment)
+    return [series_folder(series_of(entry)) for entry in entries] or [""]
+
+
 def app_targets(spec: ProjectSpec, environment: Environment) -> list[str]:
     """Package-tree paths of the programs, their models and launchers."""
-    programs = [app_path(a, environment.platform) for a in spec.packaged_apps]
+    parts = series_parts(spec, environment)
+    programs = [app_path(a, environment.platform, part) for a in spec.packaged_apps for part in parts]
     names = {model.name: model.file_name for model in spec.models}
     models = {f"{_folder(a.package)}/models/{names[m]}" for a in spec.packaged_apps for m in a.models}
     launchers = map(launcher_target, launcher_packages(spec))

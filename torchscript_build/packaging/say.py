@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -149,6 +149,12 @@ def product_of_project(session: Session, plan: BuildPlan, project: PlannedProjec
     place = destination.prefix or destination.source or destination.wheel
     assert place is not None  # for the type checker: there is always one
     return Product("CMake project", project.name, place(project.package_dir) if project.package_dir else place.root)
+
+
+def say_series(plan: BuildPlan, what: str, files: Iterable[Path], seconds: float) -> None:
+    """What a series of torch adds to a wheel for several."""
+    size = sum(file.stat().st_size for file in files) / 1e6
+    log.say(f"-- {what} for torch {plan.libtorch.series}: {size:.1f} MB, {seconds:.1f} s")
 
 
 def say_unignored(root: Path, files: Sequence[Path], environment: Environment) -> None:

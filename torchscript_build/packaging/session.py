@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 
 from torchscript_build import log
-from torchscript_build.build.discover import discover_plan
+from torchscript_build.build.discover import discover_plans
+from torchscript_build.errors import SettingsError
+from torchscript_build.libtorch.series import asked_series
 from torchscript_build.packaging.staging import Destination
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.prefix import in_prefix
@@ -31,10 +33,13 @@ class Session:
     """Leave out what has ``install = false``."""
 
     @cached_property
-    def plan(self) -> BuildPlan:
-        """Find everything, and decide everything; once."""
+    def plans(self) -> tuple[BuildPlan, ...]:
+        """Find everything, and decide everything; once. With ``series``, a plan for each of them."""
+        place = self.destination.prefix
+        if place is not None:
+            self.refuse_series("a prefix, and a bundle,")
         with log.step("find libtorch and the tools", quiet=True):
-            plan = discover_plan(
+            plans = discover_plans(
                 self.spec,
                 self.environment,
                 project=self.project,
@@ -42,8 +47,25 @@ class Session:
                 root=self.root,
                 build_base=self.build_base,
             )
-        place = self.destination.prefix
-        return in_prefix(plan, place.root, self_contained=self.destination.is_bundle) if place else plan
+        if place is None:
+            return plans
+        return (in_prefix(plans[0], place.root, self_contained=self.destination.is_bundle),)
+
+    @property
+    def plan(self) -> BuildPlan:
+        """The only plan; of several, the one whose models are made."""
+        return self.plans[0]
+
+    @property
+    def series(self) -> tuple[str, ...]:
+        """The entries of ``series`` that are built into one wheel; none where there is one libtorch."""
+        return asked_series(self.spec.options, self.environment)
+
+    def refuse_series(self, what: str) -> None:
+        """:raises SettingsError: the project has several libtorches, and ``what`` one."""
+        if self.series:
+            cure = f"name it, as in --libtorch fetched:{self.series[-1]}"
+            raise SettingsError([f"series: {what} has one libtorch: {cure}"])
 
     def jobs(self, plan: BuildPlan) -> int:
         """How many compilers run at once."""

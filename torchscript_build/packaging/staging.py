@@ -13,19 +13,22 @@ from torchscript_build.generate import launcher
 from torchscript_build.generate.loader import cuda_major
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, LIBRARIES, OPS, Place, StagedFile, project_owner, stage
 from torchscript_build.plan.build_plan import BuildPlan, ExternalLibrary, PlannedApp, PlannedLibrary, PlannedTarget
+from torchscript_build.plan.parts import series_folder
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import ProjectSpec
 
 
-def ops_files(
-    plan: BuildPlan, loaders: Mapping[str, bytes], binary: Callable[[PlannedTarget], Path]
-) -> list[StagedFile]:
-    """The files of the operator libraries.
+def ops_files(plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
+    """The operator libraries.
 
     :param binary: a target → the file to take.
     """
-    files = [StagedFile(ops.path, binary(ops)) for ops in plan.ops if ops.install]
-    return [*files, *(StagedFile(target, text) for target, text in loaders.items())]
+    return [StagedFile(ops.path, binary(ops)) for ops in plan.ops if ops.install]
+
+
+def loader_files(loaders: Mapping[str, bytes]) -> list[StagedFile]:
+    """The modules that load operator libraries."""
+    return [StagedFile(target, text) for target, text in loaders.items()]
 
 
 def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
@@ -56,15 +59,23 @@ def library_files(plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> l
     return [*(StagedFile(target, content) for target, content in files.items()), *beside]
 
 
-def launcher_files(spec: ProjectSpec, plan: BuildPlan, accelerated: Collection[str]) -> list[StagedFile]:
+def launcher_files(
+    spec: ProjectSpec, made: Sequence[tuple[BuildPlan, Collection[str]]], *, is_several: bool = False
+) -> list[StagedFile]:
     """The modules that start the programs of apps and CMake projects.
 
-    :param accelerated: the programs that need CUDA's part of libtorch.
+    :param made: for each series of torch its plan, and the programs that need CUDA's part of libtorch.
     """
-    texts = launcher.render_launchers(
-        spec, series=plan.libtorch.series, cuda=cuda_major(plan.libtorch), accelerated=accelerated
-    )
-    return [StagedFile(target, text) for target, text in texts.items()]
+    programs = [
+        launcher.StartedPrograms(
+            plan.libtorch.series,
+            series_folder(plan.libtorch.series) if is_several else "",
+            cuda_major(plan.libtorch),
+            accelerated,
+        )
+        for plan, accelerated in made
+    ]
+    return [StagedFile(target, text) for target, text in launcher.render_launchers(spec, programs).items()]
 
 
 def prefix_files(

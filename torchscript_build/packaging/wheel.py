@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
@@ -57,10 +58,10 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
             if not is_packaged(self.distribution):
                 return
             try:
-                requirement = torch_requirement(self)
+                requirement, series = torch_requirement(self)
                 if requirement:
                     file = Path(distinfo_path, "METADATA")
-                    text = add_requirement(file.read_text(encoding="utf-8"), requirement)
+                    text = add_requirement(file.read_text(encoding="utf-8"), requirement, series)
                     file.write_text(text, encoding="utf-8")
             except TorchScriptBuildError as error:
                 raise translated(error) from error
@@ -109,14 +110,14 @@ def _tag(
 
 
 def _check(command: Any, root: Path) -> None:
-    from torchscript_build.build.discover import find_project_libtorch
-    from torchscript_build.packaging.outputs import app_targets, external_targets, ops_targets
+    from torchscript_build.build.discover import find_project_libtorches
+    from torchscript_build.packaging.outputs import app_targets, external_targets, ops_targets, series_parts
     from torchscript_build.packaging.wheel_files import check_wheel_files
     from torchscript_build.system import Environment
 
     environment = Environment.current()
     spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
-    libtorch = find_project_libtorch(spec, environment)
+    parts = series_parts(spec, environment)
     staged = [
         target
         for name in ("build_ts_ops", "build_ts_app")
@@ -129,26 +130,34 @@ def _check(command: Any, root: Path) -> None:
     folders = [(base / d).resolve() for t in targets for d in t.link_dirs]
     files = [base / name for t in targets for name in t.link_libraries if (base / name).is_file()]
     files += [file for folder in folders for file in folder.glob("*.so*")]
-    check_wheel_files(
-        root,
-        libtorch,
-        declared=dict.fromkeys(declared),
-        own=own,
-        link_dirs=[d for d in folders if base not in d.parents],
-        own_libraries=[f for f in files if base in f.parents],
-    )
+    for libtorch, part in zip(find_project_libtorches(spec, environment), parts):
+        others = set(parts) - {part}
+        check_wheel_files(
+            root,
+            libtorch,
+            declared=dict.fromkeys(declared),
+            own=own,
+            link_dirs=[d for d in folders if base not in d.parents],
+            own_libraries=[f for f in files if base in f.parents],
+            # what is for any torch is looked at once
+            without=others if part == parts[0] else {*others, ""},
+        )
 
 
-def torch_requirement(command: Any) -> Optional[str]:
-    """What the wheel requires of torch, from the libtorch that it is built for."""
-    from torchscript_build.build.discover import find_project_libtorch
+def torch_requirement(command: Any) -> tuple[Optional[str], Sequence[str]]:
+    """What the wheel requires of torch, from what it is built for, and the series of torch if those are several."""
+    from torchscript_build.build.discover import find_project_libtorches
     from torchscript_build.system import Environment
 
     spec: ProjectSpec = command.get_finalized_command("build_ts_app").read_spec()
     oldest = oldest_torch_of(spec)
     if oldest is not None and spec.options.pin != "none":
-        return f"torch >={oldest}"
-    return pin(find_project_libtorch(spec, Environment.current()).version, spec.options.pin)
+        return f"torch >={oldest}", ()
+    libtorches = find_project_libtorches(spec, Environment.current())
+    if len(libtorches) == 1 or spec.options.pin == "none":
+        return pin(libtorches[0].version, spec.options.pin), ()
+    series = [libtorch.series for libtorch in libtorches]
+    return pin_series(series), series
 
 
 def oldest_torch_of(spec: ProjectSpec) -> Optional[str]:
@@ -172,9 +181,23 @@ def pin(version: str, how: str) -> Optional[str]:
     return f"torch =={version}" if how == "exact" else f"torch =={'.'.join(version.split('.')[:2])}.*"
 
 
-def add_requirement(metadata: str, requirement: str) -> str:
+def pin_series(series: Sequence[str]) -> str:
+    """Several series of torch, oldest first → a requirement of just those: ``torch >=2.11,<2.14,!=2.12.*``."""
+    from torchscript_build.libtorch.releases import RELEASES
+    from torchscript_build.toolchain.programs import parse_version
+
+    wanted = [parse_version(one) for one in series]
+    oldest, newest = wanted[0], wanted[-1]
+    known = {row.series for row in RELEASES} | {(newest[0], minor) for minor in range(newest[1])}
+    left_out = sorted(s for s in known if oldest < s < newest and s not in wanted)
+    without = [f"!={major}.{minor}.*" for major, minor in left_out]
+    return "torch " + ",".join([f">={series[0]}", f"<{newest[0]}.{newest[1] + 1}", *without])
+
+
+def add_requirement(metadata: str, requirement: str, series: Sequence[str] = ()) -> str:
     """A METADATA text that requires this torch, in one line together with what the project says of torch itself.
 
+    :param series: those that the requirement is for, where they are several; the project must allow each.
     :raises SettingsError: the two cannot both be met.
     """
     from packaging.requirements import Requirement
@@ -183,9 +206,9 @@ def add_requirement(metadata: str, requirement: str) -> str:
     # It stands in the sdist's metadata for what is added here.
     lines = [line for line in header.rstrip().splitlines() if line != "Dynamic: Requires-Dist"]
     ours = Requirement(requirement)
-    (wanted,) = list(ours.specifier)[:1]
-    base = wanted.version.removesuffix(".*")
-    releases = [f"{base}.{n}" for n in range(1000)] if wanted.version.endswith(".*") else [base]
+    wanted = requirement.partition(" ")[2].split(",")
+    series = series or [s.version[:-2] for s in ours.specifier if s.version.endswith(".*")]
+    releases = [[f"{one}.{n}" for n in range(1000)] for one in series] or [[s.version for s in ours.specifier]]
     extras: set[str] = set()
     more: set[str] = set()
     kept = []
@@ -198,15 +221,17 @@ def add_requirement(metadata: str, requirement: str) -> str:
         named = [
             s.version for s in theirs.specifier if not s.version.endswith(".*") and ours.specifier.contains(s.version)
         ]
-        if not any(theirs.specifier.contains(release, prereleases=True) for release in (*releases, *named)):
-            cure = "build with a torch of that range, or change the requirement"
-            raise SettingsError(
-                [f"the project requires {value}, but what libtorch it is built for makes {requirement}: {cure}"]
-            )
+        for one in releases:
+            own = [*one, *(version for version in named if version.startswith(one[0][:-1]))]
+            if not any(theirs.specifier.contains(release, prereleases=True) for release in own):
+                cure = "build with a torch of that range, or change the requirement"
+                raise SettingsError(
+                    [f"the project requires {value}, but what libtorch it is built for makes {requirement}: {cure}"]
+                )
         extras |= theirs.extras
-        more |= {str(s) for s in theirs.specifier if not _implied(str(s), releases[0], releases[-1])}
+        more |= {str(s) for s in theirs.specifier if not _implied(str(s), releases[0][0], releases[-1][-1])}
     name = f"torch[{','.join(sorted(extras))}]" if extras else "torch"
-    text = ",".join([f"{name} {wanted}", *sorted(more - {str(wanted)})])
+    text = ",".join([f"{name} {wanted[0]}", *wanted[1:], *sorted(more - set(wanted))])
     return "\n".join([*kept, f"Requires-Dist: {text}"]) + "\n" + (f"\n{body}" if blank else "")
 
 

@@ -20,6 +20,7 @@ from torchscript_build.build.as_installed import (
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.packaging.auditwheel import CUDA_PATTERNS
+from torchscript_build.plan.parts import part_of
 from torchscript_build.settings.specs import ProjectSpec
 
 _EXACT = re.compile(r"\.(cpython-\d+|cp\d+|pypy\d+|graalpy)[^./]*\.(so|pyd)\Z")
@@ -103,6 +104,7 @@ def check_wheel_files(
     own: Collection[str],
     link_dirs: Iterable[Path] = (),
     own_libraries: Iterable[Path] = (),
+    without: Collection[str] = (),
 ) -> None:
     """Check what is about to become a wheel.
 
@@ -111,6 +113,7 @@ def check_wheel_files(
     :param declared: package-tree paths that must be there.
     :param own: those that we built.
     :param link_dirs: folders of the machine, whose libraries are found by other means.
+    :param without: folders of series that another libtorch is for; ``""``: what is in none of such folders.
     :param own_libraries: what the project links of its own folder, which is not there where the wheel is installed.
     :raises VerificationError: one is missing, or one of ours would not find a library.
     """
@@ -122,6 +125,7 @@ def check_wheel_files(
     if libtorch.platform != "linux":
         return
     files = [n for n in find_native_files(root).all if elf.is_elf(root / n) and not _AWAY.match(n)]
+    files = [n for n in files if part_of(n) not in without]
     linked = {p.name for p in own_libraries}
     elsewhere = [p.name for d in link_dirs for p in d.glob("*.so*")]
     needed = {n for f in files for n in elf.read_elf(root / f).needed}

@@ -24,6 +24,7 @@ from torchscript_build.plan.build_plan import (
     PythonFacts,
     Toolchain,
 )
+from torchscript_build.plan.parts import series_folder
 from torchscript_build.plan.paths import check_paths
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
@@ -56,20 +57,25 @@ def plan_build(
     flags: Mapping[str, str],
     python: PythonFacts,
     cuda: Optional[CudaFacts] = None,
+    is_one_of_several: bool = False,
+    models: Optional[tuple[PlannedModel, ...]] = None,
 ) -> BuildPlan:
     """Decide everything.
 
     :param root: the project's folder, absolute.
     :param build_base: setuptools' ``build`` folder, absolute; each libtorch variant and build type gets a folder in it.
+    :param is_one_of_several: will the wheel hold the same for other series of torch, too?
+    :param models: those of the plan that makes them; ``None``: this one does.
     :param cmake_args: the user's arguments for CMake, in order.
     :raises SettingsError: a path cannot be said in CMake.
     """
     options = spec.options
     build_dir = build_base / "torchscript" / "-".join([libtorch.variant, options.build_type.lower(), *options.sanitize])
-    models = tuple(_plan_model(m, root, build_dir) for m in spec.models)
+    models = tuple(_plan_model(m, root, build_dir) for m in spec.models) if models is None else models
+    part = series_folder(libtorch.series) if is_one_of_several else ""
     rpaths = _RPaths(libtorch, python.site_packages, cuda.runtime_dirs if cuda else ())
-    ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix) for o in _in_link_order(spec.ops))
-    apps = tuple(_plan_app(a, root, models, libtorch.platform) for a in spec.apps)
+    ops = tuple(_plan_ops(o, root, libtorch.platform, python.ext_suffix, part) for o in _in_link_order(spec.ops))
+    apps = tuple(_plan_app(a, root, models, libtorch.platform, part) for a in spec.apps)
     libraries = tuple(_plan_library(c, root, models, libtorch.platform) for c in spec.libraries)
     folders = {o.name: o.output_dir for o in ops}
     plan = BuildPlan(
@@ -208,10 +214,12 @@ def _package_dir(spec: Union[OpLibrary, TorchScriptApp, CMakeProject, CLibrary])
     return (spec.package or "").replace(".", "/") if spec.install else ""
 
 
-def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
+def ops_path(ops: OpLibrary, platform: str, ext_suffix: str, part: str = "") -> str:
     """Where an operator library lies: in the package tree, or below the build tree's ``out`` if it is not installed.
 
     A plain library lies in the package's ``lib``; a Python module and a file with a name of its own in the package.
+
+    :param part: the folder of its series of torch in there, of several.
     """
     package = _package_dir(ops)
     suffix = _shared_suffix(platform)
@@ -223,13 +231,13 @@ def ops_path(ops: OpLibrary, platform: str, ext_suffix: str) -> str:
         default = ops.name + suffix if platform == "win32" else f"lib{ops.name}{suffix}"
     if ops.install and ops.package == "":
         return ops.file_name or default
-    return posixpath.join(folder if package else f"ops/{ops.name}", ops.file_name or default)
+    return posixpath.join(*(folder, part) if package else ("ops", ops.name), ops.file_name or default)
 
 
-def app_path(app: TorchScriptApp, platform: str) -> str:
+def app_path(app: TorchScriptApp, platform: str, part: str = "") -> str:
     """Where a program lies, as ``ops_path``."""
     package = _package_dir(app)
-    folder = posixpath.join(package, "bin") if package else f"apps/{app.name}"
+    folder = posixpath.join(package, "bin", part) if package else f"apps/{app.name}"
     return posixpath.join(folder, app.name + (".exe" if platform == "win32" else ""))
 
 
@@ -240,8 +248,8 @@ def library_path(library: CLibrary, platform: str) -> str:
     return f"{root}/lib/{library.name}{suffix}" if platform == "win32" else f"{root}/lib/lib{library.name}{suffix}"
 
 
-def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> PlannedOps:
-    folder, _, file_name = ops_path(ops, platform, ext_suffix).rpartition("/")
+def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str, part: str) -> PlannedOps:
+    folder, _, file_name = ops_path(ops, platform, ext_suffix, part).rpartition("/")
     return PlannedOps(
         file_name=file_name,
         output_dir=folder or ".",
@@ -254,16 +262,17 @@ def _plan_ops(ops: OpLibrary, root: Path, platform: str, ext_suffix: str) -> Pla
     )
 
 
-def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], platform: str) -> PlannedApp:
-    folder, _, file_name = app_path(app, platform).rpartition("/")
+def _plan_app(app: TorchScriptApp, root: Path, models: Sequence[PlannedModel], platform: str, part: str) -> PlannedApp:
+    folder, _, file_name = app_path(app, platform, part).rpartition("/")
     by_name = {m.name: m for m in models}
+    beside = f"{'../' if part else ''}../models" if app.install else None
     return PlannedApp(
         file_name=file_name,
         output_dir=folder,
         ops=app.ops,
         template=None if app.sources else app.template,
         method=app.method,
-        models=tuple(_bundled(by_name[n], install=app.install) for n in app.models),
+        models=tuple(_bundled(by_name[n], beside) for n in app.models),
         external_ops=_external_ops(app, root, platform),
         **_compiled(app, root),
     )
@@ -278,15 +287,16 @@ def _plan_library(library: CLibrary, root: Path, models: Sequence[PlannedModel],
         ops=library.ops,
         template="library",
         method=library.method,
-        models=tuple(_bundled(by_name[n], install=library.install) for n in library.models),
+        models=tuple(_bundled(by_name[n], "../models" if library.install else None) for n in library.models),
         external_ops=_external_ops(library, root, platform),
         prefix=library.prefix,
         **_compiled(TorchScriptApp(library.name, install=library.install), root),
     )
 
 
-def _bundled(model: PlannedModel, *, install: bool) -> BundledModel:
-    return BundledModel(model.name, f"../models/{model.file_name}" if install else model.file)
+def _bundled(model: PlannedModel, folder: Optional[str]) -> BundledModel:
+    """:param folder: that of the models, from the program's; ``None``: it is not installed."""
+    return BundledModel(model.name, f"{folder}/{model.file_name}" if folder else model.file)
 
 
 def _external_ops(app: Union[TorchScriptApp, CLibrary], root: Path, platform: str) -> tuple[ExternalLibrary, ...]:

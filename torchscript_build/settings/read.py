@@ -198,6 +198,10 @@ def collect_settings(
         from torchscript_build.settings.library_rules import check_libraries  # most projects have none
 
         check_libraries(spec, root, packages, problems, doubts)
+    if options.series:
+        from torchscript_build.settings.series_rules import check_series  # most projects have none
+
+        check_series(spec, problems)
     if problems:
         raise SettingsError(problems)
     return spec

@@ -313,6 +313,9 @@ class BuildOptions:
     `TORCHSCRIPT_BUILD_CMAKE_ARGS`, split as a shell would."""
     matrix: tuple[str, ...] = ()
     """The libtorches that `torchscript-build matrix` builds against: folders, or `fetched:2.6.0+cu124`."""
+    series: tuple[str, ...] = ()
+    """One wheel for several series of torch, `["2.11", "2.13"]`, each built against a libtorch that was fetched
+    (`torchscript-build fetch 2.11.0`); docs/publishing.md tells when. Such a wheel requires just those."""
     pin: str = "series"
     """What the wheel requires of torch: `series` (`torch ==2.13.*`), `exact` (`torch ==2.13.0`) or `none`."""
     sanitize: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Makes a model file from what the factory gives."""
 
+import itertools
 import os
 import sys
 import types
@@ -12,13 +13,13 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     """Call the factory, script or trace what it gave, save it."""
     before, factory = process.read_state(torch), job["factory"]
     load_libraries(torch, job, progress)
-    original = make_original(torch, job, progress)
+    original, device = make_original(torch, job, progress)
     changed = process.changes(before, process.read_state(torch))
     process.apply(torch, job)
     kind = job["method"]
     if kind == "aoti":
         compile_ahead(torch, job, original, progress)
-        return {"kind": kind, "process": changed}
+        return {"kind": kind, "process": changed, "moved_from": device}
     if isinstance(original, torch.jit.ScriptModule) or is_script_function(torch, original):
         kind, exported = "as it is", original
     elif kind == "trace":
@@ -35,7 +36,7 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
     if job["show_code"]:
         with progress("showing the code", "its code cannot be shown"):
             print(code_of(exported), flush=True)
-    return {"kind": kind, "process": changed}
+    return {"kind": kind, "process": changed, "moved_from": device}
 
 
 def compile_ahead(torch: Any, job: "dict[str, Any]", original: Any, progress: Any) -> None:
@@ -68,8 +69,12 @@ def load_libraries(torch: Any, job: "dict[str, Any]", progress: Any) -> None:
             torch.ops.load_library(file)
 
 
-def make_original(torch: Any, job: "dict[str, Any]", progress: Any) -> Any:
-    """What the factory gives: a module in evaluation mode, or a function."""
+def make_original(torch: Any, job: "dict[str, Any]", progress: Any) -> "tuple[Any, Optional[str]]":
+    """What the factory gives: a module in evaluation mode, or a function; and the device that a module was moved from.
+
+    Models are exported on the CPU, wherever they were made: a file that was saved on a GPU wants one where it is
+    loaded, and the program puts model and inputs on the device that it is told.
+    """
     process.seed(torch, job["seed"])
     name = job["factory"]
     with progress(f"importing factory {name}", f"factory {name} cannot be imported"):
@@ -78,11 +83,27 @@ def make_original(torch: Any, job: "dict[str, Any]", progress: Any) -> Any:
         made = factory()
     with progress(f"calling factory {name}", f"factory {name} gave something else"):
         functions = (types.FunctionType, types.MethodType, types.BuiltinFunctionType)
-        if isinstance(made, torch.nn.Module):
-            return made.eval()
         if isinstance(made, functions) or is_script_function(torch, made):
-            return made
-        raise TypeError(f"it returned {type(made).__name__}, not a torch.nn.Module or a function")
+            return made, None
+        if not isinstance(made, torch.nn.Module):
+            raise TypeError(f"it returned {type(made).__name__}, not a torch.nn.Module or a function")
+    with progress(f"calling factory {name}", f"what factory {name} gave cannot be exported"):
+        device = device_of(made)
+        return (made if device is None else made.cpu()).eval(), device
+
+
+def device_of(module: Any) -> Optional[str]:
+    """Where the first of its tensors lies that is not in the CPU's memory.
+
+    :raises ValueError: one has no data at all.
+    """
+    first = None
+    for name, tensor in itertools.chain(module.named_parameters(), module.named_buffers()):
+        if tensor.device.type == "meta":
+            raise ValueError(f"{name} has no data: it is on the device meta")
+        if tensor.device.type != "cpu" and first is None:
+            first = str(tensor.device)
+    return first
 
 
 def is_script_function(torch: Any, made: Any) -> bool:

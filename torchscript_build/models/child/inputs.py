@@ -56,17 +56,25 @@ def example_arguments(torch: Any, specs: "list[str]", root: str) -> "tuple[Any, 
     """Example inputs as a tuple: either one function that makes it, or specs as the runner's --input takes them."""
     if len(specs) == 1 and is_function(specs[0]):
         made = locate(specs[0])()
-        return made if isinstance(made, tuple) else (made,)
+        return on_cpu(torch, made if isinstance(made, tuple) else (made,))
     if len(specs) == 1 and specs[0].startswith("args:"):
         return tuple(torch.load(os.path.join(root, specs[0][5:]), map_location="cpu", weights_only=True))
     return tuple(parse_input(torch, spec, root) for spec in specs)
+
+
+def on_cpu(torch: Any, args: "tuple[Any, ...]") -> "tuple[Any, ...]":
+    """Arguments that a function made, where models are exported and compared."""
+    from torch.utils import _pytree
+
+    moved: tuple[Any, ...] = _pytree.tree_map(lambda a: a.cpu() if isinstance(a, torch.Tensor) else a, args)
+    return moved
 
 
 def input_sets(torch: Any, wanted: Any, root: str) -> "Iterator[tuple[Any, ...]]":
     """Several sets of inputs: lists of specs, or one function that yields them."""
     if isinstance(wanted, str):
         for made in locate(wanted)():
-            yield made if isinstance(made, tuple) else (made,)
+            yield on_cpu(torch, made if isinstance(made, tuple) else (made,))
     else:
         for specs in wanted:
             yield example_arguments(torch, specs, root)

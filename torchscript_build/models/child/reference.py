@@ -73,7 +73,7 @@ def _is_class_unknown(error: str) -> bool:
 
 def compile_classes(torch: Any, job: "dict[str, Any]", progress: Any) -> None:
     """Let the factory's code be compiled in this process, too, for the sake of its classes."""
-    original = export.make_original(torch, job, progress)
+    original, _ = export.make_original(torch, job, progress)
     if job["method"] == "script" and not isinstance(original, torch.jit.ScriptModule):
         with progress("compiling the classes of its outputs", "the classes of its outputs cannot be compiled"):
             torch.jit.script(original)
@@ -114,7 +114,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
         why there is no original.
     """
     export.load_libraries(torch, job, progress)
-    original = export.make_original(torch, job, progress)
+    original, _ = export.make_original(torch, job, progress)
     process.apply(torch, job)
     if isinstance(original, torch.jit.ScriptModule) or export.is_script_function(torch, original):
         return {"none": "the factory gives a scripted module"}
@@ -138,7 +138,7 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
             if "error" not in entry and "error" not in call:
                 entry["difference"] = _difference(torch, call["eager"], call["expected"], job)
                 if entry["difference"]["place"]:
-                    fresh = export.make_original(torch, job, progress)
+                    fresh, _ = export.make_original(torch, job, progress)
                     process.apply(torch, job)
                     again = _outputs(torch, fresh, call, job, grad)
                     entry["repeats"] = not values.compare(torch, again, load(torch, call["eager"]), 0.0, 0.0).place
@@ -168,7 +168,7 @@ def _copy(torch: Any, original: Any, job: "dict[str, Any]", progress: Any) -> An
     try:
         return copy.deepcopy(original)
     except Exception:  # noqa: BLE001 - what a module holds raises what it likes
-        made = export.make_original(torch, job, progress)
+        made, _ = export.make_original(torch, job, progress)
         process.apply(torch, job)
         return made
 

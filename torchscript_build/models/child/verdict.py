@@ -48,7 +48,7 @@ def judge(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
 
 def _original(torch: Any, job: "dict[str, Any]", progress: Any) -> Any:
     if job["factory"]:
-        return export.make_original(torch, job, progress)
+        return export.make_original(torch, job, progress)[0]
     with progress("loading the model", f"Python cannot load {job['model']}"):
         return torch.jit.load(job["model"], map_location="cpu").eval()
 

@@ -19,14 +19,14 @@ def say_beside(plan: BuildPlan, destination: Destination, installed: Iterable[Pa
         return
     from torchscript_build import elf  # it reads ELF, which an unchanged build does not
     from torchscript_build.packaging.bundle.closure import find_closure
-    from torchscript_build.packaging.bundle.search import library_folders
+    from torchscript_build.packaging.bundle.search import library_folders, system_folders
 
     where, here = plan.libtorch.library_dirs[0], place.root / "lib"
     log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {here}")
     files = [path for path in sorted(set(installed)) if elf.is_elf(path)]
     try:
         folders = library_folders(plan, place.root, environment)
-        closure = find_closure(files, library_path=folders, cxx_runtime=False)
+        closure = find_closure(files, library_path=folders, cxx_runtime=False, system=system_folders())
     except VerificationError as error:
         log.say(f"-- which they are cannot be told: {error.problem}")
         return

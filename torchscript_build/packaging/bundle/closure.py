@@ -55,12 +55,21 @@ def is_left_out(name: str, *, cxx_runtime: bool) -> bool:
 
 
 def find_closure(
-    files: Sequence[Path], *, library_path: Sequence[Path], cxx_runtime: bool, further: Sequence[Path] = ()
+    files: Sequence[Path],
+    *,
+    library_path: Sequence[Path],
+    cxx_runtime: bool,
+    further: Sequence[Path] = (),
+    system: Sequence[Path] = DEFAULT,
 ) -> Closure:
     """Everything that the files need, directly, through others, or by name.
 
+    A library that some file finds by its own RUNPATH is taken from there for all, as one that is loaded already serves
+    those that could not find it: an extension of torch names CUDA's runtime, and only torch knows where it lies.
+
     :param files: programs, and libraries that are in the bundle already.
     :param library_path: folders looked in beside those that the files themselves name.
+    :param system: folders of the system, for what nobody else knows.
     :param further: libraries that somebody asked for.
     :raises VerificationError: names each library that is not there or must not be in a bundle, and who needs it.
     """
@@ -68,18 +77,28 @@ def find_closure(
     libraries: dict[str, Path] = {path.name: path for path in further}
     own = {path.name for path in files}
     left_out: set[str] = set()
+    later: dict[str, tuple[Path, tuple[Path, ...]]] = {}
     missing: dict[str, Path] = {}
     of_python: dict[str, Path] = {}
     by_path: dict[str, Path] = {}
     todo: list[tuple[Path, tuple[Path, ...]]] = [(path, ()) for path in (*files, *further)]
-    while todo:
+    while todo or later:
+        if not todo:
+            for name, (path, inherited) in {n: v for n, v in later.items() if n not in libraries}.items():
+                where = elf.find_library(name, system, elf.read_elf(path).machine)
+                if where is None:
+                    missing.setdefault(name, path)
+                else:
+                    libraries[name] = where
+                    todo.append((where, inherited))
+            later.clear()
+            continue
         path, inherited = todo.pop(0)
         info = elf.read_elf(path)
         rpath = () if info.runpath else (*elf.expand_origin(info.rpath, path.parent), *inherited)
-        if path in files:  # what is installed has lost the folders that it was linked in
-            found = elf.resolve_needed(info, inherited_rpath=inherited, library_path=library_path)
-        else:
-            found = elf.resolve_needed(info, inherited_rpath=inherited, default_folders=(*library_path, *DEFAULT))
+        # what is installed has lost the folders that it was linked in
+        first, last = (library_path, ()) if path in files else ((), library_path)
+        found = elf.resolve_needed(info, inherited_rpath=inherited, library_path=first, default_folders=last)
         for name, where in (*found.items(), *_by_name(path)):
             if name in libraries or name in own:
                 continue
@@ -91,7 +110,7 @@ def find_closure(
             elif PYTHONS.fullmatch(name):
                 of_python.setdefault(name, path)
             elif where is None:
-                missing.setdefault(name, path)
+                later.setdefault(name, (path, tuple(dict.fromkeys(rpath))))
             else:
                 libraries[name] = where
                 todo.append((where, tuple(dict.fromkeys(rpath))))
@@ -105,6 +124,7 @@ def find_closure(
             "libraries are needed by their paths on this machine, for they have no soname:\n" + _listed(by_path),
             cures=["link them with -Wl,-soname,NAME, and then this project again"],
         )
+    missing = {name: path for name, path in missing.items() if name not in libraries}
     if missing:
         raise VerificationError(
             "libraries are needed and not there:\n" + _listed(missing),

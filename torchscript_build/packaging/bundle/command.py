@@ -11,6 +11,7 @@ from typing import Any, Optional, Protocol
 from torchscript_build import log, system
 from torchscript_build.errors import SettingsError
 from torchscript_build.models.compare import Compared
+from torchscript_build.packaging.bundle.client import make_client
 from torchscript_build.packaging.bundle.describe import render_bundle_json
 from torchscript_build.packaging.bundle.formats import (
     ARCHITECTURES,
@@ -26,7 +27,7 @@ from torchscript_build.packaging.bundle.formats import (
 )
 from torchscript_build.packaging.bundle.make import Bundle, complete_tree
 from torchscript_build.packaging.bundle.report import say_bundle
-from torchscript_build.packaging.bundle.verify import plan_runs, verify_bundle
+from torchscript_build.packaging.bundle.verify import plan_opened, plan_runs, verify_bundle
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import BundleOptions, ProjectSpec
 from torchscript_build.system import Environment
@@ -79,9 +80,12 @@ class Bundler:
         say_bundle(bundle, self.output, plan, self.options)
 
     def _prove(self, bundle: Bundle, compared: Sequence[Compared]) -> Sequence[str]:
-        runs = plan_runs(bundle, self.spec.apps, compared, self.plan.project)
+        runs = plan_runs(bundle, self.spec.apps, compared, self.plan)
+        client = make_client(self.plan, self.environment) if self.plan.libraries else None
+        opened = [] if client is None else plan_opened(self.plan, client)
         with log.step("verify the bundle in an empty root"):
-            shown = verify_bundle(bundle, runs, Path(self.plan.build_dir, "empty-root"), self.environment)
+            root = Path(self.plan.build_dir, "empty-root")
+            shown = verify_bundle(bundle, [*runs, *opened], root, self.environment)
         for line in shown:
             log.say(f"-- in an empty root, {line}")
         return shown
@@ -93,6 +97,7 @@ class Asked(Protocol):
     bundle: Optional[str]
     format: Optional[str]
     strip: bool
+    cxx_runtime: bool
     prefix: Optional[str]
     distribution: Any
     """Setuptools' own, which knows who maintains the project."""
@@ -103,7 +108,11 @@ def make_bundler(spec: ProjectSpec, plan: BuildPlan, environment: Environment, a
 
     :raises SettingsError: the output's name and its format do not agree.
     """
-    options = dataclasses.replace(spec.bundle, strip=spec.bundle.strip or bool(asked.strip))
+    options = dataclasses.replace(
+        spec.bundle,
+        strip=spec.bundle.strip or bool(asked.strip),
+        cxx_runtime=spec.bundle.cxx_runtime or bool(asked.cxx_runtime),
+    )
     output = choose_output(
         asked.bundle or "", options, plan.project, plan.version, plan.libtorch.machine, kind=asked.format or ""
     )

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from torchscript_build import elf
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.models.compare import Compared
-from torchscript_build.packaging.bundle.closure import Closure
 from torchscript_build.packaging.bundle.origins import Origin
 from torchscript_build.packaging.bundle.sbom import Component, render_sbom
 from torchscript_build.plan.build_plan import BuildPlan
@@ -78,17 +78,20 @@ def _parity(one: Compared) -> Mapping[str, str]:
     }
 
 
-def render_bom(plan: BuildPlan, tree: Path, closure: Closure, origins: Mapping[Path, Origin]) -> bytes:
-    """The bill of materials: libtorch, every library with the package that brought it, every model."""
+def render_bom(plan: BuildPlan, tree: Path, libraries: Mapping[str, Path], origins: Mapping[Path, Origin]) -> bytes:
+    """The bill of materials: libtorch, every library with the package that brought it, every model.
+
+    :param libraries: what came from elsewhere: its name in ``lib`` → where it was.
+    """
     libtorch = plan.libtorch
     components = [Component("library", "torch", libtorch.full_version, license="BSD-3-Clause", purl=_purl(libtorch))]
-    for name, path in closure.libraries.items():
+    for name, path in libraries.items():
         origin = origins.get(path)
         version, purl = (origin.version, origin.purl) if origin else (None, None)
         components.append(Component("library", name, version, sha256=digest(tree / "lib" / name), purl=purl))
-    known = {tree / "lib" / name for name in closure.libraries}
-    own = [p for p in sorted((tree / "lib").rglob("*")) if p.is_file() and p not in known]
-    components += [Component("library", p.name, None, sha256=digest(p)) for p in own]
+    known = {tree / "lib" / name for name in libraries}
+    own = [p for p in sorted((tree / "lib").rglob("*")) if p.is_file() and p not in known and elf.is_elf(p)]
+    components += [Component("library", p.name, plan.version, sha256=digest(p)) for p in own]
     for path in sorted(p for pattern in ("*.pt", "*.pt2") for p in (tree / "share").rglob(pattern)):
         components.append(Component("machine-learning-model", path.stem, None, sha256=digest(path)))
     return render_sbom(Component("application", plan.project, plan.version), components)

@@ -27,11 +27,13 @@ done
 mount -t proc proc "$0/proc" 2>/dev/null || mount --rbind /proc "$0/proc" || exit {REFUSED}
 root=$0 user=$2
 shift 2
-if test "$user" = user; then exec chroot "$root" "$@"; fi
-exec chroot --groups= --userspec=+65534:+65534 "$root" "$@"
+if test "$user" = user; then chroot "$root" "$@"
+else chroot --groups= --userspec=+65534:+65534 "$root" "$@"; fi
+exit $?
 """
 """``$ORIGIN`` in a RUNPATH is found through /proc/self/exe. Root becomes nobody; others are root of a namespace and
-may be unable to mount read-only what the machine has mounted otherwise."""
+may be unable to mount read-only what the machine has mounted otherwise. The shell stays: the first process of a
+namespace does not die of the signals that end others."""
 
 
 def make_root(root: Path, programs: Iterable[Path], left_to_the_machine: Iterable[str]) -> None:

@@ -16,7 +16,7 @@ from torchscript_build.packaging.bundle.cpu import lowest_cpu
 from torchscript_build.packaging.bundle.describe import Needs, render_bom
 from torchscript_build.packaging.bundle.launcher import add_launchers
 from torchscript_build.packaging.bundle.origins import Origin, find_origins
-from torchscript_build.packaging.bundle.search import library_folders
+from torchscript_build.packaging.bundle.search import carried_sources, library_folders, system_folders
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.specs import BundleOptions
 from torchscript_build.system import Environment
@@ -47,12 +47,15 @@ def complete_tree(plan: BuildPlan, tree: Path, options: BundleOptions, environme
         closure = find_closure(
             [*programs, *own],
             library_path=library_folders(plan, tree, environment),
+            system=system_folders(),
             cxx_runtime=options.cxx_runtime,
             further=[*(Path(plan.source_dir, name) for name in options.libraries), *_for_packages(plan, tree)],
         )
         # Before gigabytes are copied: without a licence there is no bundle.
-        origins = find_origins(closure.libraries.values(), environment)
-        texts = _licenses(plan, closure, origins)
+        carried = carried_sources(plan, tree, environment)
+        origins = find_origins([*closure.libraries.values(), *carried.values()], environment)
+        foreign = {**closure.libraries, **{placed.name: source for placed, source in carried.items()}}
+        texts = _licenses(plan, foreign, origins)
         taken = [_take(path, tree / "lib" / name) for name, path in closure.libraries.items()]
         bundled = {path.name for path in (*own, *taken)}
         for path in (*programs, *own, *taken):
@@ -64,7 +67,7 @@ def complete_tree(plan: BuildPlan, tree: Path, options: BundleOptions, environme
     glibc = glibc_floor([*programs, *own, *taken])
     gcc = "" if options.cxx_runtime else cxx_runtime_floor([*programs, *own, *taken])
     started = add_launchers(plan, tree, glibc, environment)
-    system.write_if_changed(tree / "bom.json", render_bom(plan, tree, closure, origins))
+    system.write_if_changed(tree / "bom.json", render_bom(plan, tree, foreign, origins))
     placed = [tree / ("libexec" if p.name in started else "bin") / p.name for p in programs]
     needs = Needs(
         glibc, plan.libtorch.machine, lowest_cpu(plan, environment), gcc=gcc, libraries=closure.left_to_the_machine
@@ -114,8 +117,11 @@ def _set_runpath(path: Path, bundled: set[str], environment: Environment) -> Non
         raise BuildError(f"patchelf failed for {path.name}\n{done.output.rstrip()}", output=done.output)
 
 
-def _licenses(plan: BuildPlan, closure: Closure, origins: Mapping[Path, Origin]) -> Mapping[str, Path]:
-    """Path below ``licenses`` → the text."""
+def _licenses(plan: BuildPlan, libraries: Mapping[str, Path], origins: Mapping[Path, Origin]) -> Mapping[str, Path]:
+    """Path below ``licenses`` → the text.
+
+    :param libraries: what came from elsewhere: its name in ``lib`` → where it was.
+    """
     dirs = plan.libtorch.library_dirs
     of_torch = [o for path, o in origins.items() if path.parent in dirs]
     others = [o for path, o in origins.items() if path.parent not in dirs or o.package != "torch"]
@@ -125,7 +131,7 @@ def _licenses(plan: BuildPlan, closure: Closure, origins: Mapping[Path, Origin])
         **licenses.own_licenses(),
         **licenses.project_licenses(Path(plan.source_dir), plan.project),
     }
-    without = [n for n, p in closure.libraries.items() if p.parent not in dirs and not _has_license(origins.get(p))]
+    without = [n for n, p in libraries.items() if p.parent not in dirs and not _has_license(origins.get(p))]
     if without:
         log.say(f"-- no licence is known of {', '.join(without)}: no package brought it along")
     return found

@@ -39,11 +39,14 @@ def find_origins(files: Iterable[Path], environment: Environment) -> Mapping[Pat
     found: dict[Path, Origin] = {}
     wheels: dict[Path, Mapping[str, Path]] = {}
     condas: dict[Path, Mapping[str, Path]] = {}
+    others = []
     for file in sorted(set(files)):
-        origin = _of_wheel(file, wheels) or _of_conda(file, condas) or _of_debian(file, environment)
-        if origin is not None:
+        origin = _of_wheel(file, wheels) or _of_conda(file, condas)
+        if origin is None:
+            others.append(file)
+        else:
             found[file] = origin
-    return found
+    return {**found, **_of_debian(others, environment)}
 
 
 def is_license(name: str) -> bool:
@@ -97,18 +100,26 @@ def _of_conda(file: Path, seen: dict[Path, Mapping[str, Path]]) -> Optional[Orig
     return Origin("conda", str(told["name"]), str(told["version"]), licenses_below(folder) if folder.is_dir() else {})
 
 
-def _of_debian(file: Path, environment: Environment) -> Optional[Origin]:
-    """By dpkg; its database may know the file below ``/lib`` or ``/usr/lib``."""
-    if environment.which("dpkg-query") is None:
-        return None
-    real = os.path.realpath(file)
-    for path in dict.fromkeys((str(file), real, real.removeprefix("/usr"), f"/usr{file}")):
-        done = system.probe(["dpkg-query", "-S", path], variables=environment.variables)
-        if done is not None and done.returncode == 0:
-            package = done.output.split(":")[0].split(",")[0].strip()
-            command = ["dpkg-query", "-W", "-f", "${Version}\n", package]
-            asked = system.probe(command, variables=environment.variables)
-            version = asked.output.splitlines()[0] if asked is not None and asked.returncode == 0 else ""
-            text = Path("/usr/share/doc", package, "copyright")
-            return Origin("deb", package, version, {"copyright": text} if text.is_file() else {})
-    return None
+def _of_debian(files: Iterable[Path], environment: Environment) -> Mapping[Path, Origin]:
+    """By dpkg, asked once for all; its database may know a file below ``/lib`` or ``/usr/lib``."""
+    names: dict[str, Path] = {}
+    for file in files:
+        real = os.path.realpath(file)
+        names.update(dict.fromkeys((str(file), real, real.removeprefix("/usr"), f"/usr{file}"), file))
+    if not names or environment.which("dpkg-query") is None:
+        return {}
+    done = system.probe(["dpkg-query", "-S", *names], variables=environment.variables)
+    lines = [line.rpartition(": ") for line in done.output.splitlines()] if done is not None else []
+    owners = {names[path]: owner.split(",")[0].split(":")[0] for owner, _, path in lines if path in names}
+    if not owners:
+        return {}
+    command = ["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *sorted(set(owners.values()))]
+    asked = system.probe(command, variables=environment.variables)
+    pairs = [line.partition(" ") for line in asked.output.splitlines()] if asked is not None else []
+    versions = {package: version for package, _, version in pairs}
+    found = {}
+    for file, package in owners.items():
+        text = Path("/usr/share/doc", package, "copyright")
+        licenses = {"copyright": text} if text.is_file() else {}
+        found[file] = Origin("deb", package, versions.get(package, ""), licenses)
+    return found

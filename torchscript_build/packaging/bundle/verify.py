@@ -6,7 +6,8 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Optional
 
 from torchscript_build import elf, system
 from torchscript_build.errors import ParityError, VerificationError
@@ -14,6 +15,7 @@ from torchscript_build.models.compare import Compared
 from torchscript_build.models.running import MISMATCH, fill, is_runner, tail
 from torchscript_build.packaging.bundle.empty_root import make_root, run_in_root
 from torchscript_build.packaging.bundle.make import Bundle
+from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.settings.specs import TorchScriptApp
 from torchscript_build.system import Completed, Environment
@@ -33,9 +35,13 @@ class Run:
     """What it shows, for people: ``agrees with Python: forward, example``."""
     files: tuple[Path, ...] = ()
     """What it reads; a word of the arguments that holds a file's path will hold its path in the root."""
+    client: Optional[Path] = None
+    """A program from outside of the bundle that is run, where ``program`` is a library."""
 
 
-def plan_runs(bundle: Bundle, apps: Iterable[TorchScriptApp], compared: Sequence[Compared], project: str) -> list[Run]:
+def plan_runs(
+    bundle: Bundle, apps: Iterable[TorchScriptApp], compared: Sequence[Compared], plan: BuildPlan
+) -> list[Run]:
     """What to run: a runner's calls that were compared with Python; else the project's arguments; else what it tells.
 
     A program of which nothing is known is not run: it may serve for ever.
@@ -51,9 +57,20 @@ def plan_runs(bundle: Bundle, apps: Iterable[TorchScriptApp], compared: Sequence
             words = [("--model", m, "--info") for m in app.models if m not in seen]
             runs += [Run(app.name, w, f"loads {w[1]}") for w in words]
         elif app.arguments:
-            models = {m: Path(INSIDE, model_path(project, m)) for m in app.models}
+            models = {m: Path(INSIDE, model_path(plan.project, plan.model(m).file_name)) for m in app.models}
             filled = tuple(fill(word, models) for word in app.arguments)
             runs.append(Run(app.name, filled, "runs on the arguments in the settings"))
+    return runs
+
+
+def plan_opened(plan: BuildPlan, client: Path) -> list[Run]:
+    """What a client does with the C libraries: it opens the model that each opens by default, where it has one."""
+    runs = []
+    for library in plan.libraries:
+        name = PurePosixPath(library.path).name
+        words = (f"{INSIDE}/lib/{name}", library.prefix, *(["model"] if library.models else []))
+        what = f"opens its model {library.models[0].name}" if library.models else "can be loaded"
+        runs.append(Run(name, words, what, client=client))
     return runs
 
 
@@ -73,7 +90,8 @@ def verify_bundle(bundle: Bundle, runs: Sequence[Run], root: Path, environment: 
     """
     system.remove_tree(root)
     try:
-        make_root(root, bundle.programs.values(), bundle.needs.libraries)
+        clients = {run.client for run in runs if run.client is not None}
+        make_root(root, [*bundle.programs.values(), *sorted(clients)], bundle.needs.libraries)
         return verify_in_root(bundle, runs, root, environment)
     finally:
         system.remove_tree(root)
@@ -89,7 +107,11 @@ def verify_in_root(bundle: Bundle, runs: Sequence[Run], root: Path, environment:
             shown.append(f"{name}: finds all its libraries; it was not run, for the settings have no arguments for it")
     for number, run in enumerate(runs):
         words = _with_files(run, root, number)
-        done = run_in_root(root, bundle.tree, [f"{INSIDE}/bin/{run.program}", *words], environment)
+        started_by = f"{INSIDE}/bin/{run.program}"
+        if run.client is not None:
+            started_by = f"/tmp/{run.client.name}"
+            shutil.copy(run.client, root / "tmp" / run.client.name)
+        done = run_in_root(root, bundle.tree, [started_by, *words], environment)
         _check(run, done)
         shown.append(f"{run.program}: {run.what}")
     return shown

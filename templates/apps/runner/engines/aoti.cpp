@@ -182,12 +182,12 @@ class Aoti final : public Engine {
     }
   }
 
-  Value call(const std::string& method, const std::vector<Value>& inputs) override {
+  Value call(const std::string& method, const SharedValues& inputs) override {
     if (method != "forward") {
       throw Error(kUsage, path_ + ": the model has no method " + method, "its methods: forward");
     }
     Given given;
-    given.positional = inputs;
+    for (const auto& input : inputs) given.positional.push_back(*input);
     const c10::InferenceMode mode;
     try {
       const auto tensors = package_arguments(facts_, in_spec_, given, device_);

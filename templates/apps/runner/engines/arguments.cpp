@@ -89,16 +89,55 @@ Value to_value(const InputSpec& spec, const std::string& source) {
 
 IValue fit(const torch::jit::Function& function, const c10::Argument& argument, const Value& value,
            const at::Device& device) {
-  const std::string name = "argument '" + argument.name() + "'";
+  const auto name = [&argument] { return "argument '" + argument.name() + "'"; };
   try {
     return coerce(value, argument.type(), device);
   } catch (const Misfit& misfit) {
-    if (misfit.place.empty()) reject(function, name + " " + misfit.what);
-    reject(function, name + " must be " + argument.type()->annotation_str() + ", not " +
+    if (misfit.place.empty()) reject(function, name() + " " + misfit.what);
+    reject(function, name() + " must be " + argument.type()->annotation_str() + ", not " +
                          summary(value) + ": " + misfit.place + " " + misfit.what);
   } catch (const std::exception& error) {  // libtorch refuses a key, or indices out of range
-    reject(function, name + ": " + essential_line(message_of(error)));
+    reject(function, name() + ": " + essential_line(message_of(error)));
   }
+}
+
+using NamedValues = std::vector<std::pair<std::string, Value>>;
+
+// The arguments after self; the values at their places are given by a function.
+template <typename ValueAt>
+Stack fit_all(const torch::jit::Function& function, std::size_t count, const ValueAt& value_at,
+              NamedValues named, const at::Device& device) {
+  const auto& parameters = function.getSchema().arguments();  // the first one is self
+  if (count >= parameters.size()) {
+    reject(function, "takes " + std::to_string(parameters.size() - 1) + " inputs, but got " +
+                         std::to_string(count));
+  }
+  Stack arguments;
+  arguments.reserve(parameters.size());  // with room for self
+  for (std::size_t i = 1; i < parameters.size(); ++i) {
+    const c10::Argument& parameter = parameters[i];
+    const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
+      return candidate.first == parameter.name();
+    };
+    const auto given = std::find_if(named.begin(), named.end(), is_this);
+    if (i <= count) {
+      if (given != named.end())
+        reject(function, "got two inputs for argument '" + parameter.name() + "'");
+      arguments.push_back(fit(function, parameter, value_at(i - 1), device));
+    } else if (given != named.end()) {
+      arguments.push_back(fit(function, parameter, given->second, device));
+      named.erase(given);
+      if (std::any_of(named.begin(), named.end(), is_this)) {
+        reject(function, "got two inputs for argument '" + parameter.name() + "'");
+      }
+    } else if (parameter.default_value()) {
+      arguments.push_back(*parameter.default_value());
+    } else {
+      reject(function, "needs an input for argument '" + parameter.name() + "'");
+    }
+  }
+  if (!named.empty()) reject(function, "has no argument '" + named[0].first + "'");
+  return arguments;
 }
 
 }  // namespace
@@ -163,42 +202,14 @@ Given read_inputs(const std::vector<InputSpec>& inputs) {
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device) {
   Given given = read_inputs(inputs);
-  return make_arguments(function, given.positional, std::move(given.named), device);
+  const auto value_at = [&given](std::size_t i) -> const Value& { return given.positional[i]; };
+  return fit_all(function, given.positional.size(), value_at, std::move(given.named), device);
 }
 
-Stack make_arguments(const torch::jit::Function& function, const std::vector<Value>& positional,
-                     NamedValues named, const at::Device& device) {
-  const auto& parameters = function.getSchema().arguments();  // the first one is self
-  if (positional.size() >= parameters.size()) {
-    reject(function, "takes " + std::to_string(parameters.size() - 1) + " inputs, but got " +
-                         std::to_string(positional.size()));
-  }
-  Stack arguments;
-  arguments.reserve(parameters.size());  // with room for self
-  for (std::size_t i = 1; i < parameters.size(); ++i) {
-    const c10::Argument& parameter = parameters[i];
-    const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
-      return candidate.first == parameter.name();
-    };
-    const auto given = std::find_if(named.begin(), named.end(), is_this);
-    if (i <= positional.size()) {
-      if (given != named.end())
-        reject(function, "got two inputs for argument '" + parameter.name() + "'");
-      arguments.push_back(fit(function, parameter, positional[i - 1], device));
-    } else if (given != named.end()) {
-      arguments.push_back(fit(function, parameter, given->second, device));
-      named.erase(given);
-      if (std::any_of(named.begin(), named.end(), is_this)) {
-        reject(function, "got two inputs for argument '" + parameter.name() + "'");
-      }
-    } else if (parameter.default_value()) {
-      arguments.push_back(*parameter.default_value());
-    } else {
-      reject(function, "needs an input for argument '" + parameter.name() + "'");
-    }
-  }
-  if (!named.empty()) reject(function, "has no argument '" + named[0].first + "'");
-  return arguments;
+Stack make_arguments(const torch::jit::Function& function, const SharedValues& inputs,
+                     const at::Device& device) {
+  const auto value_at = [&inputs](std::size_t i) -> const Value& { return *inputs[i]; };
+  return fit_all(function, inputs.size(), value_at, {}, device);
 }
 
 }  // namespace runner

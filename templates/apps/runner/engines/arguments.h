@@ -32,10 +32,8 @@ Given read_inputs(const std::vector<InputSpec>& inputs);
 Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
                      const at::Device& device);
 
-using NamedValues = std::vector<std::pair<std::string, Value>>;
-
-// The same of values.
-Stack make_arguments(const torch::jit::Function& function, const std::vector<Value>& positional,
-                     NamedValues named, const at::Device& device);
+// The same of values, by their places.
+Stack make_arguments(const torch::jit::Function& function, const SharedValues& inputs,
+                     const at::Device& device);
 
 }  // namespace runner

@@ -8,7 +8,7 @@
 
 namespace runner {
 
-Value Engine::call(const std::string&, const std::vector<Value>&) {
+Value Engine::call(const std::string&, const SharedValues&) {
   throw Error(kUsage, "a model of this kind can be called by programs only");
 }
 

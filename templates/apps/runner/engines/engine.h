@@ -65,7 +65,7 @@ class Engine {
 
   // One call of any method, whatever set_inputs() was given; several threads may do so at once
   // where the options said so. The outputs stay on the device, which is done with them.
-  virtual Value call(const std::string& method, const std::vector<Value>& inputs);
+  virtual Value call(const std::string& method, const SharedValues& inputs);
 
   virtual ModelInfo info() const = 0;
 };

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -35,11 +36,16 @@ struct InferenceGuard {
 class CallMode {
  public:
   explicit CallMode(bool grad) {
-    if (!grad) guard_.reset(new InferenceGuard);
+    if (!grad) guard_ = new (&place_) InferenceGuard;
+  }
+  CallMode(const CallMode&) = delete;
+  ~CallMode() {
+    if (guard_ != nullptr) guard_->~InferenceGuard();
   }
 
  private:
-  std::unique_ptr<InferenceGuard> guard_;
+  alignas(InferenceGuard) unsigned char place_[sizeof(InferenceGuard)];
+  InferenceGuard* guard_ = nullptr;
 };
 
 // libtorch opens files by narrow names, which on Windows cannot be all names.
@@ -212,12 +218,12 @@ class TorchScript final : public Engine {
     }
   }
 
-  Value call(const std::string& method, const std::vector<Value>& inputs) override {
+  Value call(const std::string& method, const SharedValues& inputs) override {
     torch::jit::Function* const function = find_method(method, "");
     const CallMode mode(grad_);
     Stack stack;
     try {
-      stack = make_arguments(*function, inputs, {}, device_);
+      stack = make_arguments(*function, inputs, device_);
       stack.insert(stack.begin(), module_._ivalue());
       std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
       if (keeps_state_) turn.lock();

@@ -53,11 +53,11 @@ std::string model_path(const std::string& wanted) {
 
 std::unique_ptr<Engine> open_guarded(const std::string& path, const Archive& archive,
                                      const LoadOptions& options) {
-  const CrashGuard guard(std::string(app_info.name) + ": error: libtorch crashed while it read " +
-                             path +
-                             "\nhint: the file is damaged, or has code that this libtorch cannot "
-                             "take\n",
-                         kModelNotLoaded);
+  const CrashGuard guard(
+      std::string(app_info.name) + ": error: libtorch crashed while it read " + path +
+          "\nhint: the file is damaged, has code that this libtorch cannot take, or "
+          "program and libtorch do not fit together\n",
+      kModelNotLoaded);
   return open_engine(path, archive, options);
 }
 

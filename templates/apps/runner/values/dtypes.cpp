@@ -1,5 +1,8 @@
 #include "values/dtypes.h"
 
+#include <utility>
+#include <vector>
+
 #include "engines/libtorch.h"
 #include "program/error.h"
 
@@ -47,6 +50,19 @@ const Dtype kDtypes[] = {
 };
 
 }  // namespace
+
+const KnownDtype& known_dtype(at::ScalarType type) {
+  static const std::vector<KnownDtype>* const all = [] {
+    auto* const made = new std::vector<KnownDtype>;
+    for (int i = 0; i < static_cast<int>(at::ScalarType::NumOptions); ++i) {
+      KnownDtype entry{dtype_name(static_cast<at::ScalarType>(i)), false, Element::kFloat32};
+      entry.has_element = find_element(entry.name, &entry.element);
+      made->push_back(std::move(entry));
+    }
+    return made;
+  }();
+  return all->at(static_cast<std::size_t>(type));
+}
 
 std::string dtype_name(at::ScalarType type) {
   for (const Dtype& dtype : kDtypes) {

@@ -4,8 +4,18 @@
 #include <string>
 
 #include "values/torch_headers.h"
+#include "values/value.h"
 
 namespace runner {
+
+struct KnownDtype {
+  std::string name;
+  bool has_element;
+  Element element;  // if it has one
+};
+
+// What is known of a dtype, looked up once.
+const KnownDtype& known_dtype(at::ScalarType type);
 
 std::string dtype_name(at::ScalarType type);
 

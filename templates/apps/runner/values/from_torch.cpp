@@ -59,11 +59,10 @@ std::string unknown_tensor(const at::Tensor& tensor) {
   if (tensor.is_nested()) return "nested tensor";
 #endif
   if (tensor.is_meta()) return "tensor without data (on the device meta)";
-  Element element = Element::kFloat32;
-  const std::string dtype = dtype_name(tensor.scalar_type());
-  const bool quantized = dtype == "qint8" || dtype == "quint8" || dtype == "qint32";
-  if (quantized || find_element(dtype, &element)) return "";
-  return "tensor of dtype " + dtype;
+  const KnownDtype& dtype = known_dtype(tensor.scalar_type());
+  if (dtype.has_element) return "";
+  const bool quantized = dtype.name == "qint8" || dtype.name == "quint8" || dtype.name == "qint32";
+  return quantized ? "" : "tensor of dtype " + dtype.name;
 }
 
 // As Python shows it: without the root of TorchScript's names.

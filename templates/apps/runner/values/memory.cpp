@@ -31,32 +31,12 @@ at::Tensor plain(at::Tensor tensor) {
   return tensor;
 }
 
-struct Known {
-  std::string name;
-  bool has_element;
-  Element element;
-};
-
-// What is known of a dtype, looked up once.
-const Known& known(at::ScalarType type) {
-  static const std::vector<Known>* const all = [] {
-    auto* const made = new std::vector<Known>;
-    for (int i = 0; i < static_cast<int>(at::ScalarType::NumOptions); ++i) {
-      Known entry{dtype_name(static_cast<at::ScalarType>(i)), false, Element::kFloat32};
-      entry.has_element = find_element(entry.name, &entry.element);
-      made->push_back(std::move(entry));
-    }
-    return made;
-  }();
-  return all->at(static_cast<std::size_t>(type));
-}
-
 }  // namespace
 
 Tensor keep(at::Tensor tensor) {
   if (tensor.requires_grad()) tensor = tensor.detach();
   Tensor result;
-  const Known& dtype = known(tensor.scalar_type());
+  const KnownDtype& dtype = known_dtype(tensor.scalar_type());
   result.dtype = dtype.name;
   result.element = dtype.element;
   result.shape = tensor.sizes().vec();
@@ -94,7 +74,7 @@ Memory memory_of(const Tensor& tensor) {
                             ": its elements do not simply lie in memory");
   }
   Memory memory;
-  const Known& dtype = known(native.scalar_type());
+  const KnownDtype& dtype = known_dtype(native.scalar_type());
   if (!dtype.has_element) throw Error(kUsage, "nobody else knows the dtype " + dtype.name);
   memory.element = dtype.element;
   memory.data = native.data_ptr();

@@ -117,6 +117,9 @@ struct Value {
   std::vector<std::string> names;  // the fields of a named tuple, an object's, the enum's member
 };
 
+// Values that others use at the same time.
+using SharedValues = std::vector<std::shared_ptr<const Value>>;
+
 const char* kind_name(Value::Kind kind);
 
 Value make_tensor(Tensor tensor);

@@ -229,7 +229,7 @@ HINTS: tuple[Failure, ...] = (
     ),
     Failure(
         "disk full",
-        r"No space left on device",
+        r"[Nn]o space left on device",
         "the disk is full; torch's headers make large object files, and a CUDA torch takes several gigabytes",
         "make room (torchscript-build cache clean; pip cache purge), or let TMPDIR and the build folder lie elsewhere",
         "the operating system",

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 COLLECTED = pytest.StashKey[list[pytest.Item]]()
-BY_HAND = ("network", "gpu", "conda", "distributed")
+BY_HAND = ("network", "gpu", "conda", "distributed", "large")
 """The markers of tests that need what not every machine has; all others are in the quick or in the slow tier."""
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from torchscript_build.errors import TorchScriptBuildError
     from torchscript_build.libtorch import LibTorch, find_libtorch
     from torchscript_build.settings.specs import CLibrary, CMakeProject, OpLibrary, ScriptModel, TorchScriptApp

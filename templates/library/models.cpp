@@ -91,6 +91,7 @@ void prepare_process(const Process& wanted, int threads) {
   if (wanted.deterministic != nullptr && std::strcmp(wanted.deterministic, "off") != 0) {
     runner::set_deterministic(std::strcmp(wanted.deterministic, "warn") == 0);
   }
+  if (wanted.matmul_precision != nullptr) runner::set_matmul_precision(wanted.matmul_precision);
 }
 
 // Flushes denormal numbers in the calling thread, until the call ends.

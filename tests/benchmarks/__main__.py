@@ -12,7 +12,7 @@ from typing import Optional
 
 from . import report
 from .bench import Bench
-from .cases import CASES, list_cases
+from .cases import CASES, ONLY_NAMED, list_cases
 from .environments import VirtualEnvironment, create, create_environments, torch_facts
 from .figures import Row
 from .machine import describe_machine
@@ -31,7 +31,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="few rounds: shows that everything runs")
     parser.add_argument(
-        "--rounds", type=positive, metavar="N", help="rounds of each case (5; 3 of 'ops'; quick: 2 and 1)"
+        "--rounds",
+        type=positive,
+        metavar="N",
+        help="rounds of each case (3; 1 of those with eight sources; quick: 2 and 1)",
     )
     parser.add_argument("--only", nargs="+", choices=list(CASES), metavar="NAME", help="these cases")
     parser.add_argument("--list", action="store_true", help="print the cases and end")
@@ -99,8 +102,8 @@ def measure(options: argparse.Namespace, work: Path) -> list[str]:
         torch_facts(ours, work),
         torch_facts(peers, work),
         quick=options.quick,
-        rounds=options.rounds or (2 if options.quick else 5),
-        ops_rounds=options.rounds or (1 if options.quick else 3),
+        rounds=options.rounds or (2 if options.quick else 3),
+        ops_rounds=options.rounds or 1,
         ops_settings=options.ops_setting,
     )
     machine = describe_machine(bench, ROOT)
@@ -108,7 +111,7 @@ def measure(options: argparse.Namespace, work: Path) -> list[str]:
     notes: list[str] = []
     problems = []
     for name, case in CASES.items():
-        if not options.only or name in options.only:
+        if name in options.only if options.only else name not in ONLY_NAMED:
             say(f"{name}: {(case.__doc__ or '').splitlines()[0]}")
             try:
                 outcome = case(bench)

@@ -135,20 +135,13 @@ class Bench:
     def wheel(self) -> Path:
         """The wheel of ``app``, made afresh."""
         project, folder = self.app(), projects.fresh(self.work / "wheels")
-        pip = [
-            self.ours.python,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-build-isolation",
-            "--no-deps",
-            "-w",
-            folder,
-            ".",
-        ]
-        self.run_ours(pip, project)
+        self.run_ours(self.pip_wheel(folder), project)
         return next(folder.glob("bench_app-*.whl"))
+
+    def pip_wheel(self, folder: Path) -> list[object]:
+        """``pip wheel`` of the project in the current folder, into another."""
+        pip: list[object] = [self.ours.python, "-m", "pip", "wheel", "--quiet"]
+        return [*pip, "--no-build-isolation", "--no-deps", "-w", folder, "."]
 
     def _built(self, name: str, command: Sequence[object], project: Path) -> Path:
         if name not in self.done:

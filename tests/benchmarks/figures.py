@@ -28,10 +28,13 @@ class AtMostRatio:
 
     limit: float
     words: str = ""
+    cpu: Optional[float] = None
+    """The limit for CPU time, where that is another one."""
 
     def text(self, unit: str) -> str:
         """As it stands in the table."""
-        return f"≤ {self.words or format(self.limit, 'g')}"
+        more = f", CPU ≤ {self.cpu:g}" if self.cpu is not None else ""
+        return f"≤ {self.words or format(self.limit, 'g')}{more}"
 
 
 @dataclass(frozen=True)
@@ -134,12 +137,15 @@ def is_met(row: Row) -> Optional[bool]:
     theirs = (median_value(row.theirs), median_cpu(row.theirs))
     if isinstance(target, AtMost):
         return None if ours[0] is None else ours[0] <= target.limit
-    pairs = [(a, b) for a, b in zip(ours, theirs) if a is not None and b is not None]
+    limits = (target.limit, target.limit)
+    if isinstance(target, AtMostRatio) and target.cpu is not None:
+        limits = (target.limit, target.cpu)
+    pairs = [(a, b, limit) for a, b, limit in zip(ours, theirs, limits) if a is not None and b is not None]
     if not pairs:
         return None
     if isinstance(target, AtMostRatio):
-        return all(a <= target.limit * b for a, b in pairs)
-    return all(a - b <= target.limit for a, b in pairs)
+        return all(a <= limit * b for a, b, limit in pairs)
+    return all(a - b <= limit for a, b, limit in pairs)
 
 
 @dataclass(frozen=True)

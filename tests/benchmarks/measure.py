@@ -38,6 +38,9 @@ class Finished:
     """Bytes; the largest sum over the child and its descendants, where memory was watched."""
     first_output: Optional[float] = None
     """Seconds from its start to its first byte on standard output, where that was watched."""
+    read: int = 0
+    """Bytes that it and its descendants read, from caches or not; what is mapped into memory does not count."""
+    written: int = 0
 
 
 def run(
@@ -54,6 +57,7 @@ def run(
     """
     words = [str(word) for word in command]
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+        before = read_transfers()
         start = perf_counter()
         child = subprocess.Popen(
             words,
@@ -73,13 +77,23 @@ def run(
         # wait4 and not wait: it alone tells what this child and those that it waited for have used.
         _, status, usage = os.wait4(child.pid, 0)
         wall = perf_counter() - start
+        read, written = (now - then for now, then in zip(read_transfers(), before))
         child.returncode = os.waitstatus_to_exitcode(status)
         peak = watch.stop() if watch else None
-        texts = [_content(output), _content(errors)]
+        texts = (_content(output), _content(errors))
     if child.returncode != 0:
         tail = "\n".join("".join(texts).splitlines()[-40:])
         raise BenchmarkError(f"exit code {child.returncode} of {shlex.join(words)} in {cwd}\n{tail}")
-    return Finished(Sample(wall, usage.ru_utime + usage.ru_stime), texts[0], texts[1], peak, first_output)
+    return Finished(
+        Sample(wall, usage.ru_utime + usage.ru_stime), texts[0], texts[1], peak, first_output, read, written
+    )
+
+
+def read_transfers(proc: Path = PROC) -> tuple[int, int]:
+    """Bytes read and written by this process and by those that it has waited for, with theirs."""
+    lines = (line.split(": ") for line in (proc / "self/io").read_text(encoding="ascii").splitlines())
+    counts = {name: int(number) for name, number in lines}
+    return counts["rchar"], counts["wchar"]
 
 
 def _content(file: IO[bytes]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SCRIPTS = HERE / "scripts"
+DEMO = HERE.parents[1] / "examples/resnet18"
 CHANGED = "cpp/losses.cpp"
 """The one source of eight that is changed."""
 
@@ -45,7 +47,7 @@ def write_app(folder: Path, name: str, model: Path, *, count: int = 1) -> Path:
     package = name.replace("-", "_")
     apps = "".join(APP.format(name=f"{name}-{number}") for number in range(1, count + 1))
     write_if_changed(folder / "pyproject.toml", (APP_HEAD.format(name=name, package=package) + apps).encode())
-    write_if_changed(folder / "small.pt", model.read_bytes())
+    replace(folder / "small.pt", model)
     write_if_changed(folder / package / "__init__.py", b"")
     return copy_tree(HERE / "ours/app", folder)
 
@@ -57,6 +59,56 @@ def write_library(folder: Path, model: Path) -> Path:
     write_if_changed(folder / "pyproject.toml", text.encode())
     write_if_changed(folder / "small.pt", model.read_bytes())
     write_if_changed(folder / "bench_library" / "__init__.py", b"")
+    return copy_tree(HERE / "ours/app", folder)
+
+
+OWN_PROGRAM = """
+[[tool.torchscript-build.app]]
+name = "own"
+sources = ["cpp/main.cpp"]
+models = ["small"]
+"""
+MANY_OPS = """
+[[tool.torchscript-build.ops]]
+name = "many"
+sources = ["cpp/*.cpp"]
+"""
+OPERATOR = """\
+#include <torch/extension.h>
+
+static at::Tensor scale(const at::Tensor& x) {{ return x * {number}; }}
+
+TORCH_LIBRARY_FRAGMENT(many, m) {{ m.def("scale_{number}", &scale); }}
+"""
+
+
+def write_demo(folder: Path, *, verify: bool = False) -> Path:
+    """The example resnet18.
+
+    :param verify: compare in every build, as the example itself does; else it is asked for.
+    """
+    copy_tree(DEMO, folder, leave=("pyproject.toml", "README.md", "test_program.py"))
+    text = (DEMO / "pyproject.toml").read_text(encoding="utf-8")
+    write_if_changed(folder / "pyproject.toml", (text if verify else text.replace("verify = true\n", "")).encode())
+    return folder
+
+
+def write_mixed(folder: Path, model: Path) -> Path:
+    """A project of ours with a runner app and a program of its own, both with a model."""
+    write_app(folder, "bench-mixed", model)
+    write_if_changed(folder / "cpp/main.cpp", (HERE / "peers/tutorial/main.cpp").read_bytes())
+    append_line(folder / "pyproject.toml", OWN_PROGRAM)
+    return folder
+
+
+def write_many_ops(folder: Path, count: int) -> Path:
+    """An operator library of ours with so many sources, each with ``torch/extension.h``."""
+    package = "bench_many"
+    head = APP_HEAD.format(name="bench-many", package=package).partition("[[tool.torchscript-build.model]]")[0]
+    write_if_changed(folder / "pyproject.toml", (head + MANY_OPS).encode())
+    for number in range(count):
+        write_if_changed(folder / f"cpp/scale_{number}.cpp", OPERATOR.format(number=number).encode())
+    write_if_changed(folder / package / "__init__.py", b"from . import _torchscript_ops\n")
     return copy_tree(HERE / "ours/app", folder)
 
 
@@ -106,6 +158,19 @@ def write_if_changed(file: Path, content: bytes) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(content)
+
+
+def replace(file: Path, other: Path) -> None:
+    """Let a file be another one; by a link, for it may be large."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.unlink(missing_ok=True)
+    os.link(other, file)
+
+
+def append_line(file: Path, text: str) -> None:
+    """Write more at the end of a file."""
+    with file.open("a", encoding="utf-8") as stream:
+        stream.write(text)
 
 
 def change_source(project: Path, number: int) -> None:

@@ -16,10 +16,10 @@ from support import ANSWER_APP, ANSWER_CPP, copy_torch, read_project, run_child,
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_targets, installed_file
-from torchscript_build.elf import read_elf
 from torchscript_build.errors import BuildError, ConfigureError, SettingsError, VerificationError
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment, materialize
+from torchscript_build.system.elf import read_elf
 
 pytestmark = pytest.mark.compile
 

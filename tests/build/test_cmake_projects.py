@@ -22,9 +22,9 @@ from support import (
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan
-from torchscript_build.elf import read_elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.system import Environment
+from torchscript_build.system.elf import read_elf
 
 pytestmark = pytest.mark.compile
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from support import build_with_cuda, compile_library, copy_torch, run_child, run_python, write, write_project
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "cuda_op"

@@ -19,9 +19,9 @@ from support import (
 
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_targets
-from torchscript_build.elf import read_elf
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.system import Environment
+from torchscript_build.system.elf import read_elf
 
 pytestmark = pytest.mark.compile
 

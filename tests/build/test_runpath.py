@@ -8,7 +8,7 @@ import pytest
 from support import run_child
 
 from torchscript_build.build.runpath import ROOM, write_runpath
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 pytestmark = pytest.mark.compile
 

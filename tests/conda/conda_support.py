@@ -21,7 +21,7 @@ from local_channel import find_patchelf
 from meta_yaml import Recipe, to_v1
 from support import run_child
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 CHILD = Path(__file__).with_name("rattler_child.py")
 

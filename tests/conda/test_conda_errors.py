@@ -10,10 +10,10 @@ from typing import Optional, Union
 import pytest
 from support import copy_torch, run_python, write_project
 
-from torchscript_build.elf import read_elf
 from torchscript_build.errors import LibTorchNotFoundError
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.system import Environment
+from torchscript_build.system.elf import read_elf
 
 
 @pytest.fixture

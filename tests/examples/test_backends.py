@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import clean_variables, run_child, write
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 REPOSITORY = Path(__file__).parents[2]
 FOLDER = REPOSITORY / "examples/backends"

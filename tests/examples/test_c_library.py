@@ -18,8 +18,8 @@ import pytest
 from examples_support import assert_same_text, build_environment, pip, run
 from support import write
 
-from torchscript_build.elf import read_elf
 from torchscript_build.system import Environment
+from torchscript_build.system.elf import read_elf
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.slow]
 

@@ -31,7 +31,7 @@ from examples_support import (
 )
 from support import started
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 

@@ -19,7 +19,6 @@ from typing import Optional
 from handmade import exported_records, net_records
 from support import linux_torch, make_plan, write
 
-from torchscript_build import elf
 from torchscript_build.build import compiler_cache, ninja_log, pipeline, runner_cache
 from torchscript_build.build.explain import explain_log
 from torchscript_build.generate.project import render_project
@@ -33,7 +32,7 @@ from torchscript_build.packaging.auditwheel import needed_by_wheel
 from torchscript_build.packaging.check_wheel import check_wheel
 from torchscript_build.packaging.staged import APPS, StagedFile, make_place, stage
 from torchscript_build.settings.read import collect_settings, is_opted_in, read_pyproject
-from torchscript_build.system import Probes
+from torchscript_build.system import Probes, elf
 from torchscript_build.toolchain.cuda.cudnn import parse_header
 from torchscript_build.toolchain.cuda.read import parse_dryrun, parse_host_config
 

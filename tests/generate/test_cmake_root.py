@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from support import copy_torch, run_child, run_python, write
 
-from torchscript_build.elf import read_elf
 from torchscript_build.generate.templates import templates_dir
+from torchscript_build.system.elf import read_elf
 
 ROOT = templates_dir() / "cmake_root"
 DEPENDENCIES = ("jinja2", "markupsafe", "elftools", "packaging")

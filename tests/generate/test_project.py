@@ -112,13 +112,16 @@ MODELS = tuple(ScriptModel(name=name, file=f"{name}.pt") for name in "ab")
 
 def test_each_model_has_its_own_wishes_and_a_foreign_file_what_all_want() -> None:
     plan = make_plan(ProjectSpec(apps=(TorchScriptApp(name="app", package="demo", models=("a", "b")),), models=MODELS))
-    wishes = {"a": Wishes(True, "float64", None, True, 3), "b": Wishes(False, "float64", "qnnpack", True, 4, 2, "on")}
+    wishes = {
+        "a": Wishes(True, "float64", None, True, 3),
+        "b": Wishes(False, "float64", "qnnpack", True, 4, 2, "on", "high"),
+    }
     lines = text(render_project(plan.with_wishes(wishes)), "apps/app/app_info.cpp").splitlines()
     assert lines[4:6] == [
-        '    {"a", "../models/a.pt", {true, "float64", nullptr, true, 3, 0, nullptr}},',
-        '    {"b", "../models/b.pt", {false, "float64", "qnnpack", true, 4, 2, "on"}},',
+        '    {"a", "../models/a.pt", {true, "float64", nullptr, true, 3, 0, nullptr, nullptr}},',
+        '    {"b", "../models/b.pt", {false, "float64", "qnnpack", true, 4, 2, "on", "high"}},',
     ]
-    assert lines[-2] == '    {false, "float64", nullptr, true, 0, 0, nullptr},'
+    assert lines[-2] == '    {false, "float64", nullptr, true, 0, 0, nullptr, nullptr},'
 
 
 def test_only_what_is_used_is_written() -> None:

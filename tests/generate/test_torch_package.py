@@ -13,7 +13,7 @@ from typing import Optional
 import pytest
 from support import build_fake_cuda_torch, clean_variables, copy_torch, run_child, run_python, write, write_project
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 CMAKELISTS = """\
 cmake_minimum_required(VERSION 3.18)

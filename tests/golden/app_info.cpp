@@ -2,7 +2,7 @@
 #include "app_info.h"
 
 static const BundledModel models[] = {
-    {"net", "../models/net.pt", {false, nullptr, nullptr, false, 0, 0, nullptr}},
+    {"net", "../models/net.pt", {false, nullptr, nullptr, false, 0, 0, nullptr, nullptr}},
 };
 
 const AppInfo app_info = {
@@ -14,5 +14,5 @@ const AppInfo app_info = {
     nullptr,
     0,
     "scale",
-    {false, nullptr, nullptr, false, 0, 0, nullptr},
+    {false, nullptr, nullptr, false, 0, 0, nullptr, nullptr},
 };

@@ -10,7 +10,7 @@ import pytest
 from support import run_child
 from trees import NEW, OLD, build_elf, write
 
-from torchscript_build.elf import (
+from torchscript_build.system.elf import (
     ElfError,
     MissingLibrary,
     cxx11_abi_of,

@@ -23,7 +23,7 @@ from torchscript_build.libtorch.health import diagnose
 
 @pytest.fixture(autouse=True)
 def no_system_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("torchscript_build.elf.DEFAULT_FOLDERS", ())
+    monkeypatch.setattr("torchscript_build.system.elf.DEFAULT_FOLDERS", ())
     monkeypatch.setattr(health, "_configured_folders", lambda: iter(()))
 
 

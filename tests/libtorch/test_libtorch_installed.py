@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from support import run_child
 
-from torchscript_build.elf import cxx11_abi_of
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.health import diagnose
 from torchscript_build.system import Environment
+from torchscript_build.system.elf import cxx11_abi_of
 
 pytestmark = pytest.mark.torch
 

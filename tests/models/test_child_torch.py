@@ -77,6 +77,7 @@ def wide():
     torch.set_flush_denormal(True)
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_float32_matmul_precision("high")
+    torch.backends.mkldnn.set_flags(False)
     return Wide()
 
 class Forces(nn.Module):
@@ -235,7 +236,7 @@ def test_what_a_factory_does_to_its_process(
     plain = model("dicts", method="trace", example_inputs=("ones:2",))
     plan = plan_of(root, model("wide", example_inputs=("ones:2",)), plain)
     made = exported(plan, machine)
-    assert made["wide"] == Made(Wishes(False, "float64", None, True, 3, 5, "warn"))
+    assert made["wide"] == Made(Wishes(False, "float64", None, True, 3, 5, "warn", "high"))
     assert made["dicts"] == Made()
     out = capsys.readouterr().out
     head, tail = "-- model wide: its factory changes the", "; the app does so, too (setting:"
@@ -244,8 +245,15 @@ def test_what_a_factory_does_to_its_process(
     assert f"{head} flush-denormal of the process from False to True{tail} flush-denormal)\n" in out
     assert f"to 3{tail} threads)\n" in out
     assert f"to 5{tail} interop-threads)\n" in out
-    assert f"{head} float32 matmul precision of the process from highest to high, which no model file carries" in out
-    calm = {"default_dtype": "float32", "flush_denormal": False, "threads": 0, "deterministic": "off"}
+    assert f"{head} float32 matmul precision of the process from highest to high{tail} matmul-precision)\n" in out
+    assert f"{head} oneDNN of the process from True to False, which no model file carries" in out
+    calm = {
+        "default_dtype": "float32",
+        "flush_denormal": False,
+        "threads": 0,
+        "deterministic": "off",
+        "matmul_precision": "highest",
+    }
     by_settings = plan_of(root, model("wide", example_inputs=("ones:2",), interop_threads=4, **calm))
     assert exported(by_settings, machine)["wide"] == Made(Wishes(default_dtype="float32", interop_threads=4))
     found = references(plan, machine)
@@ -379,6 +387,20 @@ Traceback of TorchScript, original code (most recent call last):
 RuntimeError: {}"""
 
 
+TRACED = """\
+The following operation failed in the TorchScript interpreter.
+Traceback of TorchScript, serialized code (most recent call last):
+  File "code/__torch__/net.py", line 5, in forward
+    y = CONSTANTS.c0
+    _1 = torch.add(x, y)
+         ~~~~~~~~~ <--- HERE
+    _2 = torch.mul(_1, y)
+    return _2
+RuntimeError: The size of tensor a (7) must match
+"""
+"""A trace whose places in the sources nobody knows: the code goes on below the line."""
+
+
 def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
     from torchscript_build.models.child.reference import _cause
 
@@ -392,6 +414,7 @@ def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
     ):
         assert _cause(INTERPRETER.format(message).splitlines()) == line
     assert _cause(["expected 2", "more"]) == "expected 2"
+    assert _cause(TRACED.splitlines()) == "The size of tensor a (7) must match (in _1 = torch.add(x, y))"
 
 
 def test_numbers_are_compared_as_python_does() -> None:

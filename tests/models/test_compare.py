@@ -111,7 +111,7 @@ def test_what_an_app_is_asked(here: Project) -> None:
 
 def test_what_the_program_does_not_do_by_itself_is_said(here: Project) -> None:
     wanted = case(method="encode", grad=True)
-    wishes = Wishes(True, "float64", "qnnpack", True, 3, 2, "warn")
+    wishes = Wishes(True, "float64", "qnnpack", True, 3, 2, "warn", "high")
     made = Made(dataclasses.replace(wishes, grad=False))
     here.compare(wanted, *report(AGREED), made=made)
     here.plan = here.plan.with_wishes({"net": wishes})
@@ -119,7 +119,7 @@ def test_what_the_program_does_not_do_by_itself_is_said(here: Project) -> None:
     first, second = here.asked()
     options = (
         "--grad --default-dtype float64 --quantized-engine qnnpack --flush-denormal --threads 3 "
-        "--interop-threads 2 --deterministic warn "
+        "--interop-threads 2 --deterministic warn --matmul-precision high "
     )
     assert "--method encode" in first
     assert f"{options}--json" in first

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from support import clean_variables, compile_library, linux_torch, made_up, make_plan, run_python, write
 
-from torchscript_build.elf import read_elf
 from torchscript_build.errors import ModelError, SettingsError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.models.external import external_files, place_beside
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.settings.read import collect_settings
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp
+from torchscript_build.system.elf import read_elf
 
 
 @pytest.fixture

@@ -40,6 +40,19 @@ class Forces(nn.Module):
         return found
 
 
+class Remembers(nn.Module):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return x + self.calls
+
+
+class Writes(nn.Module):
+    def forward(self, x):
+        return x.add_(1) * 2
+
+
 library = torch.library.Library("judged", "DEF")
 library.define("twice(Tensor x) -> Tensor")
 library.impl("twice", lambda x: x * 2, "CPU")
@@ -67,6 +80,8 @@ INPUTS = {
     "Operator": ["randn:3x4"],
     "Scaled": ["randn:3x4", "int:3"],
     "Forces": ["randn:3x4"],
+    "Remembers": ["ones:2"],
+    "Writes": ["ones:2"],
 }
 
 
@@ -119,3 +134,14 @@ def test_what_is_compiled_in_is_noted(verdicts: dict[str, dict[str, Any]]) -> No
 
 def test_a_model_that_computes_gradients_keeps_torchscript(verdicts: dict[str, dict[str, Any]]) -> None:
     assert not verdicts["Forces"]["exports"]
+
+
+def test_state_that_is_no_buffer_shows_in_the_second_call(verdicts: dict[str, dict[str, Any]]) -> None:
+    assert verdicts["Remembers"]["verdict"] == (
+        "blocked: it keeps state that is no buffer, which torch.export compiles in: its second call differs "
+        "(output: 2 of 2 values differ, the first is number 0: 2 and 3)"
+    )
+
+
+def test_a_model_that_writes_into_its_inputs_exports(verdicts: dict[str, dict[str, Any]]) -> None:
+    assert verdicts["Writes"]["exports"]

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from support import clean_variables, run_python, write, write_project
 
-from torchscript_build.elf import read_elf
+from torchscript_build.system.elf import read_elf
 
 pytestmark = [pytest.mark.slow, pytest.mark.compile, pytest.mark.torch]
 

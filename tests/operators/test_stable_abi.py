@@ -14,7 +14,6 @@ from stable_symbols import declared, merge, read_wheel, render
 from support import compile_library, linux_torch, make_plan, write, write_project
 
 from torchscript_build.__main__ import main
-from torchscript_build.elf import read_elf, wanted_by_object
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.project import render_project
 from torchscript_build.operators import stable_abi
@@ -22,6 +21,7 @@ from torchscript_build.operators.registrations import parse_registrations
 from torchscript_build.operators.stable_abi import audit, demangle, replacement_of
 from torchscript_build.operators.stable_symbols import NEWEST, SYMBOLS
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec
+from torchscript_build.system.elf import read_elf, wanted_by_object
 from torchscript_build.toolchain.programs import parse_version
 
 SHIM = """\

@@ -22,7 +22,6 @@ from support import (
     write_project,
 )
 
-from torchscript_build import elf
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.packaging.bundle.closure import Closure, find_closure
 from torchscript_build.packaging.bundle.cpu import lowest_cpu
@@ -35,7 +34,7 @@ from torchscript_build.packaging.bundle.origins import Origin, find_origins, is_
 from torchscript_build.packaging.bundle.search import carried_sources, library_folders
 from torchscript_build.packaging.bundle.verify import plan_runs
 from torchscript_build.plan.build_plan import BuildPlan
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 
 def files_of(tree: Path) -> set[str]:

@@ -26,12 +26,11 @@ from support import (
     write_project,
 )
 
-from torchscript_build import elf
 from torchscript_build.cli.bundle import setup_words
 from torchscript_build.errors import SettingsError
 from torchscript_build.packaging.bundle.command import choose_output, paths_in
 from torchscript_build.settings.specs import BundleOptions
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 Bundle = Callable[..., Any]
 SETTINGS = ANSWER_APP + 'arguments = ["a b"]\n'

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from support import clean_variables, copy_torch, run_child, run_python, words, write, write_project
 
-from torchscript_build.elf import read_elf
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.ejected import render_ejected
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
+from torchscript_build.system.elf import read_elf
 
 RunSetup = Callable[..., Any]
 

@@ -10,9 +10,9 @@ from subprocess import CompletedProcess
 import pytest
 from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, run_child, write, write_project
 
-from torchscript_build.elf import read_elf
 from torchscript_build.errors import SettingsError
 from torchscript_build.plan.prefix import in_prefix
+from torchscript_build.system.elf import read_elf
 
 RunSetup = Callable[..., "CompletedProcess[str]"]
 

@@ -67,6 +67,36 @@ def test_a_file_that_was_changed_since_stays(place: Place, capsys: pytest.Captur
     assert "demo/a was put there by an earlier build and has been changed since: it stays" in capsys.readouterr().out
 
 
+def test_a_model_in_build_lib_is_the_same_file(tmp_path: Path) -> None:
+    model = write(tmp_path / "m.pt", "model")
+    model.chmod(0o644)
+    place = make_place(tmp_path / "lib", tmp_path / "build", links=True)
+    for _ in range(2):
+        stage([StagedFile("demo/m.pt", model, is_model=True), StagedFile("demo/a", model)], place, APPS)
+    assert [(place.root / f"demo/{name}").samefile(model) for name in ("m.pt", "a")] == [True, False]
+    assert not list(place.records.rglob("*m.pt*"))
+    model.write_text("made again, in place", encoding="utf-8")
+    put(place, "demo/b")
+    assert (staged(place), model.is_file()) == (["demo/b"], True)
+
+
+def test_a_model_is_copied_where_it_cannot_be_the_same_file(
+    tmp_path: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.EPERM, "no links here")
+
+    secret, other = write(tmp_path / "secret.pt", "model"), write(tmp_path / "m.pt", "model")
+    secret.chmod(0o600)
+    links = make_place(tmp_path / "links", tmp_path / "build", links=True)
+    stage([StagedFile("m.pt", other, is_model=True)], place, APPS)  # in a source tree, a prefix
+    stage([StagedFile("secret.pt", secret, is_model=True)], links, APPS)
+    assert links("secret.pt").stat().st_mode & 0o777 == 0o644
+    monkeypatch.setattr(os, "link", refuse)
+    stage([StagedFile("secret.pt", secret, is_model=True), StagedFile("m.pt", other, is_model=True)], links, APPS)
+    assert [p.stat().st_nlink for p in (place("m.pt"), links("secret.pt"), links("m.pt"))] == [1, 1, 1]
+
+
 def test_what_a_killed_build_was_about_to_put_there_is_taken_away_too(place: Place) -> None:
     put(place, "demo/a")
     record = place.records / "staged.json"

@@ -17,7 +17,7 @@ const BundledModel kModels[] = {
     {"stateful", "models/stateful.pt"},
     {"default", "models/default.pt"},
     {"process", "models/process.pt"},
-    {"wants", "models/process.pt", {false, "float64", nullptr, true, 3, 2, "warn"}},
+    {"wants", "models/process.pt", {false, "float64", nullptr, true, 3, 2, "warn", "high"}},
     {"random", "models/random.pt"},
     {"oncuda", "models/oncuda.pt"},
 };

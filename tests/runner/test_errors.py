@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import warnings
@@ -24,6 +25,22 @@ def rewrite(source, target, change):
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         for name in old.namelist():
             new.writestr(name, change(name, old.read(name)))
+
+
+@pytest.mark.parametrize("call", ["torch.linear(x, x, None, 1)", "torch.cudnn_is_acceptable(x, x)"])
+def test_an_operator_with_other_arguments(runner, call):
+    """As a model of a newer torch has them: one that has overloads, and one that has none."""
+
+    def change(name, data):
+        return re.sub(rb"(?m)^    return .*$", f"    return {call}".encode(), data) if name.endswith(".py") else data
+
+    rewrite(runner.models / "random.pt", runner.folder / "m.pt", change)
+    operator = call.partition("(")[0].replace("torch.", "aten::")
+    version = runner.json("--info")["libtorch"]
+    assert runner.error(model="m.pt", code=3) == (
+        f"test-app: error: m.pt: operator {operator} takes other arguments in libtorch {version} than the model gives "
+        "it\nhint: export the model with an older torch, or use a newer libtorch"
+    )
 
 
 def test_no_such_bundled_model(runner):

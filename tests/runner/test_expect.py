@@ -34,6 +34,19 @@ def test_mismatch(runner, save):
     assert "at [0, 1] (15, expected 15.1)" in error
 
 
+def test_wider_tolerances_are_for_models_that_round(runner, save):
+    """Not for one that draws random numbers, nor for one that keeps state."""
+    widen = "\nhint: --rtol and --atol widen what is taken as equal"
+    linear = ("--input", "ones:1x3", "--expect", save("y.npy", numpy.array([[6.0, 15.1]], "f4")))
+    assert runner.error(*linear, code=5).endswith(widen)
+    infinite = ("--input", "ones:1x3", "--expect", save("i.npy", numpy.array([[6.0, numpy.inf]], "f4")))
+    assert runner.error(*infinite, code=5).endswith(widen)
+    random = ("--input", "ones:3", "--seed", 1, "--expect", save("x.npy", numpy.ones(3, "f4")))
+    assert "\nhint: its outputs differ from call to call: " in runner.error(*random, model="random", code=5)
+    stateful = ("--input", "ones:2", "--expect", save("s.npy", numpy.array(100.0, "f4")))
+    assert "\nhint: its outputs differ from call to call: " in runner.error(*stateful, model="stateful", code=5)
+
+
 def test_match_of_nested_outputs(runner, save):
     runner("--input", "ones:2", "--expect", save("y.pt", nested()), model="nested")
 

@@ -130,6 +130,14 @@ def test_operators_that_are_not_deterministic(runner):
     assert "--deterministic takes on, warn or off, not 'yes'" in runner.error("--deterministic", "yes", code=2)
 
 
+def test_the_precision_of_products(runner):
+    for precision in ("highest", "high", "medium"):
+        assert runner.output("--input", "ones:1x3", "--matmul-precision", precision)["values"] == [6, 15]
+    assert "--deterministic warn --matmul-precision high\n" in runner("--help").stdout
+    error = runner.error("--matmul-precision", "low", code=2)
+    assert "--matmul-precision takes highest, high or medium, not 'low'" in error
+
+
 def test_a_model_runs_in_the_process_that_it_wants(runner):
     assert process_outputs(runner, model="wants") == ("float64", True)
     assert "deterministic implementation" in runner(*TINY, model="wants").stderr

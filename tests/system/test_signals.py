@@ -111,13 +111,13 @@ def test_a_signal_that_is_ignored_stays_ignored_and_one_that_is_handled_stays_so
 
 def test_a_signal_while_a_child_starts_waits_until_it_is_known(tmp_path: Path) -> None:
     code = (
-        "import os, signal, subprocess\nfrom torchscript_build import system\n"
+        "import os, signal, subprocess\nfrom torchscript_build.system import ending_by_signals, run\n"
         "plain = subprocess.Popen\n"
         "def popen(*a, **k):\n"
         "    child = plain(*a, **k)\n    os.kill(os.getpid(), signal.SIGTERM)\n"
         "    open('child', 'w').write(str(child.pid))\n    return child\n"
         "subprocess.Popen = popen\n"
-        "with system.ending_by_signals():\n    system.run(['/bin/sleep', '98'], variables={})\n"
+        "with ending_by_signals():\n    run(['/bin/sleep', '98'], variables={})\n"
     )
     assert run_python("-c", code, cwd=tmp_path, variables=os.environ).returncode == -signal.SIGTERM
     assert gone(int((tmp_path / "child").read_text()))

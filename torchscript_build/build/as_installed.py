@@ -6,13 +6,13 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import elf
-from torchscript_build.elf import ElfInfo
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass
+from torchscript_build.system import elf
+from torchscript_build.system.elf import ElfInfo
 
 SITE = "/site-packages"
 """What the folder is called here; nothing of the real file system lies below it."""

@@ -6,11 +6,10 @@ import os
 import platform as _platform
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import elf, system
+from torchscript_build import system
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.health import diagnose
@@ -18,8 +17,9 @@ from torchscript_build.libtorch.places import fetched_names
 from torchscript_build.libtorch.releases import RELEASES, release_row
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import SearchResult, search_libtorch
+from torchscript_build.records import dataclass, field
 from torchscript_build.settings.specs import ProjectSpec, is_cuda_source
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 from torchscript_build.toolchain.cuda.search import locate_cuda_toolkit
 from torchscript_build.toolchain.cxx import CxxCompiler, find_cxx
 from torchscript_build.toolchain.jobs import asked_jobs, plan_jobs, read_available_memory

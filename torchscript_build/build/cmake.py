@@ -7,7 +7,6 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,6 +17,7 @@ from torchscript_build.build.excerpt import build_excerpt, configure_excerpt, in
 from torchscript_build.errors import BuildError, ConfigureError
 from torchscript_build.log import columns
 from torchscript_build.plan.build_plan import Toolchain
+from torchscript_build.records import dataclass
 from torchscript_build.toolchain.launchers import Launcher
 
 CLIENT = "client-torchscript-build"

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from torchscript_build import elf, log, system
+from torchscript_build import log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.as_installed import (
     Place,
@@ -26,7 +26,7 @@ from torchscript_build.build.runpath import set_runpath, wanted_entries
 from torchscript_build.build.verify import PYTHON_LIBRARIES, verify_artifacts
 from torchscript_build.errors import VerificationError
 from torchscript_build.plan.build_plan import BuildPlan, PlannedProject
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 
 def install_project(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from torchscript_build.log import Edge
+from torchscript_build.records import dataclass
 
 _HEADER = re.compile(r"# ninja log v([0-9]{1,15})")
 _OLDEST = 5

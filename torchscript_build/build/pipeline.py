@@ -6,7 +6,6 @@ import dataclasses
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -21,6 +20,7 @@ from torchscript_build.generate import project
 from torchscript_build.generate.templates import templates_digest
 from torchscript_build.libtorch.steps import in_conda_build
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedLibrary, PlannedOps, PlannedTarget
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import locate_library

@@ -15,13 +15,13 @@ import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.generate import project
 from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 KIND = "runner"

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import elf, system
-from torchscript_build.elf import ElfError, ElfInfo
+from torchscript_build import system
 from torchscript_build.errors import VerificationError
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
+from torchscript_build.system.elf import ElfError, ElfInfo
 
 ROOM = "/torchscript-build-room" + "/." * 200
 """An entry for the linker that names no folder, and is as long as the RUNPATH may become."""

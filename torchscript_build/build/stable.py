@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from torchscript_build.build.pipeline import BuildResult
-from torchscript_build.elf import ElfError, is_elf, read_elf, wanted_by_object
 from torchscript_build.errors import VerificationError
 from torchscript_build.operators.stable_abi import Unstable, audit, describe_unstable
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
+from torchscript_build.system.elf import ElfError, is_elf, read_elf, wanted_by_object
 from torchscript_build.toolchain.programs import parse_version
 
 

@@ -194,6 +194,15 @@ TROUBLES: tuple[Failure, ...] = (
         "torch/_ops.py",
     ),
     Failure(
+        "two C++ runtimes",
+        r"(?:free|munmap_chunk|realloc)\(\): invalid (?:pointer|size)",
+        "something in the process is there twice: a program or library with a libstdc++ of its own beside libtorch's, "
+        "two libtorches, or code that was compiled for another libtorch",
+        "link without -static-libstdc++, with a compiler that has libstdc++.so (CXX=/usr/bin/g++); ldd FILE shows the "
+        "libraries, torchscript-build check-wheel FILE looks for all three",
+        "gcc.gnu.org/onlinedocs/libstdc++, FAQ",
+    ),
+    Failure(
         "no model file",
         r"open file failed[^\n]*file path: ?(?P<name>\S*)",
         "libtorch cannot open the model file {name}: it is not there, seen from the folder in which the program runs, "
@@ -327,15 +336,6 @@ TROUBLES: tuple[Failure, ...] = (
         "torch.ops.load_library cannot load {name}: the error above it in the log says why",
         "ldd {name} lists what it needs; torchscript-build check-wheel FILE looks at a whole wheel",
         "torch/_ops.py",
-    ),
-    Failure(
-        "two C++ runtimes",
-        r"(?:free|munmap_chunk|realloc)\(\): invalid (?:pointer|size)",
-        "something in the process is there twice: a program or library with a libstdc++ of its own beside libtorch's, "
-        "two libtorches, or code that was compiled for another libtorch",
-        "link without -static-libstdc++, with a compiler that has libstdc++.so (CXX=/usr/bin/g++); ldd FILE shows the "
-        "libraries, torchscript-build check-wheel FILE looks for all three",
-        "gcc.gnu.org/onlinedocs/libstdc++, FAQ",
     ),
     Failure(
         "an operator that is not there",

@@ -7,9 +7,9 @@ import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from torchscript_build import elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.system import elf
 
 _OTHER_ABI = {
     True: "cxx11-abi = false in the settings, and a torch up to 2.6 (its wheels for x86_64 have the old ABI)",

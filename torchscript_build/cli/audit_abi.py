@@ -33,8 +33,8 @@ def add_parser(commands: Any) -> None:
 
 
 def _audit(options: argparse.Namespace) -> int:
-    from torchscript_build.elf import read_elf
     from torchscript_build.operators.stable_abi import audit
+    from torchscript_build.system.elf import read_elf
 
     verdicts = {}
     for file in options.file:
@@ -53,8 +53,8 @@ def _audit(options: argparse.Namespace) -> int:
 @contextmanager
 def _libraries(file: Path) -> Iterator[dict[str, Path]]:
     """What is to be looked at: the file itself, or the ELF files in a wheel."""
-    from torchscript_build.elf import is_elf
     from torchscript_build.errors import VerificationError
+    from torchscript_build.system.elf import is_elf
 
     if file.suffix != ".whl":
         yield {str(file): file}

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from torchscript_build.records import dataclass
 
 EPILOG = """\
 bash:  torchscript-build completion bash > ~/.local/share/bash-completion/completions/torchscript-build

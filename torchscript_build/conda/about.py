@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
+
+from torchscript_build.records import dataclass
 
 URL_LABELS: Mapping[str, tuple[str, ...]] = {
     "home": ("homepage",),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
 
 from torchscript_build.conda.forge import conda_name, normalized_name
 from torchscript_build.conda.selectors import Selector, parse_marker
 from torchscript_build.errors import SettingsError
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)

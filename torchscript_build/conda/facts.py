@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
 
 from torchscript_build.conda.about import About, read_about
@@ -15,6 +14,7 @@ from torchscript_build.conda.selectors import CPU, CROSS, CUDA, LINUX, NOT_LINUX
 from torchscript_build.errors import SettingsError
 from torchscript_build.plan.decide import program_scripts
 from torchscript_build.plan.prefix import model_path
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp, is_cuda_source
 
 CUDA_HOST = ("cuda-cudart-dev", "libcublas-dev", "libcusparse-dev", "libcusolver-dev")

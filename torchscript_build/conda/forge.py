@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from torchscript_build.records import dataclass
 
 CONDA_NAMES: Mapping[str, str] = {
     "build": "python-build",

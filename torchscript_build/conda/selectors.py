@@ -6,8 +6,9 @@ A marker is not translated but tried: its truth on every platform and Python is 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Optional
+
+from torchscript_build.records import dataclass
 
 if TYPE_CHECKING:
     from packaging.markers import Marker

@@ -6,12 +6,12 @@ import dataclasses
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.generate.templates import FileSet, render
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass
 
 KERNELS = re.compile(r"libtorch\.")
 """Nothing refers to it by a symbol; it needs the libraries that register the kernels of CUDA, ROCm, XPU."""

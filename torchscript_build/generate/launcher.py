@@ -5,11 +5,11 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 from torchscript_build.generate.templates import render_module
 from torchscript_build.plan.decide import program_scripts
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.toolchain.programs import parse_version
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build.generate.templates import render_module
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
+from torchscript_build.records import dataclass, field
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.toolchain.programs import parse_version
 

@@ -128,6 +128,7 @@ def _process(wishes: Wishes) -> str:
             str(wishes.threads or 0),
             str(wishes.interop_threads or 0),
             _cxx_or_null(wishes.deterministic),
+            _cxx_or_null(wishes.matmul_precision),
         )
     ).join("{}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,8 +32,13 @@ def templates_dir() -> Path:
 def templates_digest() -> bytes:
     """A digest of every template, so that an upgraded plugin reconfigures."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in templates_dir().rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        digest.update(path.relative_to(templates_dir()).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    start = len(str(templates_dir())) + 1
+    for folder, folders, files in os.walk(templates_dir()):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            path = os.path.join(folder, name)
+            with open(path, "rb") as file:
+                digest.update(path[start:].replace(os.sep, "/").encode() + b"\0" + file.read() + b"\0")
     return digest.digest()
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
+
+from torchscript_build.records import dataclass, field
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def _missing_libraries(libtorch: LibTorch, environment: Environment) -> Iterator
     """The closure of libtorch's libraries: what they need and the loader would not find."""
     if libtorch.platform != "linux" or not _is_native(libtorch, environment):
         return
-    from torchscript_build.elf import DEFAULT_FOLDERS, find_missing
+    from torchscript_build.system.elf import DEFAULT_FOLDERS, find_missing
 
     library_path = [Path(p) for p in (environment.get("LD_LIBRARY_PATH") or "").split(":") if p]
     try:

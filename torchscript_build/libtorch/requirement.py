@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Optional, Union
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass
 
 Cuda = Union[str, bool, None]
 

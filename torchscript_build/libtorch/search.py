@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Optional, Union
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError, TorchScriptBuildError
@@ -16,6 +15,7 @@ from torchscript_build.libtorch.places import STEPS, VARIABLE, Candidate, is_iso
 from torchscript_build.libtorch.read import read_layout
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.steps import Step, argument_step, in_conda_build
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment, StrPath
 
 ROOT = "argument root"

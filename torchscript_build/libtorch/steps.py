@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Optional, TypeVar, Union
 
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment, StrPath
 
 T = TypeVar("T")

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Optional, TextIO, Union
 
 from torchscript_build.log import at_work, columns
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)

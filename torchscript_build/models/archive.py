@@ -11,7 +11,6 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -19,6 +18,7 @@ from torchscript_build.errors import ModelError
 from torchscript_build.models.code import NamedDevice, parse_code
 from torchscript_build.models.foreign import recognize, recognize_zip
 from torchscript_build.models.package import Package, is_package, read_package
+from torchscript_build.records import dataclass
 
 _VERSION = re.compile(r"[^/]+/(\.data/)?version")
 

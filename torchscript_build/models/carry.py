@@ -6,10 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from torchscript_build import elf, log, system
+from torchscript_build import log, system
 from torchscript_build.errors import ModelError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import ExternalLibrary
+from torchscript_build.system import elf
 
 PYTHON_LIBRARY = "libtorch_python.so"
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,6 +17,7 @@ from torchscript_build.models.references import Case, References, Wanted, repeat
 from torchscript_build.models.running import MISMATCH, NOT_LOADED, check_run, is_runner, run_program, tail
 from torchscript_build.models.twins import read_report, twin_lines
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, Wishes
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec, TorchScriptApp
 from torchscript_build.system import Completed, Environment
 

@@ -6,7 +6,6 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,6 +13,7 @@ from torchscript_build.errors import ModelError
 from torchscript_build.models.archive import UNREADABLE, read_archive
 from torchscript_build.models.foreign import read_safetensors, recognize
 from torchscript_build.models.unpickle import Opaque, TensorInfo, read_pickle
+from torchscript_build.records import dataclass, field
 
 CODE_LIMIT = 64 * 2**20
 """Bytes of a model's code; the largest seen has two megabytes."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Optional
 
@@ -13,6 +12,7 @@ from torchscript_build.models import freshness
 from torchscript_build.models.archive import read_archive
 from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment
 
 CARRIED = {
@@ -22,9 +22,10 @@ CARRIED = {
     "threads": "threads",
     "interop threads": "interop_threads",
     "deterministic algorithms": "deterministic",
+    "float32 matmul precision": "matmul_precision",
 }
 """What a factory changes in its process and the app can do, too: its name, and that of the setting."""
-OFF = ("off", 0)
+OFF = ("off", "highest", 0)
 """Settings that ask for what torch does anyway."""
 
 

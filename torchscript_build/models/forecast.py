@@ -10,7 +10,6 @@ import dataclasses
 import mmap
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -25,6 +24,7 @@ from torchscript_build.models.namespaces import NAMESPACES
 from torchscript_build.models.package import FIRST_RELEASE, Package
 from torchscript_build.operators.registrations import Registrations, read_registrations
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import TorchScriptApp
 
 CURES = (

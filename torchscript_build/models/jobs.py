@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import log, system
 from torchscript_build.errors import ModelError
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.python_torch import torch_site_dirs
 from torchscript_build.toolchain.sanitizers import preload_variables
@@ -117,6 +117,10 @@ def check_report(job: Job, report: Mapping[str, Any]) -> None:
 def _cures(problem: str) -> list[str]:
     if "Unknown builtin op" in problem or "Unknown type name '__torch__.torch.classes" in problem:
         return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
+    if "supported as inputs or outputs of traced functions" in problem:
+        return [
+            "let the model take and return tensors, tuples, lists and dicts alone (Hugging Face: use_cache = False)"
+        ]
     if "Dictionary inputs to traced functions must have consistent type" in problem:
         return ["let the model return a tuple, or a dict of tensors only (Hugging Face: return_dict = False)"]
     if "torch.jit.trace a dynamo-optimized function" in problem:
@@ -128,7 +132,12 @@ def _cures(problem: str) -> list[str]:
         )
         return [cure]
     if problem.startswith("torch.jit.trace cannot trace"):
-        return ["tracing calls the model with example-inputs: do they have the shapes and dtypes that it takes?"]
+        return [
+            "the model itself runs with these inputs, and tracing cannot follow what it does there: change that line",
+            'or say method = "script", or method = "aoti", which torchscript-build migrate tries',
+        ]
+    if "does not run with its example-inputs" in problem:
+        return ["give example-inputs with the number, shapes and dtypes that it takes"]
     if problem.startswith("torch.jit.script cannot compile"):
         return ['rewrite what TorchScript does not know, or say method = "trace" with example-inputs']
     if "No working C++ compiler" in problem or "InvalidCxxCompiler" in problem:

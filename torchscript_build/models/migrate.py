@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.jobs import Job, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 LARGEST = 2**62

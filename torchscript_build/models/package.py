@@ -11,8 +11,9 @@ import json
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
+
+from torchscript_build.records import dataclass
 
 FIRST_RELEASE = (2, 6)
 """The first libtorch whose headers have the loader for packages."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from typing import Any
 
@@ -11,6 +10,7 @@ from torchscript_build.generate.templates import render
 from torchscript_build.models.contents import Contents, Module
 from torchscript_build.models.describe import KINDS, amount, describe_tensor, number
 from torchscript_build.models.risks import devices_of, lowest_libtorch, provider_of, quantization_of, risks_of
+from torchscript_build.records import dataclass
 
 WIDTH, HEIGHT = 1000.0, 420.0
 MOST_TILES = 400

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
@@ -14,6 +13,7 @@ from torchscript_build.models.archive import ModelArchive
 from torchscript_build.models.export import Made
 from torchscript_build.models.jobs import Job, TorchProcess, check_report, run_jobs
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, Wishes
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 

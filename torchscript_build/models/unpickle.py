@@ -10,10 +10,10 @@ import io
 import pickle
 import pickletools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from torchscript_build.errors import ModelError
+from torchscript_build.records import dataclass
 
 LIMIT = 256 * 2**20
 """Bytes of one pickle; that of a large model has some megabytes, since tensors lie beside it."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import OpLibrary
 
 _TOKEN = re.compile(

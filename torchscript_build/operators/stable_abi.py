@@ -9,11 +9,11 @@ from __future__ import annotations
 import ctypes
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Optional
 
 from torchscript_build.operators.stable_symbols import NEWEST, SYMBOLS
+from torchscript_build.records import dataclass
 from torchscript_build.toolchain.programs import parse_version
 
 _SINCE = {name: release for release, names in SYMBOLS.items() for name in names.split()}

@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.system import elf
 
 CUDA_PATTERNS = (
     "libcublas.so.*",

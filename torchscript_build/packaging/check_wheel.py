@@ -8,19 +8,19 @@ import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
-from torchscript_build import elf
 from torchscript_build.build.verify import SHARED_RUNTIME, TWO_RUNTIMES, brings_cxx_runtime
-from torchscript_build.elf import ElfInfo
 from torchscript_build.errors import ModelError, VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.models.archive import UNREADABLE, read_archive
 from torchscript_build.models.package import Package
 from torchscript_build.plan.parts import part_of, series_folder
+from torchscript_build.records import dataclass
+from torchscript_build.system import elf
+from torchscript_build.system.elf import ElfInfo
 
 OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
 PYTHON = re.compile(r"libtorch_python\.|libpython3")

@@ -144,7 +144,7 @@ class _Build(Command):  # type: ignore[misc,unused-ignore]
         elif into_sources:
             destination = Destination(source=make_place(root, base, self._in_source_tree))
         else:
-            destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base))
+            destination = Destination(wheel=make_place(Path(self.build_lib or "").absolute(), base, links=True))
         return Session(
             self.read_spec(),
             with_sanitizers(

@@ -6,7 +6,6 @@ import filecmp
 import posixpath
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -39,6 +38,7 @@ from torchscript_build.packaging.session import Session
 from torchscript_build.packaging.staged import APPS, LAUNCHERS, Place, StagedFile, foreign_files, project_owner, stage
 from torchscript_build.packaging.staging import app_files, install_into_prefix, launcher_files
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedTarget
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import TorchScriptApp
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from torchscript_build import log, system
@@ -30,6 +29,7 @@ from torchscript_build.packaging.source_files import source_files
 from torchscript_build.packaging.staged import OPS, stage
 from torchscript_build.packaging.staging import install_into_prefix, loader_files, ops_files
 from torchscript_build.plan.build_plan import BuildPlan, PlannedOps, PlannedTarget
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ import re
 import shlex
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from torchscript_build import system
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.libtorch import find_libtorch
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 STEPS = ("configure", "build", "run")

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Union
 
@@ -17,6 +16,7 @@ from torchscript_build.libtorch.search import locate_beside
 from torchscript_build.packaging.session import Session
 from torchscript_build.plan.build_plan import BuildPlan, PlannedLibrary, PlannedOps, PlannedProject, PlannedTarget
 from torchscript_build.plan.headers import UMBRELLAS
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
 

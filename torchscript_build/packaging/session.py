@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from torchscript_build.libtorch.series import asked_series
 from torchscript_build.packaging.staging import Destination
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.prefix import in_prefix
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.jobs import choose_jobs

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional, Union
 
 from torchscript_build import log, system
+from torchscript_build.records import dataclass
 
 OPS = "ops"
 APPS = "apps"
@@ -29,6 +29,8 @@ class StagedFile:
     target: str
     """Path in the package tree, with forward slashes: ``my_package/bin/app``."""
     content: Union[Path, bytes]
+    is_model: bool = False
+    """Is it a model, which may be large?"""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ class Place:
     """The folder for what is remembered, and for files that are not whole yet: no package is collected from it."""
     is_shared: bool = False
     """Other projects put files there, too."""
+    links: bool = False
+    """Is it made from other folders alone, so that a model in it may be the same file as there?"""
 
     def __call__(self, target: str) -> Path:
         """The file to write."""
@@ -82,10 +86,14 @@ def stage(files: Iterable[StagedFile], place: Place, owner: str) -> Sequence[tup
         for file, (_, target) in zip(files, written):
             if isinstance(file.content, bytes):
                 system.write_if_changed(target, file.content, scratch)
+            elif file.is_model and place.links:
+                system.link_if_changed(file.content, target, scratch)
             else:
                 system.copy_if_changed(file.content, target, scratch)
         _take_away(record, place, {name: before[name] for name in before if name not in names}, owner)
-        stamps = {name: system.stamp(path) for name, path in names.items()}
+        # What is linked changes with its other name, and is ours all the same.
+        linked = {target for file, (_, target) in zip(files, written) if file.is_model and place.links}
+        stamps = {name: None if path in linked else system.stamp(path) for name, path in names.items()}
         if stamps != before:
             _set(record, place, owner, stamps)
     return written
@@ -191,10 +199,15 @@ def in_records(build_base: Path) -> Path:
 
 
 def make_place(
-    root: Path, build_base: Path, locate: Optional[Callable[[str], Path]] = None, *, is_shared: bool = False
+    root: Path,
+    build_base: Path,
+    locate: Optional[Callable[[str], Path]] = None,
+    *,
+    is_shared: bool = False,
+    links: bool = False,
 ) -> Place:
     """A place whose records lie in a build_base.
 
     :param locate: by default a file lies where the package tree has it.
     """
-    return Place(root, locate or root.joinpath, in_records(build_base), is_shared)
+    return Place(root, locate or root.joinpath, in_records(build_base), is_shared, links)

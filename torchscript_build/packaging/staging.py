@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -15,6 +14,7 @@ from torchscript_build.packaging.staged import APPS, LAUNCHERS, LIBRARIES, OPS, 
 from torchscript_build.plan.build_plan import BuildPlan, ExternalLibrary, PlannedApp, PlannedLibrary, PlannedTarget
 from torchscript_build.plan.parts import series_folder
 from torchscript_build.plan.prefix import model_path
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec
 
 
@@ -34,7 +34,7 @@ def loader_files(loaders: Mapping[str, bytes]) -> list[StagedFile]:
 def app_files(spec: ProjectSpec, plan: BuildPlan, binary: Callable[[PlannedTarget], Path]) -> list[StagedFile]:
     """The files of the apps: programs and models."""
     files = [StagedFile(app.path, binary(app)) for app in plan.apps if app.install]
-    files += [StagedFile(target, Path(plan.model(name).file)) for name, target in model_targets(spec)]
+    files += [StagedFile(target, Path(plan.model(name).file), is_model=True) for name, target in model_targets(spec)]
     return files + [
         StagedFile(_external_place(app, library), plan.carried_file(library))
         for app in plan.apps

@@ -83,6 +83,23 @@ def make_bdist_wheel(base: type[Any]) -> type[Any]:
     return bdist_wheel
 
 
+def make_install_lib(base: type[Any]) -> type[Any]:
+    """A subclass of this environment's install_lib for a project with our settings."""
+
+    class install_lib(base):  # type: ignore[misc]
+        """Collects a wheel's files; a model that is a link in build_lib is one there, too, and not written again."""
+
+        def copy_tree(self, infile: str, outfile: str, *args: Any, **kwargs: Any) -> Any:
+            packing = self.distribution.get_command_obj("bdist_wheel", create=False)
+            is_wheel = packing is not None and Path(packing.bdist_dir) in Path(outfile, "-").parents
+            for file in Path(infile).rglob("*") if is_wheel and not self.get_exclusions() else ():
+                if not file.is_symlink() and file.is_file() and file.stat().st_nlink > 1:
+                    system.link_if_changed(file, outfile / file.relative_to(infile))
+            return super().copy_tree(infile, outfile, *args, **kwargs)
+
+    return install_lib
+
+
 def _tag(
     command: Any, plain: tuple[str, str, str], exact: tuple[str, str, str], limited: Optional[str]
 ) -> tuple[str, str, str]:

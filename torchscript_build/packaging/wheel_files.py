@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
-from torchscript_build import elf, log
+from torchscript_build import log
 from torchscript_build.build.as_installed import (
     SITE,
     describe_missing,
@@ -21,7 +20,9 @@ from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.packaging.auditwheel import CUDA_PATTERNS
 from torchscript_build.plan.parts import part_of
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build.system import elf
 
 _EXACT = re.compile(r"\.(cpython-\d+|cp\d+|pypy\d+|graalpy)[^./]*\.(so|pyd)\Z")
 _AWAY = re.compile(r"torch/|[^/]*\.data/")

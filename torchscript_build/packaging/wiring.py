@@ -23,7 +23,7 @@ from torchscript_build.packaging.distribution import (
     translated,
 )
 from torchscript_build.packaging.source_commands import make_build_ext, make_build_py, make_sdist
-from torchscript_build.packaging.wheel import make_bdist_wheel
+from torchscript_build.packaging.wheel import make_bdist_wheel, make_install_lib
 from torchscript_build.settings.coerce import closest
 from torchscript_build.settings.read import read_pyproject
 from torchscript_build.system import Environment, write_if_changed
@@ -52,6 +52,7 @@ def wire(dist: Any) -> None:
         "egg_info": _make_egg_info,
         "sdist": make_sdist,
         "bdist_wheel": make_bdist_wheel,
+        "install_lib": make_install_lib,
     }
 
     def get_command_class(command: str) -> Any:

@@ -8,11 +8,11 @@ import hashlib
 import json
 import posixpath
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Optional, TypeVar, Union
 
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass, field
 from torchscript_build.settings.specs import InputSets
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler
@@ -57,6 +57,7 @@ class PlannedModel:
     threads: Optional[int] = None
     interop_threads: Optional[int] = None
     deterministic: Optional[str] = None
+    matmul_precision: Optional[str] = None
     same_as: Optional[str] = None
     dynamic_shapes: Union[str, Mapping[str, Mapping[str, str]]] = field(default_factory=dict, hash=False)
     cpu: str = "native"
@@ -85,13 +86,12 @@ class Wishes:
     interop_threads: Optional[int] = None
     deterministic: Optional[str] = None
     """``on``, or ``warn``; ``None``: off."""
+    matmul_precision: Optional[str] = None
 
     def common(self, other: Wishes) -> Wishes:
         """What both want."""
-        plain = Wishes()
-        names = [field.name for field in dataclasses.fields(self)]
-        pairs = {name: (getattr(self, name), getattr(other, name)) for name in names}
-        return Wishes(**{n: one if one == two else getattr(plain, n) for n, (one, two) in pairs.items()})
+        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in dataclasses.fields(self)}
+        return Wishes(**{name: one for name, (one, two) in pairs.items() if one == two})
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Optional, Union
 
@@ -26,6 +25,7 @@ from torchscript_build.plan.build_plan import (
 )
 from torchscript_build.plan.parts import series_folder
 from torchscript_build.plan.paths import check_paths
+from torchscript_build.records import dataclass
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
     CLibrary,
@@ -147,6 +147,7 @@ def _plan_model(model: ScriptModel, root: Path, build_dir: Path) -> PlannedModel
         threads=model.threads,
         interop_threads=model.interop_threads,
         deterministic=model.deterministic,
+        matmul_precision=model.matmul_precision,
     )
 
 

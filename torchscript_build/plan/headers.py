@@ -12,10 +12,10 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Optional
 
 from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders, PlannedOps
+from torchscript_build.records import dataclass
 
 UMBRELLAS: Mapping[str, str] = {
     "torch/extension.h": "28 s and 1.6 GB a file; torch/library.h and the ATen/ops headers that are used take 8 s",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import posixpath
-from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Optional, TypeVar
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.plan.build_plan import BuildPlan, PlannedApp, PlannedLibrary, PlannedOps, PlannedProject
+from torchscript_build.records import dataclass
 
 PATH_LIMITS = {"linux": 4095, "darwin": 1023, "win32": 259}
 """Bytes of a path that the system's loader can open: PATH_MAX and MAX_PATH without the null at the end."""

@@ -24,6 +24,7 @@ from torchscript_build.settings.rules import (
     DTYPES,
     ENGINES,
     METHODS,
+    PRECISIONS,
     TEMPLATES,
 )
 from torchscript_build.settings.specs import BuildOptions, BundleOptions, OpLibrary, ScriptModel, TorchScriptApp
@@ -36,6 +37,7 @@ _CHOICES: Mapping[tuple[type, str], Sequence[str]] = {
     (ScriptModel, "default_dtype"): DTYPES,
     (ScriptModel, "quantized_engine"): ENGINES,
     (ScriptModel, "deterministic"): DETERMINISTIC,
+    (ScriptModel, "matmul_precision"): PRECISIONS,
     (OpLibrary, "python_binding"): BINDINGS,
     (OpLibrary, "abi"): ABIS,
     (OpLibrary, "cuda_runtime"): CUDA_RUNTIMES,

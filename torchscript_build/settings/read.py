@@ -36,6 +36,11 @@ from torchscript_build.settings.specs import (
     TorchScriptApp,
 )
 
+PROCESS_SETTINGS = (
+    *("default_dtype", "quantized_engine", "flush_denormal", "threads", "interop_threads", "deterministic"),
+    "matmul_precision",
+)
+"""What of a model's settings is about the process that runs it."""
 ARRAYS: Mapping[str, type] = {
     "model": ScriptModel,
     "ops": OpLibrary,
@@ -334,18 +339,7 @@ def _completed_twin(
     given = {
         "factory": other.factory if model.file is None else None,
         **{name: getattr(other, name) for name in ("example_inputs", "check_inputs", "inputs", "python_path")},
-        **{
-            name: getattr(other, name)
-            for name in (
-                "seed",
-                "default_dtype",
-                "quantized_engine",
-                "flush_denormal",
-                "threads",
-                "interop_threads",
-                "deterministic",
-            )
-        },
+        **{name: getattr(other, name) for name in ("seed", *PROCESS_SETTINGS)},
     }
     defaults = {f.name: f.default for f in dataclasses.fields(ScriptModel)}
     return dataclasses.replace(

@@ -25,6 +25,7 @@ DTYPES = ("float16", "bfloat16", "float32", "float64")
 """What ``torch.set_default_dtype`` takes."""
 ENGINES = ("fbgemm", "x86", "onednn", "qnnpack")
 DETERMINISTIC = ("on", "warn", "off")
+PRECISIONS = ("highest", "high", "medium")
 MOST_THREADS = 1024
 
 Doubts = Mapping[str, set[str]]
@@ -36,18 +37,8 @@ ANY = ""
 _TARGET_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+\-]*\Z")
 _RESERVED_NAMES = frozenset(
     (
-        *(
-            "all",
-            "all_build",
-            "build.ninja",
-            "clean",
-            "cmakecache.txt",
-            "default_cache",
-            "edit_cache",
-            "help",
-            "install",
-        ),
-        *("package", "package_source", "preinstall", "rebuild_cache", "run_tests", "test", "zero_check"),
+        *("all", "all_build", "build.ninja", "clean", "cmakecache.txt", "default_cache", "edit_cache", "help"),
+        *("install", "package", "package_source", "preinstall", "rebuild_cache", "run_tests", "test", "zero_check"),
         *("c10", "c10_cuda", "c10_hip", "c10_xpu", "torch", "torch_cpu", "torch_cuda", "torch_hip", "torch_library"),
         *("torch_python", "torch_xpu", "ts_runner", "ts_runner_plain"),
     )
@@ -165,6 +156,7 @@ def _check_model(model: ScriptModel, root: Path, problems: list[str]) -> None:
         ("default-dtype", model.default_dtype, DTYPES),
         ("quantized-engine", model.quantized_engine, ENGINES),
         ("deterministic", model.deterministic, DETERMINISTIC),
+        ("matmul-precision", model.matmul_precision, PRECISIONS),
     ):
         if value is not None and value not in allowed:
             problems.append(f"{where}: {key} must be one of {', '.join(allowed)}, not {value!r}")

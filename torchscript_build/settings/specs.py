@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Optional, Union
+
+from torchscript_build.records import dataclass, field
 
 InputSets = Union[str, tuple[tuple[str, ...], ...]]
 """``package.module:function``, or a list of lists of input specs."""
@@ -59,7 +60,7 @@ class ScriptModel:
     trying where it is compared with Python."""
     default_dtype: Optional[str] = None
     """The default dtype that the model runs with, `float64`. By default what the factory leaves behind. This and the
-    next five hold for the export, for the comparison, and for the program when it runs this model."""
+    next six hold for the export, for the comparison, and for the program when it runs this model."""
     quantized_engine: Optional[str] = None
     """The engine for quantized operators that the model runs with: `fbgemm`, `x86`, `onednn`, `qnnpack`. By default
     what the factory leaves behind."""
@@ -74,6 +75,8 @@ class ScriptModel:
     `threads`."""
     deterministic: Optional[str] = None
     """`on`, `off`, or `warn`: `torch.use_deterministic_algorithms`. By default as the factory leaves it."""
+    matmul_precision: Optional[str] = None
+    """`highest`, `high` or `medium`: `torch.set_float32_matmul_precision`. By default as the factory leaves it."""
     python_path: tuple[str, ...] = ()
     """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
     among them."""

@@ -9,18 +9,18 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Optional, Union
+from typing import Any, Optional
 
 from torchscript_build import log
 from torchscript_build.errors import InterruptedByUserError, TorchScriptBuildError
+from torchscript_build.records import dataclass
+from torchscript_build.system.environment import StrPath
 from torchscript_build.system.files import read_json, write_json
 from torchscript_build.system.locks import noted_child
 from torchscript_build.system.processes import GENTLE_SECONDS, end_tree
 from torchscript_build.system.signals import raise_waiting, starting_a_child
 
-StrPath = Union[str, "os.PathLike[str]"]
 Child = subprocess.Popen[str]
 
 PROBE_SECONDS = 60.0

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform as _platform
-import shutil
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
-from typing import Optional
+from typing import Optional, Union
+
+from torchscript_build.records import dataclass, field
+
+StrPath = Union[str, "os.PathLike[str]"]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Environment:
             variables=dict(os.environ),
             cwd=Path.cwd(),
             platform=sys.platform,
-            machine=_platform.machine(),
+            machine=_machine(),
             python=PythonTarget.current(),
             cpu_count=cpus,
         )
@@ -98,10 +99,14 @@ class Environment:
         """A copy with some variables changed; ``None`` removes one."""
         variables = {k: v for k, v in self.variables.items() if k not in changes}
         variables.update({k: v for k, v in changes.items() if v is not None})
+        from dataclasses import replace  # it imports much, and finding libtorch does without
+
         return replace(self, variables=variables)
 
     def which(self, program: str) -> Optional[Path]:
         """The program on this environment's PATH, or ``None``."""
+        import shutil  # with it come modules for archives, and finding libtorch does without
+
         found = shutil.which(program, path=self.get("PATH") or os.defpath)
         return Path(found) if found else None
 
@@ -126,6 +131,15 @@ class Environment:
         """An absolute path; a relative one is to be ignored (XDG Base Directory Specification)."""
         value = self.get(variable)
         return Path(value) if value and os.path.isabs(value) else None
+
+
+def _machine() -> str:
+    """``platform.machine()``, without importing a module where the system itself tells."""
+    if hasattr(os, "uname"):
+        return os.uname().machine
+    import platform
+
+    return platform.machine()
 
 
 @contextlib.contextmanager

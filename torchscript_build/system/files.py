@@ -144,6 +144,31 @@ def copy_if_changed(source: Path, target: Path, scratch: Optional[Path] = None) 
     return True
 
 
+def link_if_changed(source: Path, target: Path, scratch: Optional[Path] = None) -> bool:
+    """Give a file a second name, where that has the effect of ``copy_if_changed``, and else copy it.
+
+    The two are one file from then on: it is for large files in folders that are made from others.
+    """
+    new = source.stat()
+    if new.st_mode != stat_module.S_IFREG | _normal_mode(new.st_mode) or source.is_symlink():
+        return copy_if_changed(source, target, scratch)
+    with contextlib.suppress(OSError):
+        if os.path.samestat(new, target.lstat()):
+            return False
+    folder = scratch or target.parent
+    place = folder / f".{target.name[:200]}.{os.getpid():08}"
+    try:
+        for needed in (target.parent, folder):
+            needed.mkdir(parents=True, exist_ok=True)
+        os.link(source, place)
+        os.replace(place, target)
+    except OSError:  # another file system, or one without links
+        with contextlib.suppress(OSError):
+            place.unlink()
+        return copy_if_changed(source, target, scratch)
+    return True
+
+
 def normalize_modes(folder: Path) -> None:
     """Let everybody read the files below a folder, and execute those that their owner can; no umask shows."""
     for path in folder.rglob("*"):

@@ -6,13 +6,13 @@ import os
 import re
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build import system
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.releases import Release
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.programs import parse_version
 

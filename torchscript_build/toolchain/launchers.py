@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build import system
 from torchscript_build.errors import SettingsError, ToolNotFoundError
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.programs import Generator, parse_version
 

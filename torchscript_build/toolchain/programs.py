@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 from torchscript_build.errors import ToolNotFoundError
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment, Probes, parse_json
 
 MINIMUM_CMAKE = (3, 18)

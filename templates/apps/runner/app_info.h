@@ -13,6 +13,7 @@ struct Process {
   int threads = 0;                         // --threads; 0: libtorch's choice
   int interop_threads = 0;                 // --interop-threads
   const char* deterministic = nullptr;     // --deterministic: "on" or "warn"
+  const char* matmul_precision = nullptr;  // --matmul-precision: "high" or "medium"
 };
 
 struct BundledModel {

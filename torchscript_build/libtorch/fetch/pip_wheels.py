@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 from typing import Optional
@@ -13,6 +12,7 @@ from torchscript_build import system
 from torchscript_build.errors import LibTorchNotFoundError, ToolNotFoundError
 from torchscript_build.libtorch.fetch.wheel_tags import PythonVersion, tag_options
 from torchscript_build.libtorch.versions import read_text
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 

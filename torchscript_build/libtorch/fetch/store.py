@@ -12,7 +12,6 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
@@ -21,6 +20,7 @@ from torchscript_build.errors import LibTorchUnusableError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.places import fetched_dir, fetched_names, locate_fetched
 from torchscript_build.libtorch.versions import release_of
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 RECORD = "fetched.json"

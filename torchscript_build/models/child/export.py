@@ -26,7 +26,12 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
         with progress("making the example inputs", "its example inputs cannot be made"):
             args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
         with progress("tracing", f"torch.jit.trace cannot trace what {factory} gave"):
-            kind, exported = trace(torch, original, args, job["grad"], check=not job["compared"])
+            try:
+                kind, exported = trace(torch, original, args, job["grad"], check=not job["compared"])
+            except Exception:
+                with progress("running it", f"what {factory} gave does not run with its example-inputs"):
+                    original(*args)
+                raise  # it runs, so it is the tracer that cannot follow
     else:
         with progress("scripting", f"torch.jit.script cannot compile what {factory} gave"), torch.no_grad():
             exported = torch.jit.script(original)

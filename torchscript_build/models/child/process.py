@@ -60,6 +60,8 @@ def apply(torch: Any, job: "dict[str, Any]") -> None:
     if wanted["deterministic"]:
         how = {"warn_only": True} if wanted["deterministic"] == "warn" else {}
         torch.use_deterministic_algorithms(wanted["deterministic"] != "off", **how)
+    if wanted["matmul_precision"]:
+        torch.set_float32_matmul_precision(wanted["matmul_precision"])
     if wanted["default_dtype"]:
         torch.set_default_dtype(getattr(torch, wanted["default_dtype"]))
     if wanted["quantized_engine"]:

@@ -207,17 +207,18 @@ def _call(
 
 def _cause(lines: "list[str]") -> str:
     """What was raised, in a line: where TorchScript's interpreter reports, it follows the code, which is quoted."""
-    said = [line.strip() for line in lines if line.strip()] or [""]
+    said = [line.rstrip() for line in lines if line.strip()] or [""]
     if not said[0].startswith("The following operation failed in the TorchScript interpreter"):
-        return said[0]
-    marks = [number for number, line in enumerate(said[:-1]) if line.endswith("<--- HERE")]
+        return said[0].strip()
+    marks = [number for number, line in enumerate(said) if line.endswith("<--- HERE")]
     if not marks:
-        return said[-1]
-    raised = re.sub(r"^\w+(Error|Exception): ", "", said[marks[-1] + 1])
+        return said[-1].strip()
+    after = [line for line in said[marks[-1] + 1 :] if not line.startswith((" ", "\t"))]  # lines of code are indented
+    raised = re.sub(r"^[\w.]+(Error|Exception): ", "", after[0]) if after else ""
     if raised.startswith("Could not run"):
         raised = raised.partition(". ")[0]  # what follows are guesses, and a list of all backends
-    code = said[marks[-1] - 1]
-    return f"{raised} (in {code})" if raised else said[-1]
+    code = said[marks[-1] - 1].strip()
+    return f"{raised} (in {code})" if raised else said[-1].strip()
 
 
 def _outputs(torch: Any, module: Any, call: "dict[str, Any]", job: "dict[str, Any]", grad: bool) -> Any:

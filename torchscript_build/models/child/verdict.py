@@ -24,18 +24,18 @@ def judge(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
     with progress("making the example inputs", "its example inputs cannot be made"):
         args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
     with progress("running it", "Python cannot run it"):
-        expected = _run(torch, fresh(original), args, job)
+        expected = _two_calls(torch, fresh(original), args, job)
     notes = _losses(torch, original, args, job)
     try:
         program = aoti.program_of(torch, fresh(original), args, None)
-        process.seed(torch, job["seed"])
-        problem = _first_difference(torch, program.module()(*args), expected)
+        found = _two_calls(torch, program.module(), args, job)
     except Exception as error:  # noqa: BLE001 - whatever stops torch.export is the answer
         return {"blocked": blocked_by(torch, error, original, job["root"]), "notes": notes}
     if getattr(program.graph_signature, "buffers_to_mutate", None):
         notes.append("it keeps state between calls, which a package does, too, for each program that loads it")
-    if problem:
-        return {"blocked": {"kind": "another answer", "words": _another_answer(problem)}, "notes": notes}
+    blocked = _another_answer(torch, found, expected)
+    if blocked:
+        return {"blocked": blocked, "notes": notes}
     wide = _widened(torch, original, args, job)
     dynamic, why_fixed = dynamic_sizes(torch, original, wide)
     if wide is not args and dynamic:
@@ -64,7 +64,12 @@ def fresh(original: Any) -> Any:
 def _run(torch: Any, function: Any, args: Any, job: "dict[str, Any]") -> Any:
     process.seed(torch, job["seed"])
     with torch.enable_grad() if job["grad"] else torch.no_grad():
-        return values.plain(torch, function(*args))
+        return values.plain(torch, function(*copy.deepcopy(args)))  # a model may write into its inputs
+
+
+def _two_calls(torch: Any, function: Any, args: Any, job: "dict[str, Any]") -> "list[Any]":
+    """The outputs of a call, and of the next, which shows what the first has left behind."""
+    return [_run(torch, function, args, job) for _ in range(2)]
 
 
 def _losses(torch: Any, original: Any, args: Any, job: "dict[str, Any]") -> "list[str]":
@@ -241,5 +246,17 @@ def _first_difference(torch: Any, left: Any, right: Any) -> str:
     return f"{found.place}: {found.words}" if found.place else ""
 
 
-def _another_answer(problem: str) -> str:
-    return f"what torch.export records gives another answer on the same inputs ({problem})"
+def _another_answer(torch: Any, found: "list[Any]", expected: "list[Any]") -> "Optional[dict[str, Any]]":
+    """Whether what was recorded gives other outputs than the model, in the first call or in the second."""
+    first, second = (_first_difference(torch, one, other) for one, other in zip(found, expected))
+    if first:
+        words = f"what torch.export records gives another answer on the same inputs ({first})"
+        return {"kind": "another answer", "words": words}
+    if second:
+        words = f"it keeps state that is no buffer, which torch.export compiles in: its second call differs ({second})"
+        return {
+            "kind": "state",
+            "words": words,
+            "cure": "self.register_buffer(…), and write into it: self.count.add_(1)",
+        }
+    return None

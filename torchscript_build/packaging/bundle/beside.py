@@ -17,9 +17,9 @@ def say_beside(plan: BuildPlan, destination: Destination, installed: Iterable[Pa
     place = destination.prefix
     if place is None or destination.is_bundle or any(place.root in d.parents for d in plan.libtorch.library_dirs):
         return
-    from torchscript_build import elf  # it reads ELF, which an unchanged build does not
     from torchscript_build.packaging.bundle.closure import find_closure
     from torchscript_build.packaging.bundle.search import library_folders, system_folders
+    from torchscript_build.system import elf  # it reads ELF, which an unchanged build does not
 
     where, here = plan.libtorch.library_dirs[0], place.root / "lib"
     log.say(f"-- libtorch is found in {where}; on another machine, its libraries must lie in {here}")

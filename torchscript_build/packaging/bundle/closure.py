@@ -6,11 +6,11 @@ import fnmatch
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from torchscript_build import elf
 from torchscript_build.errors import VerificationError
+from torchscript_build.records import dataclass
+from torchscript_build.system import elf
 
 GLIBC = re.compile(
     r"(ld-linux.*|lib(c|m|mvec|dl|pthread|rt|util|resolv|anl|nsl|BrokenLocale|thread_db|nss_\w+)\.so(\.\d+)*)"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from torchscript_build import elf
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.models.compare import Compared
 from torchscript_build.packaging.bundle.origins import Origin
 from torchscript_build.packaging.bundle.sbom import Component, render_sbom
 from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.records import dataclass
+from torchscript_build.system import elf
 
 
 @dataclass(frozen=True)

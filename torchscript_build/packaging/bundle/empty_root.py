@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import elf, system
+from torchscript_build import system
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.packaging.bundle.closure import CXX_RUNTIME, GLIBC
-from torchscript_build.system import Completed, Environment
+from torchscript_build.system import Completed, Environment, elf
 
 REFUSED = 125
 SYSTEM = ("/usr/sbin", "/sbin")

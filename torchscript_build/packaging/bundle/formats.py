@@ -10,12 +10,12 @@ import re
 import shutil
 import tarfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Optional, cast
 
 from torchscript_build import system
 from torchscript_build.errors import BuildError, ToolNotFoundError
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 
 TIME = 315532800

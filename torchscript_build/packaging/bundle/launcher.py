@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from torchscript_build import elf, log, system
+from torchscript_build import log, system
 from torchscript_build.errors import BuildError
 from torchscript_build.generate.quoting import cxx_quote
 from torchscript_build.generate.templates import templates_dir
 from torchscript_build.packaging.bundle.closure import LOWEST_GLIBC, glibc_floor
 from torchscript_build.packaging.bundle.distributions import numbers, with_glibc
 from torchscript_build.plan.build_plan import BuildPlan
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 MACHINES = ("x86_64", "aarch64")
 """Those whose first instruction the launcher knows."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from torchscript_build import elf, log, system
+from torchscript_build import log, system
 from torchscript_build.errors import BuildError, ToolNotFoundError
 from torchscript_build.packaging.bundle import licenses
 from torchscript_build.packaging.bundle.closure import Closure, cxx_runtime_floor, find_closure, glibc_floor
@@ -18,8 +17,9 @@ from torchscript_build.packaging.bundle.launcher import add_launchers
 from torchscript_build.packaging.bundle.origins import Origin, find_origins
 from torchscript_build.packaging.bundle.search import carried_sources, library_folders, system_folders
 from torchscript_build.plan.build_plan import BuildPlan
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import BundleOptions
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 RUNPATH = "$ORIGIN/../lib"
 

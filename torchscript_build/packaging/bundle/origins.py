@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
 from urllib.parse import quote
 
 from torchscript_build import system
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment
 
 LICENSES = ("LICENSE", "LICENCE", "COPYING", "NOTICE")

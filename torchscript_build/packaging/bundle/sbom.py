@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Optional
+
+from torchscript_build.records import dataclass
 
 
 @dataclass(frozen=True)

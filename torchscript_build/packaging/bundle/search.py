@@ -6,11 +6,10 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from torchscript_build import elf
 from torchscript_build.errors import VerificationError
 from torchscript_build.models.external import external_files
 from torchscript_build.plan.build_plan import BuildPlan
-from torchscript_build.system import Environment
+from torchscript_build.system import Environment, elf
 
 
 def library_folders(plan: BuildPlan, tree: Path, environment: Environment) -> Sequence[Path]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
-from torchscript_build import elf, system
+from torchscript_build import system
 from torchscript_build.errors import ParityError, VerificationError
 from torchscript_build.models.compare import Compared
 from torchscript_build.models.running import MISMATCH, fill, is_runner, tail
@@ -17,8 +16,9 @@ from torchscript_build.packaging.bundle.empty_root import make_root, run_in_root
 from torchscript_build.packaging.bundle.make import Bundle
 from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.prefix import model_path
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import TorchScriptApp
-from torchscript_build.system import Completed, Environment
+from torchscript_build.system import Completed, Environment, elf
 
 INSIDE = "/bundle"
 _UNOPENED = re.compile(r"(\S+): cannot open shared object file")

@@ -8,11 +8,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Optional
 
 from torchscript_build.errors import SettingsError, ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.read import CudaToolkit
 from torchscript_build.toolchain.cuda.tables import NAMED_ARCHITECTURES

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.libtorch.steps import named_path
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.search import nvidia_folders
 

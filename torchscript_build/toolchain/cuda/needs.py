@@ -116,7 +116,7 @@ def cuda_runtime_dirs(libtorch: LibTorch, *, cudnn: bool) -> tuple[str, ...]:
 
     Relative to site-packages: ``nvidia/cu13/lib``; up to CUDA 12 ``nvidia/cuda_runtime/lib``.
     """
-    from torchscript_build import elf
+    from torchscript_build.system import elf
 
     library = next((p for p in libtorch.libraries if p.name.startswith("libtorch_cuda.")), None)
     if library is None or not elf.is_elf(library):

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Optional, Union
 
 from torchscript_build import system
+from torchscript_build.records import dataclass, field
 from torchscript_build.system import Environment, StrPath
 from torchscript_build.toolchain.cuda.tables import host_compilers, tabled_architectures
 from torchscript_build.toolchain.programs import parse_version

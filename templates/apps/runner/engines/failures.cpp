@@ -34,6 +34,24 @@ std::string token_after(const std::string& text, const std::string& marker) {
   return token;
 }
 
+// The operator whose arguments do not fit, as an error in the model's code begins: its schemas,
+// each on a line of its own with a colon at the end, and under each what is wrong with it.
+std::string misfit(const std::string& message) {
+  std::istringstream lines(message);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t start = line.find_first_not_of(' ');
+    const std::size_t end = line.find_first_of(".(", start);
+    if (start == std::string::npos || starts_with(line, "Arguments for call") ||
+        starts_with(line, "The following variants")) {
+      continue;
+    }
+    const bool is_schema =
+        line.back() == ':' && line.find("::") < end && line.find('(') < line.size();
+    return is_schema ? line.substr(start, end - start) : std::string();
+  }
+  return std::string();
+}
+
 }  // namespace
 
 std::string message_of(const std::exception& exception) {
@@ -82,6 +100,17 @@ Error load_error(const std::string& path, const std::exception& exception) {
     return Error(kModelNotLoaded, what + ": no library with namespace " + space + " is loaded",
                  "link the operator library of namespace " + space +
                      " into the program, or pass it with --ops FILE");
+  }
+  const std::string other = misfit(message);
+  if (!other.empty()) {
+    const bool is_own = starts_with(other, "aten::") || starts_with(other, "prim::");
+    return Error(
+        kModelNotLoaded,
+        path + ": operator " + other + " takes other arguments " +
+            (is_own ? "in libtorch " + libtorch_version() : "in the library that is loaded") +
+            " than the model gives it",
+        is_own ? "export the model with an older torch, or use a newer libtorch"
+               : "use the operator library that the model was exported with");
   }
   const std::string class_name = token_after(message, "__torch__.torch.classes.");
   if (!class_name.empty() && message.find("Unknown type name") != std::string::npos) {

@@ -47,6 +47,15 @@ void set_deterministic(bool warn) {
 #endif
 }
 
+void set_matmul_precision(const std::string& name) {
+#if TORCH_AT_LEAST(1, 12)
+  at::globalContext().setFloat32MatmulPrecision(name);
+#else
+  throw Error(kUsage, "--matmul-precision " + name + " needs libtorch 1.12 or newer; this is " +
+                          libtorch_version());
+#endif
+}
+
 void set_default_dtype(const std::string& name) {
   const at::ScalarType type = scalar_type(canonical_dtype(name));
   if (!c10::isFloatingType(type)) {

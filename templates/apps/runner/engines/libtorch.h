@@ -20,6 +20,7 @@ void set_interop_threads(int count);  // as torch.set_num_interop_threads
 void set_flush_denormal();            // as torch.set_flush_denormal(True)
 void set_deterministic(bool warn);    // as torch.use_deterministic_algorithms(True, warn_only=warn)
 void set_seed(std::uint64_t seed);    // as torch.manual_seed
+void set_matmul_precision(const std::string& name);  // as torch.set_float32_matmul_precision
 // These throw Error (kUsage) for names that this libtorch does not have.
 void set_default_dtype(const std::string& name);     // as torch.set_default_dtype
 void set_quantized_engine(const std::string& name);  // as torch.backends.quantized.engine

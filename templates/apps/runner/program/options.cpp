@@ -90,6 +90,13 @@ const std::vector<Option>& known_options() {
          }
          o.deterministic = v;
        }},
+      {"--matmul-precision", true,
+       [](Options& o, Text v) {
+         if (v != "highest" && v != "high" && v != "medium") {
+           throw Error(kUsage, "--matmul-precision takes highest, high or medium, not '" + v + "'");
+         }
+         o.matmul_precision = v;
+       }},
       {"--freeze", false, [](Options& o, Text) { o.freeze = true; }},
       {"--optimize", false, [](Options& o, Text) { o.optimize = true; }},
       {"--help", false, [](Options& o, Text) { o.help = true; }},
@@ -176,6 +183,7 @@ std::string with_process(std::string line, const Process& process) {
     add("--interop-threads", std::to_string(process.interop_threads));
   }
   if (process.deterministic != nullptr) add("--deterministic", process.deterministic);
+  if (process.matmul_precision != nullptr) add("--matmul-precision", process.matmul_precision);
   return line + "\n";
 }
 
@@ -206,6 +214,7 @@ void begin_with(const Process& process, Options* options) {
   options->default_dtype = text_or_empty(process.default_dtype);
   options->quantized_engine = text_or_empty(process.quantized_engine);
   options->deterministic = text_or_empty(process.deterministic);
+  options->matmul_precision = text_or_empty(process.matmul_precision);
   options->threads = process.threads;
   options->interop_threads = process.interop_threads;
 }
@@ -279,6 +288,8 @@ std::string help_text() {
       "                     as torch.set_flush_denormal\n"
       "  --deterministic on|warn|off\n"
       "                     as torch.use_deterministic_algorithms\n"
+      "  --matmul-precision highest|high|medium\n"
+      "                     as torch.set_float32_matmul_precision\n"
       "                     all of these begin as the model wants them; a file gets what all "
       "models of\n" +
       with_process("                     this program want", app_info.process) +

@@ -23,6 +23,7 @@ struct Options {
   std::string default_dtype;         // empty: torch's own
   std::string quantized_engine;      // empty: torch's own
   std::string deterministic;         // "on", "warn"; "off" or empty
+  std::string matmul_precision;      // "high", "medium"; "highest" or empty
   std::int64_t threads = 0;          // 0: libtorch's choice
   std::int64_t interop_threads = 0;  // 0: libtorch's choice
 

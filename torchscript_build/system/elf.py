@@ -9,12 +9,12 @@ import os
 import re
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, Optional
 
 from torchscript_build.errors import VerificationError
+from torchscript_build.records import dataclass
 
 DEFAULT_FOLDERS = (
     "/lib/x86_64-linux-gnu",

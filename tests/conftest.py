@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import shutil
 import tempfile
@@ -13,6 +14,7 @@ import pytest
 import tiers
 from support import build_fake_torch, clean_variables, run_child, run_python, write
 
+import torchscript_build
 from torchscript_build.system import Environment, PythonTarget
 
 Golden = Callable[[str, str], None]
@@ -29,6 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(plugin)
     if "PYTEST_XDIST_WORKER" not in os.environ:
         os.environ["TORCHSCRIPT_BUILD_CACHE_DIR"] = tempfile.mkdtemp(prefix="torchscript-build-cache-")
+        # Hundreds of children import it, none of which may write bytecode: else each would compile it for itself.
+        compileall.compile_dir(Path(torchscript_build.__file__).parent, quiet=2)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

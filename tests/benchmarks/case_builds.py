@@ -50,13 +50,18 @@ def configure(bench: Bench) -> Outcome:
         command[command.index("-B") + 1] = str(other)
         return bench.run_ours(command, project)
 
-    samples, theirs = alternate(
-        bench.rounds, ours, lambda: bench.configure_tutorial(tutorial).sample, label="configure"
+    def empty() -> Sample:
+        folder = projects.write_empty(projects.fresh(bench.work / "configure-empty"))
+        return bench.run_theirs(["cmake", "-S", folder, "-B", folder / "build", "-G", "Ninja"], folder).sample
+
+    samples, theirs, nothing = alternate(
+        bench.rounds, ours, lambda: bench.configure_tutorial(tutorial).sample, empty, label="configure"
     )
     return Outcome(
         [
             Row("configure", "configure: CMake, the compiler known", samples, CLASSIC, theirs, AtMostRatio(0.5)),
             Row("configure", "configure: CMake, the compiler new", unknown, CLASSIC, theirs, AtMostRatio(0.5)),
+            Row("configure", "configure: CMake, the compiler new", unknown, "an empty C++ project", nothing),
             Row("configure", "configure: the whole step, compiler known", steps, CLASSIC, theirs, AtMostRatio(0.5)),
         ]
     )

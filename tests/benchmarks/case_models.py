@@ -43,7 +43,7 @@ def model_bytes(bench: Bench) -> Outcome:
 def change(bench: Bench) -> Outcome:
     """A changed C++ source, and a changed model, in a project of a runner, a program of its own and a large model."""
     bench.app()  # so that the runner is compiled
-    size = GIGABYTE // 10
+    size = GIGABYTE // 10 if bench.quick else GIGABYTE
     model, other = large_model(bench, size), large_model(bench, size + 4096)
     project = projects.write_mixed(projects.fresh(bench.work / "change"), model)
     build = bench.setup_ours("build_ts_app")
@@ -71,7 +71,7 @@ def change(bench: Bench) -> Outcome:
         [
             Row("change", "a changed C++ source only", sources),
             Row("change", "a changed C++ source only: the model read", read, target=AtMost(0.05), unit="times"),
-            Row("change", "a changed model only (0.1 GB)", models),
+            Row("change", f"a changed model only ({size / GIGABYTE:g} GB)", models),
             Row(
                 "change",
                 "a changed model only: what CMake and ninja made",

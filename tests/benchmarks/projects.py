@@ -137,6 +137,13 @@ def write_tutorial(folder: Path) -> Path:
     return copy_tree(HERE / "peers/tutorial", folder)
 
 
+def write_empty(folder: Path) -> Path:
+    """A CMake project with nothing in it but its language."""
+    text = b"cmake_minimum_required(VERSION 3.18)\nproject(empty LANGUAGES CXX)\n"
+    write_if_changed(folder / "CMakeLists.txt", text)
+    return folder
+
+
 def fresh(folder: Path) -> Path:
     """The folder, without what was in it."""
     shutil.rmtree(folder, ignore_errors=True)

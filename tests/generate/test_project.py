@@ -117,7 +117,7 @@ def test_each_model_has_its_own_wishes_and_a_foreign_file_what_all_want() -> Non
         "b": Wishes(False, "float64", "qnnpack", True, 4, 2, "on", "high"),
     }
     lines = text(render_project(plan.with_wishes(wishes)), "apps/app/app_info.cpp").splitlines()
-    assert lines[4:6] == [
+    assert lines[5:7] == [
         '    {"a", "../models/a.pt", {true, "float64", nullptr, true, 3, 0, nullptr, nullptr}},',
         '    {"b", "../models/b.pt", {false, "float64", "qnnpack", true, 4, 2, "on", "high"}},',
     ]

@@ -25,6 +25,10 @@ with system.ending_by_signals(), system.locked(Path("lock"), "the folder"):
     system.run(sys.argv[1:], variables=os.environ)
 print("never said")
 """
+IMPATIENT = (
+    f"from torchscript_build.system import processes\nprocesses.GENTLE_SECONDS = processes.FIRM_SECONDS = 0.5\n{RUN}"
+)
+"""The same, for children that would not end by themselves however long one waits."""
 TREE = "trap '' INT; (trap '' TERM; sleep 97 & echo $! > grandchild; wait) & echo $! > child; wait"
 """A shell that will not end by SIGINT, with a child that will not end by SIGTERM, with a child."""
 
@@ -62,7 +66,7 @@ def script_started(folder: Path, code: str, *arguments: str) -> Iterator[subproc
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_the_children_and_then_us_by_that_signal(tmp_path: Path, number: int) -> None:
-    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
+    with script_started(tmp_path, IMPATIENT, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
         child.send_signal(number)
         output, _ = child.communicate()
@@ -73,7 +77,7 @@ def test_a_signal_ends_the_children_and_then_us_by_that_signal(tmp_path: Path, n
 
 
 def test_ctrl_c_ends_them_too(tmp_path: Path) -> None:
-    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as child:
+    with script_started(tmp_path, IMPATIENT, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
         child.send_signal(signal.SIGINT)
         output, _ = child.communicate()
@@ -134,7 +138,7 @@ with system.locked(Path("lock"), "the folder"):
 
 
 def test_who_waits_is_told_for_what_and_who_holds_it(tmp_path: Path) -> None:
-    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as holder:
+    with script_started(tmp_path, IMPATIENT, "/bin/sh", "-c", TREE) as holder:
         numbers(tmp_path)
         with script_started(tmp_path, WAIT) as waiting:
             assert waiting.stdout is not None
@@ -152,7 +156,7 @@ def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path) -> None:
 
 
 def test_the_child_of_a_killed_holder_is_ended_before_the_next_one_begins(tmp_path: Path) -> None:
-    with script_started(tmp_path, RUN, "/bin/sh", "-c", TREE) as holder:
+    with script_started(tmp_path, IMPATIENT, "/bin/sh", "-c", TREE) as holder:
         members = numbers(tmp_path)
         holder.kill()
         holder.wait()

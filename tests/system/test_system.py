@@ -14,7 +14,7 @@ import pytest
 from support import made_up, stub, write
 
 from torchscript_build import system
-from torchscript_build.system import Environment, PythonTarget
+from torchscript_build.system import Environment, PythonTarget, processes
 
 
 def files(folder: Path) -> list[str]:
@@ -70,7 +70,10 @@ def test_a_server_does_one_thing_after_the_other(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == "did two"
 
 
-def test_children_beside_end_with_what_they_run_beside_and_stand_in_the_lock(tmp_path: Path) -> None:
+def test_children_beside_end_with_what_they_run_beside_and_stand_in_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GENTLE_SECONDS", 0.5)
     lock = tmp_path / "lock"
     program = stub(tmp_path / "x", "echo begun", "sleep 1000")
     with system.locked(lock), system.beside([program], tmp_path / "1", variables=dict(os.environ)) as first:

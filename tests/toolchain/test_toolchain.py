@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from support import made_up, stub, write
 
+from torchscript_build import log
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.system import Environment, Probes
@@ -360,9 +363,30 @@ def test_variables_for_jobs(tmp_path: Path, variables: dict[str, str], jobs: int
     assert plan_jobs(None, made_up(tmp_path, **variables), available_bytes=None) == jobs
 
 
+def test_a_variable_that_is_no_number_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log, "_told", set())
+    for _ in range(2):
+        plan_jobs(None, made_up(tmp_path, MAX_JOBS="many"), available_bytes=None)
+    assert capsys.readouterr().err == "warning: MAX_JOBS='many' is no number of jobs; it is passed over\n"
+
+
 @pytest.mark.parametrize(("memory", "jobs"), [(0, 1), (1, 1), (2 * BYTES_PER_JOB, 2), (100 * BYTES_PER_JOB, 4)])
 def test_memory_limits_jobs(tmp_path: Path, memory: int, jobs: int) -> None:
     assert plan_jobs(None, made_up(tmp_path), available_bytes=memory) == jobs
+
+
+@pytest.mark.parametrize(("memory", "jobs"), [(None, 4), (0, 0), (2 * BYTES_PER_JOB, 1), (100 * BYTES_PER_JOB, 4)])
+def test_what_runs_beside_takes_memory_but_no_core(tmp_path: Path, memory: Optional[int], jobs: int) -> None:
+    assert plan_jobs(None, made_up(tmp_path), available_bytes=memory, beside=True) == jobs
+
+
+def test_what_runs_beside_is_one_of_those_that_were_asked_for(tmp_path: Path) -> None:
+    asked = [plan_jobs(None, made_up(tmp_path, MAX_JOBS=n), available_bytes=0, beside=True) for n in ("1", "3")]
+    assert asked == [0, 2]
+    single = dataclasses.replace(made_up(tmp_path), cpu_count=1)
+    assert plan_jobs(None, single, available_bytes=None, beside=True) == 0
 
 
 def test_available_memory(tmp_path: Path) -> None:

@@ -21,13 +21,13 @@ class HeadStart:
 
     What it has made, the build that follows finds done; what fails in it fails there again, and is told there.
 
-    :param jobs: how many compilers may run at once; one of them makes the models, so with a single one nothing begins.
+    :param jobs: how many compilers may run at once beside what makes the models; with none nothing begins.
     """
 
     def __init__(self, plan: BuildPlan, environment: Environment, jobs: int, targets: Sequence[PlannedTarget]) -> None:
         self._plan = plan
         self._environment = environment
-        self._jobs = jobs - 1
+        self._jobs = jobs
         self._targets = targets
         self._stack = contextlib.ExitStack()
         self._child: Optional[system.Child] = None

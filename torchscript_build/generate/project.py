@@ -95,6 +95,7 @@ def render_app_info(app: PlannedApp, version: str) -> bytes:
     """The only source that differs between two runner apps."""
     return render(
         "apps/app_info.cpp.in",
+        is_program=not isinstance(app, PlannedLibrary),
         name=cxx_quote(app.name),
         version=cxx_quote(version),
         method=cxx_quote(app.method),

@@ -27,7 +27,7 @@ def _translated(command: Optional[_Build] = None) -> Iterator[None]:
     :param command: the one that runs; a compiler's errors are explained.
     """
     from torchscript_build import system
-    from torchscript_build.errors import TorchScriptBuildError
+    from torchscript_build.errors import TorchScriptBuildError, of_the_system
     from torchscript_build.packaging.distribution import translated
 
     try:
@@ -40,7 +40,7 @@ def _translated(command: Optional[_Build] = None) -> Iterator[None]:
             explain(error, command.backend)
         raise translated(error) from error
     except OSError as error:  # a full disk, a folder that cannot be written
-        raise translated(TorchScriptBuildError(str(error))) from error
+        raise translated(of_the_system(error)) from error
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]

@@ -86,7 +86,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     targets = [a for a in plan.apps if a.name in apps]
     with (
         build_locks(session.plans),
-        HeadStart(plan, environment, session.jobs(plan), targets) as head_start,
+        HeadStart(plan, environment, session.jobs(plan, beside=True), targets) as head_start,
         TorchProcess(plan, environment) as torch,
     ):
         external = external_of(loaders, session)

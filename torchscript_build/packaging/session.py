@@ -66,6 +66,10 @@ class Session:
         if self.series:
             raise SettingsError([f"series: {what}: name it, as in --libtorch fetched:{self.series[-1]}"])
 
-    def jobs(self, plan: BuildPlan) -> int:
-        """How many compilers run at once."""
-        return choose_jobs(self.spec.options.jobs, self.environment, plan.toolchain.launcher)
+    def jobs(self, plan: BuildPlan, *, beside: bool = False) -> int:
+        """How many compilers run at once.
+
+        :param beside: while models are made; none, where only one process shall work.
+        """
+        options = self.spec.options
+        return choose_jobs(options.jobs, self.environment, plan.toolchain.launcher, beside=beside)

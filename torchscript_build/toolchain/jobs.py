@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build import log
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.launchers import Launcher, count_remote_jobs
 
@@ -27,36 +28,50 @@ def asked_jobs(asked: Optional[int], environment: Environment) -> Optional[int]:
         text = environment.get(name)
         if text and text.isdigit() and int(text) > 0:
             return int(text)
+        if text:
+            log.warn_once(f"{name}={text[:40]!r} is no number of jobs; it is passed over")
     return None
 
 
-def choose_jobs(asked: Optional[int], environment: Environment, launcher: Optional[Launcher]) -> int:
+def choose_jobs(
+    asked: Optional[int], environment: Environment, launcher: Optional[Launcher], *, beside: bool = False
+) -> int:
     """How many compilers run at once, on this machine as it is now.
 
     :param asked: the setting.
     :param launcher: what they are started through; it may know of other machines.
+    :param beside: as in ``plan_jobs``.
     """
     wanted = asked_jobs(asked, environment)
     remote = None if wanted else count_remote_jobs(launcher, environment)
-    return plan_jobs(wanted, environment, available_bytes=read_available_memory(), remote=remote)
+    return plan_jobs(wanted, environment, available_bytes=read_available_memory(), remote=remote, beside=beside)
 
 
 def plan_jobs(
-    asked: Optional[int], environment: Environment, *, available_bytes: Optional[int], remote: Optional[int] = None
+    asked: Optional[int],
+    environment: Environment,
+    *,
+    available_bytes: Optional[int],
+    remote: Optional[int] = None,
+    beside: bool = False,
 ) -> int:
-    """The number of parallel jobs, at least 1.
+    """The number of parallel jobs, at least 1; beside another process of the build it may be none.
 
     :param asked: the setting; wins over everything.
     :param available_bytes: memory that can be used now; ``None`` where unknown.
     :param remote: how many other machines can take, in place of this one's cores. This one only preprocesses then; what
         comes back because a machine failed, distcc itself compiles few at a time.
+    :param beside: another process works for the build. It is one of those that the user asked for, and takes the memory
+        of a compiler, but no core of its own: when it has ended, all cores are busy.
     """
     wanted = asked_jobs(asked, environment)
     if wanted is not None:
-        return wanted
+        return wanted - beside
     bytes_per_job = BYTES_PER_JOB if remote is None else BYTES_PER_REMOTE_JOB
     jobs = environment.cpu_count if remote is None else remote
-    by_memory = available_bytes // bytes_per_job if available_bytes is not None else jobs
+    by_memory = available_bytes // bytes_per_job if available_bytes is not None else jobs + 1
+    if beside:
+        return max(0, min(jobs, by_memory - 1)) if jobs > 1 else 0
     return max(1, min(jobs, by_memory))
 
 

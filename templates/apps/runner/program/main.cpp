@@ -23,6 +23,7 @@
 #include "program/options.h"
 #include "program/platform.h"
 #include "program/print.h"
+#include "program/process.h"
 #include "values/unpacked.h"
 
 namespace runner {
@@ -308,10 +309,10 @@ int main(int argc, char** argv) {
     }
     const int code = run(options);
     if (std::fflush(stdout) != 0) throw Error(kRunFailed, "the results could not be printed");
-    return code;
+    leave(code);
   } catch (const Error& error) {
-    return complain(error.what(), error.hint, error.code);
+    leave(complain(error.what(), error.hint, error.code));
   } catch (const std::exception& error) {
-    return complain(error.what(), "", kRunFailed);
+    leave(complain(error.what(), "", kRunFailed));
   }
 }

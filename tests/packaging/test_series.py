@@ -153,6 +153,9 @@ def test_one_libtorch_that_is_named_takes_the_place_of_all(machine_with_two: dic
     output = setup(project, named, "build_ts_ops", "--dry-run")
     assert f"-- TORCHSCRIPT_BUILD_LIBTORCH {words}" in output
     assert '"output_dir": "demo/lib",' in output
+    there = str(tmp_path / "cache/libtorch/2.11.0+cpu/torch")
+    output = setup(project, {**machine_with_two, "Torch_DIR": there}, "build_ts_ops", "--dry-run")
+    assert f"-- Torch_DIR {words}" in output
     assert f"-- --libtorch {words}" in setup(
         project, machine_with_two, "build_ts_ops", "--libtorch", "fetched:2.13", "--dry-run"
     )

@@ -105,7 +105,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
                 check_formats(archives, p)
             check_packages(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
-            missing = [find_missing(apps, p, archives, registrations, read_schemas(p)) for p in session.plans]
+            schemas = read_schemas(plan)
+            missing = [find_missing(apps, p, archives, registrations, schemas) for p in session.plans]
             warn_of_missing(plan, missing[0])
         wanted = wanted_references(loaders, all_compared, plan, external)
         references = prepare_references(plan, environment, wanted, made, archives, torch)
@@ -249,8 +250,9 @@ def _tell_unstartable(session: Session, plan: BuildPlan, error: StartError) -> N
     """
     if not session.series:
         raise error
-    words = error.problem.splitlines()[-1].strip()
-    log.warn(f"programs for torch {plan.libtorch.series} were built, and cannot be run here: {words}")
+    libtorch, words = plan.libtorch, error.problem.splitlines()[-1].strip()
+    cure = f"; torchscript-build fetch {libtorch.version} --with-cuda-libraries" if libtorch.backend == "cuda" else ""
+    log.warn(f"programs for torch {libtorch.series} were built, and cannot be run here: {words}{cure}")
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, Path]], frozenset[str]]:

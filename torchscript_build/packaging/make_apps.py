@@ -134,7 +134,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
         for folder in filter(None, (session.destination.wheel, session.destination.source)):
             staged += stage(launchers, folder, LAUNCHERS)
         for each in built if session.series and targets else ():
-            say_series(each.plan, "programs", map(each.built, each.targets), each.seconds)
+            seconds = each.seconds + (head_start.seconds if each is first else 0.0)
+            say_series(each.plan, "programs", map(each.built, each.targets), seconds)
     for each in built if run else ():
         _run(session, apps, each, checks)
     kept = [p for p in plan.cmake if p.install or not session.packaged_only]

@@ -160,6 +160,19 @@ def copy_torch(root: Path, target: Path) -> Path:
     return target
 
 
+def fetched_torch(root: Path, cache: Path, version: str) -> Path:
+    """The fake libtorch as another release, in a cache as ``fetch`` leaves it there; its headers say which series."""
+    folder = cache / "libtorch" / version
+    copy_torch(root, folder / "torch")
+    (folder / "torch/__init__.py").unlink()
+    write(folder / "torch/version.py", f"__version__ = '{version}'\ncuda = None\nhip = None\n")
+    series = ".".join(version.split(".")[:2])
+    write(folder / "torch/include/torch/script.h", f'{SCRIPT_H}#define SERIES "{series}"\n')
+    for made in (cache, cache / "libtorch", folder):
+        made.chmod(0o700)
+    return folder
+
+
 def write_project(
     folder: Path,
     settings: str = "",

@@ -11,7 +11,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     """Run the command line; errors of ours are one message and exit code 1."""
     from torchscript_build import log
     from torchscript_build.cli import run_command
-    from torchscript_build.errors import TorchScriptBuildError
+    from torchscript_build.errors import TorchScriptBuildError, of_the_system
     from torchscript_build.system import ending_by_signals
 
     if sys.stdout is not None and hasattr(sys.stdout, "reconfigure"):
@@ -29,7 +29,7 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
         print("error: interrupted", file=sys.stderr)
         return 130
     except OSError as error:  # a folder that cannot be written, a full disk
-        print(f"error: {error}", file=sys.stderr)
+        print(log.folded(f"error: {of_the_system(error)}"), file=sys.stderr)
         return 1
 
 

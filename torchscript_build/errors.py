@@ -6,6 +6,9 @@ Libraries raise these; setuptools commands and ``__main__`` translate them into 
 
 from __future__ import annotations
 
+import errno
+import os
+import shlex
 from collections.abc import Sequence
 from typing import Optional
 
@@ -104,3 +107,25 @@ class InterruptedByUserError(TorchScriptBuildError):
 
     def __init__(self, doing: Optional[str] = None) -> None:
         super().__init__("interrupted" + (f" while {doing}" if doing else ""))
+
+
+_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_RIGHTS = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def of_the_system(error: OSError) -> TorchScriptBuildError:
+    """What the operating system refuses, as one of ours: a full disk, a folder that cannot be written."""
+    said = (error.strerror or str(error)).lower()
+    if not isinstance(error.filename, (str, os.PathLike)):
+        return TorchScriptBuildError(said, cures=_cures(error, os.curdir))
+    file = os.fspath(error.filename)
+    return TorchScriptBuildError(f"{file}: {said}", cures=_cures(error, os.path.dirname(file) or os.curdir))
+
+
+def _cures(error: OSError, folder: str) -> list[str]:
+    if error.errno in _ROOM:
+        return [
+            "make room: torchscript-build cache clean, pip cache purge, rm -r build",
+            f"df -h {shlex.quote(folder)} shows how much there is; TMPDIR names another place for what compilers keep",
+        ]
+    return [f"ls -ld {shlex.quote(folder)} shows who may write there"] if error.errno in _RIGHTS else []

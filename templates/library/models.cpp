@@ -197,7 +197,7 @@ int tsl_call(tsl_model model, const char* method, const tsl_value* arguments, si
   return guarded([&] {
     given(result, "result");
     const std::shared_ptr<Model> opened = find_model(model);
-    const runner::SharedValues inputs = find_arguments(arguments, count);
+    const runner::SharedValues inputs = find_values(arguments, count, "arguments");
     const Flushing flushing(opened->flush_denormal);
     *result = hold(opened->engine->call(method == nullptr ? app_info.method : method, inputs));
   });

@@ -37,13 +37,9 @@ std::shared_ptr<Held> find_value(tsl_value number);
 tsl_value hold(runner::Value value);
 tsl_value hold(std::shared_ptr<const runner::Value> part);
 
-// The arguments that numbers stand for, which nobody can free while they are in use; throws Failure
-// for one that stands for nothing, by its place.
-runner::SharedValues find_arguments(const tsl_value* numbers, std::size_t count);
-
-// Copies of what numbers stand for; throws Failure for one that stands for nothing, by its place.
-std::vector<runner::Value> find_values(const tsl_value* numbers, std::size_t count,
-                                       const char* name);
+// What numbers stand for, which nobody can free while it is in use; throws Failure for one that
+// stands for nothing, by its place.
+runner::SharedValues find_values(const tsl_value* numbers, std::size_t count, const char* name);
 
 // Path of a file named relative to the library's folder; absolute paths stay.
 std::string beside_library(const std::string& path);

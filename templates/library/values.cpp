@@ -44,7 +44,7 @@ void make_sequence(Kind kind, const tsl_value* items, std::size_t count, tsl_val
   given(out, "value");
   Value value;
   value.kind = kind;
-  value.items = find_values(items, count, "items");
+  for (const auto& item : find_values(items, count, "items")) value.items.push_back(*item);
   if (depth_of(value) > runner::kMostNesting) {
     throw Failure{TSL_BAD_ARGUMENT, "values can be nested " + std::to_string(runner::kMostNesting) +
                                         " deep, and not deeper"};
@@ -74,7 +74,20 @@ void check_index(const Value& value, std::size_t index) {
   }
 }
 
-runner::SharedValues find_all(const tsl_value* numbers, std::size_t count, const char* name) {
+tsl_value hold_part(const Held& whole, std::size_t index) {
+  return hold(std::shared_ptr<const Value>(whole.value, &whole.value->items[index]));
+}
+
+}  // namespace
+
+std::shared_ptr<Held> find_value(tsl_value number) {
+  std::shared_ptr<Held> found = values().find(number);
+  if (found) return found;
+  throw Failure{TSL_BAD_HANDLE, "there is no value " + std::to_string(number) +
+                                    ": it was freed, or is none of this library"};
+}
+
+runner::SharedValues find_values(const tsl_value* numbers, std::size_t count, const char* name) {
   if (count > 0) given(numbers, name);
   if (count > (1u << 24)) {
     throw Failure{TSL_BAD_ARGUMENT,
@@ -91,29 +104,6 @@ runner::SharedValues find_all(const tsl_value* numbers, std::size_t count, const
     }
     found.push_back(held->value);
   }
-  return found;
-}
-
-tsl_value hold_part(const Held& whole, std::size_t index) {
-  return hold(std::shared_ptr<const Value>(whole.value, &whole.value->items[index]));
-}
-
-}  // namespace
-
-std::shared_ptr<Held> find_value(tsl_value number) {
-  std::shared_ptr<Held> found = values().find(number);
-  if (found) return found;
-  throw Failure{TSL_BAD_HANDLE, "there is no value " + std::to_string(number) +
-                                    ": it was freed, or is none of this library"};
-}
-
-runner::SharedValues find_arguments(const tsl_value* numbers, std::size_t count) {
-  return find_all(numbers, count, "arguments");
-}
-
-std::vector<Value> find_values(const tsl_value* numbers, std::size_t count, const char* name) {
-  std::vector<Value> found;
-  for (const auto& value : find_all(numbers, count, name)) found.push_back(*value);
   return found;
 }
 

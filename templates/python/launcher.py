@@ -17,7 +17,7 @@ def _find_torch():
     spec = find_spec("torch")
     if spec is None or not spec.submodule_search_locations:
         newest = BUILDS[-1]["torch"]
-        raise SystemExit(f"error: this program needs torch {_all_series()}: pip install 'torch=={newest}.*'")
+        raise SystemExit(f"error: this program needs torch {_all_series('or')}: pip install 'torch=={newest}.*'")
     folder = next(iter(spec.submodule_search_locations))
     try:
         with open(os.path.join(folder, "version.py"), encoding="utf-8") as file:
@@ -26,8 +26,8 @@ def _find_torch():
         return folder, ""
 
 
-def _all_series():
-    return " and ".join(filter(None, [", ".join(build["torch"] for build in BUILDS[:-1]), BUILDS[-1]["torch"]]))
+def _all_series(last="and"):
+    return f" {last} ".join(filter(None, [", ".join(build["torch"] for build in BUILDS[:-1]), BUILDS[-1]["torch"]]))
 
 
 def _choose_build(name, text):

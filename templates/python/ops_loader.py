@@ -99,8 +99,10 @@ def _load(path, operators):
 def _document(schema):
     """Give an operator its schema as docstring, for help(torch.ops.my_ops.foo) and editors."""
     namespace, _, operator = schema.split("(")[0].split(".")[0].partition("::")
-    packet = getattr(getattr(torch.ops, namespace), operator)
-    with contextlib.suppress(AttributeError, TypeError):  # plain functions in releases before 1.12
+    with contextlib.suppress(
+        AttributeError, RuntimeError, TypeError
+    ):  # no such one in this series; before 1.12 functions
+        packet = getattr(getattr(torch.ops, namespace), operator)
         packet.__doc__ = "\n".join(filter(None, [packet.__doc__, schema]))
 
 

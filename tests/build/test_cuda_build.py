@@ -8,7 +8,17 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import build_with_cuda, compile_library, copy_torch, run_child, run_python, write, write_project
+from support import (
+    build_with_cuda,
+    clean_variables,
+    compile_library,
+    copy_torch,
+    cuda_python,
+    run_child,
+    run_python,
+    write,
+    write_project,
+)
 
 from torchscript_build.system.elf import read_elf
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS
@@ -163,3 +173,62 @@ def test_example_compiles_against_the_real_cuda_build(tmp_path: Path) -> None:
     program = build_with_cuda(EXAMPLE, tmp_path / "cuda_op", "trend")
     library = program.parent.parent / "lib" / "libsmooth.so"
     assert b"sm_90" in library.read_bytes()
+
+
+STABLE = """\
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
+#include <torch/headeronly/util/Exception.h>
+using torch::stable::Tensor;
+__global__ void double_them(const float* in, float* out, std::int64_t n) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i < n) out[i] = 2 * in[i];
+}
+Tensor twice(const Tensor& input) {
+  const Tensor output = torch::stable::empty_like(input);
+  const auto n = static_cast<std::int64_t>(input.numel());
+  double_them<<<(n + 255) / 256, 256>>>(
+      static_cast<const float*>(input.data_ptr()), static_cast<float*>(output.data_ptr()), n);
+  STD_TORCH_CHECK(cudaGetLastError() == cudaSuccess, "the kernel did not start");
+  return output;
+}
+STABLE_TORCH_LIBRARY(NAMESPACE, m) { m.def("twice(Tensor x) -> Tensor"); }
+STABLE_TORCH_LIBRARY_IMPL(NAMESPACE, CUDA, m) { m.impl("twice", TORCH_BOX(&twice)); }
+"""
+
+
+def stable_table(runtime: str) -> str:
+    return (
+        f'[[tool.torchscript-build.ops]]\nname = "{runtime}"\nsources = ["twice.cu"]\nabi = "stable"\n'
+        f'definitions = ["NAMESPACE=cu_{runtime}"]\ncuda-runtime = "{runtime}"\n\n'
+    )
+
+
+@pytest.mark.compile
+@pytest.mark.cuda
+@pytest.mark.network
+def test_a_stable_library_with_a_runtime_of_its_own_is_bound_to_no_cuda(tmp_path: Path) -> None:
+    project = write_project(
+        tmp_path / "project", stable_table("shared") + stable_table("static"), files={"twice.cu": STABLE}
+    )
+    python = cuda_python()
+    variables = clean_variables(TORCH_CUDA_ARCH_LIST="9.0", MAX_JOBS="1")
+    done = run_child(
+        [python, "setup.py", "build_ts_ops"], cwd=project, env=variables, capture_output=True, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    folder = next(project.glob("build/torchscript/*/stage/ops/demo/lib"))
+    needed = {name: read_elf(folder / f"lib{name}.so").needed for name in ("shared", "static")}
+    assert "libcudart.so.13" in needed["shared"]
+    assert not [name for name in needed["static"] if name.startswith(("libcudart", "libtorch_cuda", "libc10"))]
+    said = run_child(
+        [python, "-m", "torchscript_build", "audit-abi", folder / "libshared.so", folder / "libstatic.so"],
+        env=variables,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    ).stdout
+    assert "libshared.so: keeps to torch's stable ABI: runs with torch 2.10 and newer, with CUDA 13\n" in said
+    assert "libstatic.so: keeps to torch's stable ABI: runs with torch 2.10 and newer\n" in said
+    assert said.count("links the shared runtime of CUDA 13, which builds of torch for another CUDA lack") == 1

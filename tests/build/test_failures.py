@@ -71,6 +71,9 @@ def test_a_failure_is_named_in_its_real_text_and_alone(name: str, text: str) -> 
         "subprocess.CalledProcessError: Command '['ninja', '-v']' returned non-zero exit status 1.",
         "error: command '/usr/bin/gcc' failed with exit code 1",
         "make[2]: *** [mnist-app] Error 1",
+        "  ERROR: Failed building wheel for flash-attn",
+        "  × Failed to build `flash-attn==2.7.4.post1`",
+        "error: failed to run custom build command for `torch-sys v0.1.4`",
     ],
 )
 def test_a_build_tools_last_word_is_told_as_that(text: str) -> None:
@@ -132,6 +135,10 @@ def first(text: str, backend: str = "cpu") -> str:
         ("x.h:9:8: error: 'concept' does not name a type; did you mean 'const'?", "C++20 headers"),
         ("shim.h:85:22: error: no template named 'optional' in namespace 'c10'; did you mean", "c10::optional"),
         ('Ops.cu(530): error: namespace "c10" has no member "nullopt"', "c10::optional"),
+        (
+            "a.cpp:2: error: no matching function for call to 'torch::jit::RegisterOperators::RegisterOperators(const",
+            "RegisterOperators",
+        ),
         ("a.cpp:5:14: error: 'nullopt' is not a member of 'at'", "c10::optional"),
         ("a.h(5,32): error C2039: 'optional': is not a member of 'std' [a.vcxproj]", "std::optional before C++17"),
         ("a.cpp:5: error: 'optional' is not a member of 'std'", "std::optional before C++17"),

@@ -55,7 +55,7 @@ def test_all_sources_that_are_compiled_at_once_are_named(project: Path, variable
     settings = project / "pyproject.toml"
     sources = ", ".join(f'"{name}"' for name in ("answer.cpp", *parts))
     write(settings, settings.read_text().replace('["answer.cpp"]', f"[{sources}]"))
-    code, sent = build(project, variables, "--jobs", "2")
+    code, sent = build(project, variables, "--jobs", "2", NINJA_STATUS="%p of the user's ")
     assert code == 0, sent
     first = re.search(r"\r\x1b\[K(compiling \[1/5\] \S[^\r\x1b]*?) … \d+ s", sent)
     assert first

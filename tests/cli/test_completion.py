@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from support import run_child, started
 
+from torchscript_build.__main__ import main
 from torchscript_build.cli.completion import SHELLS, TO_SETUPTOOLS, all_commands, read_parser
 from torchscript_build.packaging.commands import build_ts_app
 
@@ -39,6 +40,21 @@ def test_parser_is_read_as_it_is() -> None:
     assert (options["--libtorch"].kind, options["--libtorch"].takes_value) == ("folder", True)
     assert (options["--json"].kind, options["--json"].takes_value) == ("", False)
     assert by_name["new"].positionals[0].choices == ("ops", "app", "project")
+
+
+def test_by_default_it_is_for_the_users_shell(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHELL", "/usr/bin/fish")
+    assert main(["completion"]) == 0
+    assert capsys.readouterr().out.startswith("# fish completion for torchscript-build\n")
+    monkeypatch.setenv("SHELL", "/bin/tcsh")
+    assert main(["completion"]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: there is no completion for tcsh",
+        "  do one of these:",
+        *(f"    - torchscript-build completion {name}" for name in ("bash", "zsh", "fish")),
+    ]
 
 
 def test_options_that_setuptools_reads_are_build_ts_apps() -> None:

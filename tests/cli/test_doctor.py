@@ -12,6 +12,8 @@ import pytest
 from support import ANSWER_APP, ANSWER_CPP, stub, write, write_project
 
 from torchscript_build.__main__ import main
+from torchscript_build.build.checkup import Check
+from torchscript_build.cli.doctor import format_checks
 
 pytestmark = pytest.mark.usefixtures("cli")
 PAINS = Path(__file__).parents[1] / "build/pains.txt"
@@ -39,6 +41,23 @@ def test_a_good_machine_without_a_project(capsys: pytest.CaptureFixture[str], fa
     assert lines[0] == f"✓ project         none in {tmp_path}"
     facts = "2.13.0+cpu (cpu, new C++ ABI, C++20)"
     assert f"✓ libtorch        {facts} in {fake_torch}, by TORCHSCRIPT_BUILD_LIBTORCH" in lines
+
+
+def test_on_a_terminal_its_lines_are_folded() -> None:
+    wrong = Check(
+        "libtorch",
+        False,
+        "no libtorch in /x: does not exist",
+        ("pip install 'torch>=2.13,<2.14'", "or fetch one of them, as it is"),
+    )
+    assert format_checks([Check("cache folder", True, "/c"), wrong], 38).splitlines() == [
+        "✓ cache folder  /c",
+        "✗ libtorch      no libtorch in /x:",
+        "                  does not exist",
+        "                → pip install 'torch>=2.13,<2.14'",
+        "                → or fetch one of",
+        "                  them, as it is",
+    ]
 
 
 def test_a_project_is_named_with_what_it_declares(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support import write
 
 from torchscript_build.cli.conda import make_recipe
 from torchscript_build.settings.read import read_pyproject
@@ -160,3 +162,20 @@ def test_loader_needs_no_python_where_it_runs() -> None:
     [recipe] = render_all("conda_app")
     for section in ("host", "run"):
         assert {line.split()[0] for line in recipe.requirements(section)} == {"libtorch"}
+
+
+@pytest.mark.parametrize("pinned", [False, True])
+def test_bundles_of_the_matrix_have_names_of_their_own(pinned: bool, tmp_path: Path) -> None:
+    project = tmp_path / "conda_app"
+    shutil.copytree(EXAMPLES / "conda_app", project, ignore=shutil.ignore_patterns("recipe", "build"))
+    for name, content in make_recipe(project, project / "recipe", v1=False, bundle=True).items():
+        write(project / "recipe" / name, content.decode())
+    wanted = {"pinning": [PINNING]} if pinned else {"python": PYTHONS}
+    recipes: list[Any] = meta_yaml.render_all(project / "recipe", cuda=True, **wanted)
+    names = [recipe.file_name.rpartition("_h")[0] for recipe in recipes]
+    assert names == [f"smooth-series-bundle-1.0-{flavour}" for flavour in ("cpu", "cuda129", "cuda130")]
+    assert len({recipe.file_name for recipe in recipes}) == 3
+    for recipe, compilers in zip(recipes, COMPILERS.values()):
+        assert recipe.requirements("build")[:2] == compilers
+        assert recipe.requirements("run") == []
+        assert recipe.data["build"]["ignore_run_exports_from"] == ["libtorch", compilers[0]]

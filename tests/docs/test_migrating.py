@@ -31,6 +31,11 @@ def test_there_are_three() -> None:
     ]
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_nothing_else_is_typed(page: Path) -> None:
+    assert page.read_text(encoding="utf-8").count("```console\n") == len(("Before", "After"))
+
+
 def follow(page: Path, section: str, folder: Path, **more: str) -> None:
     """Write a section's files and type its commands; what it shows must be printed, among other lines."""
     variables = clean_variables(

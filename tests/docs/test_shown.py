@@ -169,7 +169,12 @@ def test_inspect(typed: Any) -> None:
     typed(page, "torchscript-build inspect model.pt --html")
     assert (typed.folder / "page.html").read_text().startswith("<!doctype html>")
     assert "no difference" in typed(page, "torchscript-build inspect model.pt --diff")
-    assert shown_on(ROOT / page)[0].command == "torchscript-build inspect model.pt"
+    alone = shown_on(ROOT / page)[0]
+    assert alone.command == "torchscript-build inspect model.pt"
+    inspect = [sys.executable, "-m", "torchscript_build", *alone.command.split()[1:]]
+    columns = {**os.environ, "COLUMNS": "100"}
+    done = run_child(inspect, cwd=typed.folder, env=columns, capture_output=True, encoding="utf-8")
+    assert done.stdout == alone.output
 
 
 def test_doctor(typed: Any) -> None:

@@ -131,6 +131,32 @@ def test_one_launcher_for_all_programs_of_a_package() -> None:
     ast.parse(text)
 
 
+@pytest.mark.parametrize(
+    ("version", "output"),
+    [
+        ("2.9.1", "for 2.9"),
+        ("2.13.0+cpu", "for 2.13"),
+        (
+            "2.12.0",
+            (
+                "error: this program was built for torch 2.9 and 2.13, but torch 2.12 is installed: "
+                "pip install 'torch==2.13.*', or reinstall this package"
+            ),
+        ),
+        (None, "error: this program needs torch 2.9 or 2.13: pip install 'torch==2.13.*'"),
+    ],
+)
+def test_a_launcher_chooses_by_the_series(tmp_path: Path, version: Optional[str], output: str) -> None:
+    site = install_launcher(tmp_path, torch=version)
+    made = [StartedPrograms(series, f"torch{series}") for series in ("2.13", "2.9")]
+    texts = render_launchers(ProjectSpec(apps=(APP,)), made)
+    (site / "demo/_torchscript_apps.py").write_bytes(texts["demo/_torchscript_apps.py"])
+    for series in ("2.9", "2.13"):
+        (site / f"demo/bin/torch{series}").mkdir()
+        stub(site / f"demo/bin/torch{series}" / APP.name, f"echo 'for {series}'")
+    assert start(site)[1] == f"{output}\n"
+
+
 def test_no_launcher_without_a_console_script() -> None:
     apps = (TorchScriptApp(name="a", package="demo", console_script=False), TorchScriptApp(name="b", install=False))
     assert render_launchers(ProjectSpec(apps=apps), [StartedPrograms("2.13")]) == {}
@@ -225,6 +251,39 @@ def test_another_series(tmp_path: Path) -> None:
         "demo was built for torch 2.13 (no CUDA, new C++ ABI), but torch 2.12.1 (no CUDA, new C++ ABI) is installed: "
         "pip install 'torch==2.13.*', or build demo again for this torch"
     )
+
+
+def several_loader() -> bytes:
+    spec = ProjectSpec(ops=(OPS,))
+    made = [
+        LoadedOps(make_plan(spec, libtorch=linux_torch(version=f"{series}.0"), is_one_of_several=True), {"my_ops": ()})
+        for series in ("2.13", "2.9", "2.11")
+    ]
+    return render_loaders(spec, made)["demo/_torchscript_ops.py"]
+
+
+@pytest.mark.parametrize("version", ["2.9.1", "2.11.0a0+git1", "2.13.0+cpu"])
+def test_a_loader_chooses_by_the_series(tmp_path: Path, version: str) -> None:
+    site = install_loader(tmp_path, version=version)
+    (site / "demo/_torchscript_ops.py").write_bytes(several_loader())
+    folder = f"torch{'.'.join(version.split('.')[:2])}"
+    write(site / f"demo/lib/{folder}/libmy_ops.so", "x")
+    assert import_demo(site) == (0, f"load {site}/demo/lib/{folder}/libmy_ops.so\n")
+
+
+def test_none_of_several_series(tmp_path: Path) -> None:
+    site = install_loader(tmp_path, version="2.12.1")
+    (site / "demo/_torchscript_ops.py").write_bytes(several_loader())
+    assert refusal(site) == (
+        "demo was built for torch 2.9, 2.11 and 2.13 (no CUDA, new C++ ABI), but torch 2.12.1 (no CUDA, new C++ ABI) "
+        "is installed: pip install 'torch==2.13.*', or build demo again for this torch"
+    )
+
+
+def test_a_schema_of_another_series_is_passed_over(tmp_path: Path) -> None:
+    site = install_loader(tmp_path)
+    write(site / "demo/_torchscript_ops.py", loader_text(linux_torch(), schemas={"my_ops": ["my::gone() -> ()"]}))
+    assert import_demo(site)[0] == 0
 
 
 def test_another_abi(tmp_path: Path) -> None:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import write
 from test_export import environment as environment
 from test_export import export_one, model, project  # noqa: F401 - the fixture
 
+from torchscript_build.models.child.used import _file_of
 from torchscript_build.settings.specs import ScriptModel
 from torchscript_build.system import Environment
 
@@ -200,3 +203,15 @@ def test_a_module_of_the_project(
     why(model())
     write(project / "demo/helper.py", "# new\n")
     assert why(model()) == ["demo/helper.py has changed"]
+
+
+class Lazy(types.ModuleType):
+    """A module that is imported when something is asked of it; here what it needs is not installed."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise ImportError(f"{name}: install it first")
+
+
+def test_modules_that_are_imported_when_they_are_asked_stay_as_they_are() -> None:
+    assert _file_of(Lazy("lazy")) == ""
+    assert _file_of(types) == types.__file__

@@ -289,6 +289,8 @@ def test_other_files_are_called_what_they_are(
 def test_a_file_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inspect", "/nowhere.pt"]) == 1
     assert "there is no model /nowhere.pt" in capsys.readouterr().err
+    assert main(["inspect", "/"]) == 1
+    assert capsys.readouterr().err == "error: / is a folder, and no model's file\n"
 
 
 @pytest.mark.parametrize(

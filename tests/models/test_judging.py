@@ -53,6 +53,42 @@ class Writes(nn.Module):
         return x.add_(1) * 2
 
 
+def strided():
+    return nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 3, stride=2), nn.AdaptiveAvgPool2d(1))
+
+
+class Skips(nn.Module):  # as a U-Net: both sizes must be even
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+
+    def forward(self, x):
+        return torch.cat([x, self.up(self.down(x))], 1)
+
+
+class Textual(nn.Module):
+    def forward(self, x):
+        return x * 2, "done"
+
+
+class Numeric(nn.Module):
+    def forward(self, x):
+        return torch.from_numpy(x.numpy() * 2)
+
+
+class Sides(nn.Module):
+    @torch.jit.export
+    def encode(self, x):
+        return x * 2
+
+    def forward(self, x):
+        return x
+
+
+def quantized():
+    return torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(8, 4)), {nn.Linear})
+
+
 library = torch.library.Library("judged", "DEF")
 library.define("twice(Tensor x) -> Tensor")
 library.impl("twice", lambda x: x * 2, "CPU")
@@ -72,6 +108,7 @@ def function():
 
     return scale
 """
+PACKED = "torch.classes.quantized.LinearPackedParamsBase"
 INPUTS = {
     "plain": ["ones:1x16"],
     "function": ["randn:3x4", "randn:4x5"],
@@ -80,6 +117,12 @@ INPUTS = {
     "Operator": ["randn:3x4"],
     "Scaled": ["randn:3x4", "int:3"],
     "Forces": ["randn:3x4"],
+    "strided": ["rand:2x3x32x32"],
+    "Skips": ["rand:2x1x8x12"],
+    "Textual": ["ones:2"],
+    "Numeric": ["ones:2"],
+    "Sides": ["ones:2"],
+    "quantized": ["rand:2x8"],
     "Remembers": ["ones:2"],
     "Writes": ["ones:2"],
 }
@@ -91,7 +134,7 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, An
     write(folder / "judged_models.py", MODELS)
     entries = [
         f'[[tool.torchscript-build.model]]\nname = "{name}"\nfactory = "judged_models:{name}"\n'
-        f"example-inputs = {json.dumps(inputs)}\n" + ("grad = true\n" if name == "Forces" else "")
+        f"example-inputs = {json.dumps(inputs)}\n"
         for name, inputs in INPUTS.items()
     ]
     app = '[[tool.torchscript-build.app]]\nname = "judged"\nmodels = ["plain"]\ninstall = false\n'
@@ -132,8 +175,38 @@ def test_what_is_compiled_in_is_noted(verdicts: dict[str, dict[str, Any]]) -> No
     assert verdicts["Scaled"]["exports"]
 
 
-def test_a_model_that_computes_gradients_keeps_torchscript(verdicts: dict[str, dict[str, Any]]) -> None:
-    assert not verdicts["Forces"]["exports"]
+def test_a_model_that_computes_gradients_is_found_out_and_keeps_torchscript(
+    verdicts: dict[str, dict[str, Any]],
+) -> None:
+    words = "blocked: it computes gradients itself, for which torch.export records nothing (judged_models.py:25)"
+    assert verdicts["Forces"]["verdict"] == words
+
+
+def test_sizes_have_the_bounds_that_the_model_has(verdicts: dict[str, dict[str, Any]]) -> None:
+    assert verdicts["strided"]["dynamic_shapes"] == {"input": {"0": "input0", "2": "input2=6..", "3": "input3=6.."}}
+
+
+def test_sizes_with_another_condition_stay_fixed(verdicts: dict[str, dict[str, Any]]) -> None:
+    assert verdicts["Skips"]["dynamic_shapes"] == {"x": {"0": "x0"}}
+    why = "x2 must satisfy (2*(x.2 // 2)) == x.2; x3 must satisfy (2*(x.3 // 2)) == x.3"
+    assert sorted(verdicts["Skips"]["why_fixed"].split("; ")) == why.split("; ")
+
+
+@pytest.mark.parametrize(
+    ("model", "verdict"),
+    [
+        ("Textual", "blocked: its outputs have text among them, which AOTInductor does not give"),
+        ("Numeric", "blocked: it computes with numpy, of which torch.export records nothing (judged_models.py:62)"),
+        ("quantized", f"blocked: it holds an object of {PACKED}, which torch.export does not record"),
+    ],
+)
+def test_what_holds_a_model_back(verdicts: dict[str, dict[str, Any]], model: str, verdict: str) -> None:
+    assert verdicts[model]["verdict"] == verdict
+    assert verdicts[model]["blocked"]["cure"]
+
+
+def test_methods_that_are_left_behind(verdicts: dict[str, dict[str, Any]]) -> None:
+    assert verdicts["Sides"]["notes"] == ["a package has forward only; left behind: encode"]
 
 
 def test_state_that_is_no_buffer_shows_in_the_second_call(verdicts: dict[str, dict[str, Any]]) -> None:

@@ -156,9 +156,22 @@ def test_a_library_that_nobody_has(maker: Maker) -> None:
     assert maker.said(wheel) == [(True, what)]
 
 
-def test_a_copy_of_torchs_own_library(maker: Maker) -> None:
-    wheel = maker.wheel((maker.torch / "lib/libc10.so").read_bytes(), name="pkg/lib/libc10.so")
-    what = "pkg/lib/libc10.so: a copy of torch's own library, which crashes a process that imports torch"
+def test_a_wheel_for_several_series(maker: Maker) -> None:
+    ours, other = "pkg/lib/torch2.13/libmine.so", "pkg/lib/torch2.11/libmine.so"
+    binary = maker.binary(PLAIN, rpath="$ORIGIN/../../../torch/lib")
+    requires = "Requires-Dist: torch >=2.11,<2.14,!=2.12.*"
+    wheel = maker.wheel(binary, name=ours, requires=requires)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        archive.writestr(other, maker.binary(PLAIN, rpath="/build/machine"))
+    assert maker.said(wheel) == [(False, "torch2.11: not looked at with libtorch 2.13.0+cpu")]
+    wheel = maker.wheel(maker.binary(PLAIN), name=other, requires=requires)
+    assert maker.said(wheel) == [(True, "it is for other series of torch (torch2.11), none of which is 2.13")]
+
+
+@pytest.mark.parametrize("name", ["pkg/lib/libc10.so", "pkg.libs/libtorch_cpu-872a1bfe.so"])
+def test_a_copy_of_torchs_own_library(maker: Maker, name: str) -> None:
+    wheel = maker.wheel((maker.torch / "lib/libc10.so").read_bytes(), name=name)
+    what = f"{name}: a copy of torch's own library, which crashes a process that imports torch"
     assert (True, what) in maker.said(wheel)
 
 

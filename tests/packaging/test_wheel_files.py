@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from packaging.requirements import Requirement
 from support import linux_torch, run_child, write
 
 from torchscript_build.errors import SettingsError, VerificationError
-from torchscript_build.packaging.wheel import add_requirement, oldest_torch_of, pin
+from torchscript_build.packaging.wheel import add_requirement, oldest_torch_of, pin, pin_series
 from torchscript_build.packaging.wheel_files import (
     NativeFiles,
     check_wheel_files,
@@ -67,6 +68,34 @@ def test_a_limited_modules_python_is_promised_or_the_one_that_builds(
 )
 def test_pins(how: str, requirement: Optional[str]) -> None:
     assert pin("2.13.0", how) == requirement
+
+
+@pytest.mark.parametrize(
+    ("series", "requirement"),
+    [
+        (["2.12", "2.13"], "torch >=2.12,<2.14"),
+        (["2.11", "2.13"], "torch >=2.11,<2.14,!=2.12.*"),
+        (["2.9", "2.11", "2.14"], "torch >=2.9,<2.15,!=2.10.*,!=2.12.*,!=2.13.*"),
+        (["1.12", "2.1"], "torch >=1.12,<2.2,!=1.13.*,!=2.0.*"),
+        (["2.15", "2.17"], "torch >=2.15,<2.18,!=2.16.*"),  # newer than the table
+    ],
+)
+def test_several_series_are_required_and_no_other(series: list[str], requirement: str) -> None:
+    assert pin_series(series) == requirement
+    specifier = Requirement(requirement).specifier
+    assert [s for s in series if specifier.contains(f"{s}.1")] == series
+    assert not specifier.contains("2.16.0")
+
+
+def test_the_projects_own_requirement_and_several_series_are_one_line() -> None:
+    wanted = "torch >=2.11,<2.14,!=2.12.*"
+    metadata = "Name: demo\nRequires-Dist: torch[opt-einsum]>=2.4,!=2.13.1\n"
+    added = add_requirement(metadata, wanted, ["2.11", "2.13"])
+    assert added == "Name: demo\nRequires-Dist: torch[opt-einsum] >=2.11,<2.14,!=2.12.*,!=2.13.1\n"
+    assert add_requirement(added, wanted, ["2.11", "2.13"]) == added
+    for theirs in ("torch>=2.12", "torch==2.13.0+cpu", "torch<2.13"):
+        with pytest.raises(SettingsError, match=r"but what libtorch it is built for makes torch >=2\.11"):
+            add_requirement(f"Name: demo\nRequires-Dist: {theirs}\n", wanted, ["2.11", "2.13"])
 
 
 @pytest.mark.parametrize("body", ["", "\n# Text\n\nRequires-Dist: not a header\n"])

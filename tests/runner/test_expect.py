@@ -43,7 +43,7 @@ def test_wider_tolerances_are_for_models_that_round(runner, save):
     assert runner.error(*infinite, code=5).endswith(widen)
     random = ("--input", "ones:3", "--seed", 1, "--expect", save("x.npy", numpy.ones(3, "f4")))
     assert "\nhint: its outputs differ from call to call: " in runner.error(*random, model="random", code=5)
-    stateful = ("--input", "ones:2", "--expect", save("s.npy", numpy.array(100.0, "f4")))
+    stateful = ("--input", "ones:2", "--expect", save("s.npy", numpy.array([100.0], "f4")))
     assert "\nhint: its outputs differ from call to call: " in runner.error(*stateful, model="stateful", code=5)
 
 

@@ -45,6 +45,7 @@ def test_what_means_something(spec: str) -> None:
         ),
         ("1x3", "'1x3' is neither a spec"),
         ("data.csv", "'data.csv' is neither a spec"),
+        ("[" * 2000 + "]" * 2000, "an input is nested more than 100 deep"),
         ("", "'' is neither a spec"),
     ],
 )

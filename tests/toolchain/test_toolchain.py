@@ -11,6 +11,7 @@ from typing import Optional
 import pytest
 from support import made_up, stub, write
 
+from torchscript_build import log
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.libtorch.releases import release_row
 from torchscript_build.system import Environment, Probes
@@ -360,6 +361,15 @@ def test_what_was_asked_wins(tmp_path: Path) -> None:
 )
 def test_variables_for_jobs(tmp_path: Path, variables: dict[str, str], jobs: int) -> None:
     assert plan_jobs(None, made_up(tmp_path, **variables), available_bytes=None) == jobs
+
+
+def test_a_variable_that_is_no_number_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(log, "_told", set())
+    for _ in range(2):
+        plan_jobs(None, made_up(tmp_path, MAX_JOBS="many"), available_bytes=None)
+    assert capsys.readouterr().err == "warning: MAX_JOBS='many' is no number of jobs; it is passed over\n"
 
 
 @pytest.mark.parametrize(("memory", "jobs"), [(0, 1), (1, 1), (2 * BYTES_PER_JOB, 2), (100 * BYTES_PER_JOB, 4)])

@@ -18,7 +18,8 @@ from torchscript_build.libtorch.releases import RELEASES, release_row
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import SearchResult, search_libtorch
 from torchscript_build.records import dataclass, field
-from torchscript_build.settings.specs import ProjectSpec, is_cuda_source
+from torchscript_build.settings.cuda_sources import is_cuda_source
+from torchscript_build.settings.specs import ProjectSpec
 from torchscript_build.system import Environment, elf
 from torchscript_build.toolchain.cuda.search import locate_cuda_toolkit
 from torchscript_build.toolchain.cxx import CxxCompiler, find_cxx

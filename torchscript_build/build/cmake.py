@@ -119,7 +119,7 @@ def build(
     )
     keep_commands(tree)
     log.say_command(command)
-    ahead = _edges_ahead(command, variables) if _calls_ninja(toolchain) and log.is_live() else []
+    ahead = _edges_ahead(command, own) if _calls_ninja(toolchain) and log.is_live() else []
     with edges_kept(tree):
         done = system.run(command, variables=own, show=log.ToolLines(ahead, jobs))
     output = columns.plain(done.output)
@@ -158,7 +158,8 @@ def build_command(
     launcher_settings = toolchain.launcher.variables if toolchain.launcher else {}
     # Ninja takes compilers' colours away unless it is told this.
     colours = {"CLICOLOR_FORCE": "1"} if log.colours else {}
-    return command, {**launcher_settings, **colours, **variables}
+    status = {"NINJA_STATUS": "[%f/%t] "}  # its lines are read
+    return command, {**launcher_settings, **colours, **variables, **status}
 
 
 def _calls_ninja(toolchain: Toolchain) -> bool:

@@ -19,6 +19,7 @@ from torchscript_build.libtorch.series import asked_series, find_series, locate_
 from torchscript_build.plan.build_plan import BuildPlan, PlannedModel, PythonFacts, Toolchain
 from torchscript_build.plan.decide import plan_build
 from torchscript_build.plan.flags import find_unfit_flags
+from torchscript_build.settings.options import unknown_variables
 from torchscript_build.settings.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, Probes
 from torchscript_build.toolchain.cuda.needs import find_cuda, without_cuda_sources
@@ -36,6 +37,8 @@ def find_project_libtorches(spec: ProjectSpec, environment: Environment) -> tupl
 
     :raises TorchScriptBuildError: as ``find_project_libtorch``, and where a series was not fetched.
     """
+    for sentence in unknown_variables(environment.variables):
+        log.warn_once(sentence)
     entries = asked_series(spec.options, environment)
     if not entries:
         return (find_project_libtorch(spec, environment),)

@@ -18,8 +18,9 @@ LONGEST = 1000
 FURTHER_UP = Failure(
     "further up",
     r"Command '\['ninja', '-v'[^\n]*returned non-zero|ninja: build stopped: subcommand failed"
-    r"|^g?make(?:\[\d+\])?: \*\*\* |error: command '[^'\n]+' failed with exit (?:status|code) \d+",
-    "a compiler or linker failed, and this is only what the build tool says of it",
+    r"|^g?make(?:\[\d+\])?: \*\*\* |Failed (?:building wheel for|to build [`'])|failed to run custom build command"
+    r"|error: command '[^'\n]+' failed with exit (?:status|code) \d+",
+    "a compiler or linker failed, and this is only what the tool that started it says",
     "look for the first line with error: above it, and give the doctor that part of the log, too",
     "Ninja, Make, setuptools",
 )

@@ -115,6 +115,13 @@ HINTS: tuple[Failure, ...] = (
         "#120888 #39718 #14266",
     ),
     Failure(
+        "RegisterOperators",
+        r"no matching function for call to ['‘]torch::jit::RegisterOperators::RegisterOperators",
+        "operators were registered by torch::jit::RegisterOperators in releases before 1.5",
+        'write TORCH_LIBRARY(my_ops, m) {{ m.def("name(Tensor x) -> Tensor", &function); }}',
+        "extension-script#6; torch/library.h",
+    ),
+    Failure(
         "lean headers",
         r"error: (?:no (?:member|type) named )?['‘](?:torch::)?(?P<name>nn|optim|data|jit|autograd|serialize)['’]"
         r".*(?:torch|not been declared|not a (?:member|namespace|class))",
@@ -222,7 +229,7 @@ HINTS: tuple[Failure, ...] = (
     ),
     Failure(
         "disk full",
-        r"No space left on device",
+        r"[Nn]o space left on device",
         "the disk is full; torch's headers make large object files, and a CUDA torch takes several gigabytes",
         "make room (torchscript-build cache clean; pip cache purge), or let TMPDIR and the build folder lie elsewhere",
         "the operating system",

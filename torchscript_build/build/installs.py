@@ -56,6 +56,37 @@ INSTALLS: tuple[Failure, ...] = (
         "torch/utils/cpp_extension.py; apex#938",
     ),
     Failure(
+        "nvcc was not found",
+        r"nvcc was not found\.\s+Are you sure|nvcc: (?:command )?not found|No CUDA runtime is found, using CUDA_HOME",
+        "there is no CUDA toolkit where it is looked for, or the container's image has the libraries only",
+        "CUDA_HOME=/usr/local/cuda and its bin on PATH; an image whose name has devel; torchscript-build doctor shows "
+        "what is found",
+        "torch/utils/cpp_extension.py; flash-attention#447",
+    ),
+    Failure(
+        "another minor release of CUDA",
+        r"has a minor version mismatch with the version that was used to compile PyTorch",
+        "the toolkit is not of the release that torch was built with, and of the same major one",
+        "nothing: it is harmless",
+        "torch/utils/cpp_extension.py; flash-attention#269",
+        harmless=True,
+    ),
+    Failure(
+        "a compiler that nobody has tried",
+        r"There are no \S+ version bounds defined for CUDA version",
+        "torch does not know which compilers this CUDA takes, and does not look",
+        "nothing, unless nvcc refuses the compiler itself",
+        "torch/utils/cpp_extension.py",
+        harmless=True,
+    ),
+    Failure(
+        "libtorch was not found, and linked nevertheless",
+        r"TORCH_LIBRARY-NOTFOUND|C10_LIBRARY-NOTFOUND",
+        "CMake found no libtorch in the folder that it was told, and went on",
+        "remove CMakeCache.txt and say cmake -DTorch_DIR=$(torchscript-build cmake-dir) …",
+        "cpp-pytorch#3",
+    ),
+    Failure(
         "CMake 4",
         r"Compatibility with CMake < 3\.5 has been removed",
         "CMake 4 refuses what asks for a CMake older than 3.5",

@@ -337,5 +337,29 @@ TROUBLES: tuple[Failure, ...] = (
         "ldd {name} lists what it needs; torchscript-build check-wheel FILE looks at a whole wheel",
         "torch/_ops.py",
     ),
+    Failure(
+        "an operator that is not there",
+        r"operator (?P<name>[\w:]+) does not exist",
+        "no loaded library registers {name}: its library was made for another torch and is passed over, or nobody "
+        "loads it",
+        "install the release of its package that belongs to this torch (torchvision's notes have a table), or build it "
+        "anew",
+        "torch/library.py; #157524",
+    ),
+    Failure(
+        "a model's own code failed",
+        r"The following operation failed in the TorchScript interpreter",
+        "a line of the model failed on these inputs: the last RuntimeError below says why, the last <--- HERE where",
+        "compare the inputs with what torchscript-build inspect MODEL says of methods, shapes and devices",
+        "torch/csrc/jit/runtime/interpreter.cpp; ultralytics#7744",
+    ),
+    Failure(
+        "a library is not found",
+        r"(?P<name>lib(?!torch(?:_\w+)?\.|c10|shm|cu[dpbfrs]|nccl|nv)[\w.+-]+\.so[.\d]*): cannot open shared object",
+        "the loader finds {name} in none of its folders, and the file that needs it has no RUNPATH to it",
+        "install the package that has it (apt-file search {name}), or name its folder in LD_LIBRARY_PATH to try; "
+        "ldd FILE lists all that are missing",
+        "the dynamic linker",
+    ),
 )
 """The more special ones stand first."""

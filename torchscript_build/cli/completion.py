@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.records import dataclass
+from torchscript_build.system import Environment
 
 EPILOG = """\
 bash:  torchscript-build completion bash > ~/.local/share/bash-completion/completions/torchscript-build
@@ -70,12 +73,18 @@ def add_parser(commands: Any) -> None:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("shell", choices=list(SHELLS), help="the shell that the script is for")
+    parser.add_argument("shell", choices=list(SHELLS), nargs="?", help="what it is for; by default $SHELL")
     parser.set_defaults(command=_completion)
 
 
 def _completion(options: argparse.Namespace) -> None:
-    print(SHELLS[options.shell](all_commands()), end="")
+    shell = options.shell or Path(Environment.current().get("SHELL") or "").name
+    if shell not in SHELLS:
+        raise TorchScriptBuildError(
+            f"there is no completion for {shell or 'an unknown shell'}",
+            cures=[f"torchscript-build completion {name}" for name in SHELLS],
+        )
+    print(SHELLS[shell](all_commands()), end="")
 
 
 def all_commands() -> tuple[Command, ...]:

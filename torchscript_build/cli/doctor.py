@@ -8,12 +8,14 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
+from torchscript_build import log
 from torchscript_build.build.checkup import Check, examine, failed
 from torchscript_build.build.explain import explain_log
 from torchscript_build.build.failures import Named
 from torchscript_build.errors import TorchScriptBuildError
+from torchscript_build.log.columns import fold
 from torchscript_build.system import Environment
 
 
@@ -36,10 +38,10 @@ def _doctor(options: argparse.Namespace) -> int:
         raw = sys.stdin.buffer.read() if options.log == "-" else Path(options.log).read_bytes()
         encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"  # PowerShell's redirection
         named = explain_log(raw.decode(encoding, errors="replace"))
-        print(_json_log(named) if options.json else format_log(named))
+        print(_json_log(named) if options.json else format_log(named, _columns()))
         return 0 if named else 1
     checks = check_up(Environment.current())
-    print(_json_checks(checks) if options.json else format_checks(checks))
+    print(_json_checks(checks) if options.json else format_checks(checks, _columns()))
     return 0 if all(check.ok for check in checks) else 1
 
 
@@ -67,21 +69,36 @@ def check_up(environment: Environment) -> list[Check]:
     return [Check("project", True, f"{distribution.get_name()}: {declared}"), *examine(environment, root, spec)]
 
 
-def format_checks(checks: Sequence[Check]) -> str:
-    """A line for each, with what to type below those that are wrong."""
+def _columns() -> Optional[int]:
+    """Those of the terminal; ``None`` where the page goes into a file or a pipe."""
+    return log.terminal_width() if sys.stdout.isatty() else None
+
+
+def format_checks(checks: Sequence[Check], columns: Optional[int] = None) -> str:
+    """A line for each, with what to type below those that are wrong.
+
+    :param columns: how long a line may be.
+    """
     width = max(len(check.topic) for check in checks)
+    indent = " " * (width + 4)
     lines = []
     for check in checks:
-        first, *more = check.text.splitlines()
+        said = [*check.text.splitlines(), *(f"→ {cure}" for cure in check.cures)]
+        first, *more = _folded(said, columns and columns - len(indent))
         lines.append(f"{'✓' if check.ok else '✗'} {check.topic:<{width}}  {first}")
-        indent = " " * (width + 4)
         lines += [f"{indent}{line}" for line in more]
-        lines += [f"{indent}→ {cure}" for cure in check.cures]
     return "\n".join(lines)
 
 
-def format_log(named: Sequence[Named]) -> str:
-    """Each failure with its first line, cause and cure."""
+def _folded(lines: Sequence[str], columns: Optional[int]) -> list[str]:
+    return [part for line in lines for part in (fold(line, columns) if columns else [line])]
+
+
+def format_log(named: Sequence[Named], columns: Optional[int] = None) -> str:
+    """Each failure with its first line, cause and cure.
+
+    :param columns: how long a line may be.
+    """
     if not named:
         return "no failure that is known here; the first error of a log is the one that counts"
     parts = []
@@ -92,7 +109,7 @@ def format_log(named: Sequence[Named]) -> str:
             f"  {failure.name}{' (harmless)' if failure.harmless else ''}\n"
             f"  cause: {failure.cause}\n  cure:  {failure.cure}\n  seen:  {failure.source}"
         )
-    return "\n\n".join(parts)
+    return "\n".join(_folded("\n\n".join(parts).split("\n"), columns))
 
 
 def _json_checks(checks: Sequence[Check]) -> str:

@@ -15,7 +15,8 @@ from torchscript_build.errors import SettingsError
 from torchscript_build.plan.decide import program_scripts
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.records import dataclass
-from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp, is_cuda_source
+from torchscript_build.settings.cuda_sources import is_cuda_source
+from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp
 
 CUDA_HOST = ("cuda-cudart-dev", "libcublas-dev", "libcusparse-dev", "libcusolver-dev")
 """What libtorch's CUDA headers include."""

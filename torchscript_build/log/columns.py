@@ -7,7 +7,7 @@ import re
 _CODES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _QUOTED = re.compile(r"\s*\d*\s*\|")
 """A compiler's quotation of a source, or what it draws below: it means something by its columns."""
-_COMMAND = re.compile(r"\s*(?:- )?(?:apt|cmake|conda|cp|export|make|pip|python3?|torchscript-build|touch) ")
+_COMMAND = re.compile(r"\s*(?:[-→] )?(?:apt|cmake|conda|cp|export|make|pip|python3?|torchscript-build|touch) ")
 """A line to be typed as it is."""
 
 

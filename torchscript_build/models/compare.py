@@ -293,6 +293,8 @@ def _parity_error(
         cures.append("tracing keeps the path and the shapes of its example: method = 'script' keeps branches and loops")
     if any(v.is_values for v in bad) and not is_random:
         cures.append(WIDEN)
+    if any(v.exported == "differs" and not v.is_values and plan.model(v.case.model).method == "script" for v in bad):
+        cures.append("if the exported model is the one that is meant, let its factory return torch.jit.script(module)")
     return ParityError("\n".join([f"app {app.name!r}: its outputs differ from Python's", *lines]), cures=cures)
 
 

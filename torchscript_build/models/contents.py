@@ -104,6 +104,8 @@ def read_contents(path: Path) -> Contents:
     try:
         with path.open("rb") as file:
             head = file.read(32)
+    except IsADirectoryError as error:
+        raise ModelError(f"{path} is a folder, and no model's file") from error
     except OSError as error:
         raise ModelError(f"there is no model {path}: {error.strerror}") from error
     if not zipfile.is_zipfile(path):

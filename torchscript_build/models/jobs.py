@@ -117,10 +117,8 @@ def check_report(job: Job, report: Mapping[str, Any]) -> None:
 def _cures(problem: str) -> list[str]:
     if "Unknown builtin op" in problem or "Unknown type name '__torch__.torch.classes" in problem:
         return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
-    if "supported as inputs or outputs of traced functions" in problem:
-        return [
-            "let the model take and return tensors, tuples, lists and dicts alone (Hugging Face: use_cache = False)"
-        ]
+    if "outputs of traced functions" in problem or "output from traced functions" in problem:
+        return ["let the model return tensors, tuples, lists and dicts of them alone (Hugging Face: use_cache = False)"]
     if "Dictionary inputs to traced functions must have consistent type" in problem:
         return ["let the model return a tuple, or a dict of tensors only (Hugging Face: return_dict = False)"]
     if "torch.jit.trace a dynamo-optimized function" in problem:

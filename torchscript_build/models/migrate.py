@@ -116,7 +116,7 @@ def _job(
         "libraries": list(libraries.get(model.name, ())),
         "methods": list(methods.get(model.name, ())),
         "method": model.method,
-        "grad": bool(model.grad),
+        "grad": model.grad,
         "compile": measure,
         "rtol": 1e-5,
         "atol": 1e-5,

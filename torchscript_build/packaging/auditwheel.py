@@ -39,6 +39,19 @@ CUDA_PATTERNS = (
 )
 """What the driver and the ``nvidia-*`` packages hold that torch's wheels for CUDA 11 to 13 require (their METADATA)."""
 
+TORCH_NAMES = (
+    "libc10.so",
+    "libc10_cuda.so",
+    "libtorch.so",
+    "libtorch_cpu.so",
+    "libtorch_cuda.so",
+    "libtorch_cuda_cpp.so",
+    "libtorch_cuda_cu.so",
+    "libtorch_cuda_linalg.so",
+    "libtorch_python.so",
+)
+"""What builds of torch have, also those that a wheel for several series was built for and that are not here."""
+
 
 def excluded_libraries(libtorch: LibTorch) -> tuple[str, ...]:
     """Names and patterns of all libraries that come with an installed torch, sorted.
@@ -48,7 +61,7 @@ def excluded_libraries(libtorch: LibTorch) -> tuple[str, ...]:
     names = {p.name for p in (*libtorch.libraries, *filter(None, [libtorch.python_library]))}
     if libtorch.layout != "conda":
         names |= {p.name for folder in libtorch.library_dirs for p in folder.glob("*.so*") if elf.is_elf(p)}
-    return tuple(sorted(names | set(CUDA_PATTERNS)))
+    return tuple(sorted(names | set(CUDA_PATTERNS) | set(TORCH_NAMES)))
 
 
 def needed_by_wheel(wheel: Path) -> frozenset[str]:

@@ -22,7 +22,8 @@ from torchscript_build.records import dataclass
 from torchscript_build.system import elf
 from torchscript_build.system.elf import ElfInfo
 
-OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?\.so")
+OF_TORCH = re.compile(r"lib(torch|c10)(_\w+)?(-[0-9a-f]{8})?\.so")
+"""Also as auditwheel calls the copy that it puts into a wheel."""
 PYTHON = re.compile(r"libtorch_python\.|libpython3")
 CXX_INTERFACE = re.compile(r"_ZN?K?(2at|3c10|5torch)\d")
 """Symbols of torch's C++ interface, which stays the same within a minor release only."""
@@ -172,7 +173,7 @@ def _check_parts(parts: AbstractSet[str], libtorch: LibTorch) -> Iterator[Advice
     others = sorted(parts - {series_folder(libtorch.series)})
     if others and len(others) == len(parts):
         yield Advice(
-            f"it is for several series of torch ({', '.join(others)}), none of which is {libtorch.series}",
+            f"it is for other series of torch ({', '.join(others)}), none of which is {libtorch.series}",
             ("name a libtorch that it was built for: --libtorch FOLDER",),
         )
     elif others:

@@ -27,7 +27,7 @@ def _translated(command: Optional[_Build] = None) -> Iterator[None]:
     :param command: the one that runs; a compiler's errors are explained.
     """
     from torchscript_build import system
-    from torchscript_build.errors import TorchScriptBuildError
+    from torchscript_build.errors import TorchScriptBuildError, of_the_system
     from torchscript_build.packaging.distribution import translated
 
     try:
@@ -40,7 +40,7 @@ def _translated(command: Optional[_Build] = None) -> Iterator[None]:
             explain(error, command.backend)
         raise translated(error) from error
     except OSError as error:  # a full disk, a folder that cannot be written
-        raise translated(TorchScriptBuildError(str(error))) from error
+        raise translated(of_the_system(error)) from error
 
 
 class _Build(Command):  # type: ignore[misc,unused-ignore]
@@ -260,7 +260,7 @@ class build_ts_ops(_Build):
 
     def run(self) -> None:
         from torchscript_build.packaging.make_ops import build_ops
-        from torchscript_build.packaging.say import recorded, say_plan, say_unloaded
+        from torchscript_build.packaging.say import recorded, say_plans, say_unloaded
 
         with _translated(self), recorded(self):
             spec = self.read_spec()
@@ -270,7 +270,7 @@ class build_ts_ops(_Build):
                 return
             session = self._session()
             if self.dry_run:
-                say_plan(session.plan)
+                say_plans(session.plans)
                 return
             self.staged, self.products = build_ops(session)
             self._finish_source_tree()
@@ -335,14 +335,14 @@ class build_ts_app(_Build):
 
     def _run(self) -> None:
         from torchscript_build.packaging.make_apps import build_loaders
-        from torchscript_build.packaging.say import recorded, say_plan
+        from torchscript_build.packaging.say import recorded, say_plans
 
         with _translated(self), recorded(self):
             spec = self.read_spec()
             if not spec.is_buildable:
                 self._refuse(spec)
             if self.dry_run:
-                say_plan(self._session().plan)
+                say_plans(self._session().plans)
                 return
             bundler = None
             if self.bundle is not None:

@@ -26,7 +26,7 @@ def eject(session: Session, folder: Path) -> list[Path]:
     """
     if folder.exists() and any(folder.iterdir()):
         raise ScaffoldError(f"{folder} is not empty, and nothing is overwritten", cures=["name another folder"])
-    session.refuse_series("an ejected project")
+    session.refuse_series("an ejected project has one libtorch")
     plan = session.plan
     used = {m.name for app in plan.apps for m in app.models}
     if session.spec.ops and any(m.factory for m in plan.models if m.name in used):

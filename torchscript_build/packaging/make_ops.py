@@ -76,11 +76,11 @@ def build_ops(session: Session) -> tuple[list[str], list[Product]]:
         if broken:
             raise VerificationError("\n".join(broken))
 
-        def loaded(one: _MadeOps) -> LoadedOps:
-            operators = {o.name: operator_names(registrations[o.name], one.schemas.get(o.name)) for o in spec.ops}
-            return LoadedOps(one.plan, operators, one.schemas, one.result.accelerated)
-
-        loaders = render_loaders(spec, [loaded(one) for one in made])
+        # What a torch of another series would register, nobody has asked; help() shows what this one said.
+        operators = {o.name: operator_names(registrations[o.name], first.schemas.get(o.name)) for o in spec.ops}
+        loaders = render_loaders(
+            spec, [LoadedOps(one.plan, operators, first.schemas, one.result.accelerated) for one in made]
+        )
         for target, text in loaders.items():  # for factories that import the package before it is staged
             system.write_if_changed(first.plan.out_dir / target, text)
         staged: list[tuple[str, Path]] = []

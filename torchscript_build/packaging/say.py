@@ -74,9 +74,10 @@ def say_products(products: Sequence[Product], seconds: float) -> None:
         log.say(f"     {log.shown(one.place) if isinstance(one.place, Path) else one.place}")
 
 
-def say_plan(plan: BuildPlan) -> None:
-    """Print the plan as JSON."""
-    log.write(json.dumps(plan.to_json(), indent=2, ensure_ascii=False) + "\n", sys.stdout)
+def say_plans(plans: Sequence[BuildPlan]) -> None:
+    """Print the plan as JSON; of several a list."""
+    data = [plan.to_json() for plan in plans]
+    log.write(json.dumps(data if len(data) > 1 else data[0], indent=2, ensure_ascii=False) + "\n", sys.stdout)
 
 
 def say_header(plan: BuildPlan) -> None:

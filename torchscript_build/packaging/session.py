@@ -37,7 +37,7 @@ class Session:
         """Find everything, and decide everything; once. With ``series``, a plan for each of them."""
         place = self.destination.prefix
         if place is not None:
-            self.refuse_series("a prefix, and a bundle,")
+            self.refuse_series("a prefix has one libtorch, as has a bundle")
         with log.step("find libtorch and the tools", quiet=True):
             plans = discover_plans(
                 self.spec,
@@ -62,10 +62,9 @@ class Session:
         return asked_series(self.spec.options, self.environment)
 
     def refuse_series(self, what: str) -> None:
-        """:raises SettingsError: the project has several libtorches, and ``what`` one."""
+        """:raises SettingsError: the project has several libtorches, and what is made has one."""
         if self.series:
-            cure = f"name it, as in --libtorch fetched:{self.series[-1]}"
-            raise SettingsError([f"series: {what} has one libtorch: {cure}"])
+            raise SettingsError([f"series: {what}: name it, as in --libtorch fetched:{self.series[-1]}"])
 
     def jobs(self, plan: BuildPlan, *, beside: bool = False) -> int:
         """How many compilers run at once.

@@ -26,6 +26,7 @@ from torchscript_build.plan.build_plan import (
 from torchscript_build.plan.parts import series_folder
 from torchscript_build.plan.paths import check_paths
 from torchscript_build.records import dataclass
+from torchscript_build.settings.cuda_sources import needs_cuda
 from torchscript_build.settings.rules import is_library_file, is_package_file
 from torchscript_build.settings.specs import (
     CLibrary,
@@ -35,7 +36,6 @@ from torchscript_build.settings.specs import (
     ProjectSpec,
     ScriptModel,
     TorchScriptApp,
-    needs_cuda,
 )
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.programs import parse_version

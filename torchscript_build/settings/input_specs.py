@@ -16,6 +16,8 @@ _PREFIXES = (*_FILLS, *_SCALARS, *_LISTS, "file", "args")
 _TRUTHS = ("true", "True", "1", "false", "False", "0")
 _DTYPE = re.compile(r"(?:b?float|complex|u?int)\d\w*|c?(?:half|float|double)|bool|short|int|long")
 _FUNCTION = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*\Z")
+_DEEPEST = 100
+"""Lists in lists, as the runner has it."""
 _WANTED = "a spec (ones:1x3, int:3, data.npy) nor package.module:function"
 
 
@@ -44,11 +46,13 @@ def _wrong_specs(specs: Sequence[str]) -> Iterator[str]:
             yield problem
 
 
-def wrong_spec(spec: str) -> Optional[str]:
+def wrong_spec(spec: str, depth: int = 0) -> Optional[str]:
     """Why a spec means nothing; ``None`` where it means something, as far as one can tell without torch."""
     kind, colon, rest = spec.partition(":")
+    if depth > _DEEPEST:
+        return f"an input is nested more than {_DEEPEST} deep"
     if spec[:1] + spec[-1:] in ("[]", "()"):
-        return next(filter(None, map(wrong_spec, split(spec[1:-1], ";"))), None)
+        return next(filter(None, (wrong_spec(part, depth + 1) for part in split(spec[1:-1], ";"))), None)
     if colon and kind in _FILLS:
         number, _, filled = rest.partition(":") if kind in ("full", "randint") else ("0", "", rest)
         reader = int if kind == "randint" else float

@@ -15,6 +15,13 @@ from torchscript_build.settings.specs import BuildOptions
 ENVIRONMENT_OPTIONS = ("libtorch", "build_type", "generator", "jobs", "launcher", "cmake_args")
 """What ``TORCHSCRIPT_BUILD_<NAME>`` sets; the search for libtorch reads its own, to name it in its trace."""
 
+VARIABLES = (
+    *("TORCHSCRIPT_BUILD_" + name.upper() for name in ENVIRONMENT_OPTIONS),
+    *("TORCHSCRIPT_BUILD_CACHE", "TORCHSCRIPT_BUILD_CACHE_DIR", "TORCHSCRIPT_BUILD_VERBOSE"),
+    "TORCHSCRIPT_BUILD_RUNNING",  # templates/python/rebuild.py
+)
+"""All that are ours."""
+
 BUILD_TYPES = ("Release", "Debug", "RelWithDebInfo", "MinSizeRel")
 MOST_JOBS = 10_000
 MOST_DIGITS = 200
@@ -22,6 +29,12 @@ MOST_DIGITS = 200
 PINS = ("series", "exact", "none")
 LAUNCHERS = ("auto", "none", "off", "ccache", "sccache", "distcc")
 """Beside paths."""
+
+
+def unknown_variables(variables: Mapping[str, str]) -> list[str]:
+    """A sentence about each variable that has our prefix and that nobody reads."""
+    named = (name for name in sorted(variables) if name.startswith("TORCHSCRIPT_BUILD_") and name not in VARIABLES)
+    return [f"{name} is no variable of torchscript-build{suggestion(name, VARIABLES)}" for name in named]
 
 
 def make_options(

@@ -7,7 +7,7 @@ import re
 from torchscript_build.settings.rules import where_of
 from torchscript_build.settings.specs import ProjectSpec
 
-_ENTRY = re.compile(r"(\d{1,3}\.\d{1,3})(\.\d{1,3}(\+[a-z0-9]+([._-][a-z0-9]+)*)?)?")
+_ENTRY = re.compile(r"(\d{1,3}\.\d{1,3})(\.\d{1,3}(\+[a-z0-9]+([._-][a-z0-9]+)*)?)?", re.ASCII)
 
 
 def check_series(spec: ProjectSpec, problems: list[str]) -> None:
@@ -15,13 +15,12 @@ def check_series(spec: ProjectSpec, problems: list[str]) -> None:
 
     A loader or launcher of ours chooses between its files; what is found otherwise has one place only.
     """
-    seen: dict[str, str] = {}
-    for entry in spec.options.series:
-        match = _ENTRY.fullmatch(entry)
+    entries = [_ENTRY.fullmatch(entry) for entry in spec.options.series]
+    for entry, match in zip(spec.options.series, entries):
         if match is None:
             problems.append(f'series: {entry!r} is no series of torch; write "2.13", or a build: "2.13.0+cpu"')
-        elif seen.setdefault(match[1], entry) != entry or spec.options.series.count(entry) > 1:
-            problems.append(f"series: {match[1]} is named twice")
+    series = [match[1] for match in entries if match]
+    problems += [f"series: {one} is named twice" for one in dict.fromkeys(series) if series.count(one) > 1]
     for key, value in (("libtorch", spec.options.libtorch), ("libtorch-version", spec.options.libtorch_version)):
         if value and spec.libtorch_named_by != "--libtorch":
             problems.append(f"series: give series or {key}: each series has a libtorch of its own")

@@ -65,14 +65,12 @@ class ScriptModel:
     """The engine for quantized operators that the model runs with: `fbgemm`, `x86`, `onednn`, `qnnpack`. By default
     what the factory leaves behind."""
     flush_denormal: Optional[bool] = None
-    """Are numbers too small for full precision taken as zero (`torch.set_flush_denormal`)? By default as the factory
-    leaves it."""
+    """Are the smallest numbers taken as zero (`torch.set_flush_denormal`)? By default as the factory leaves it."""
     threads: Optional[int] = None
     """How many threads an operator uses (`torch.set_num_threads`); 0: libtorch's choice. By default what the factory
     sets, else libtorch's choice."""
     interop_threads: Optional[int] = None
-    """How many threads run what the model forks (`torch.set_num_interop_threads`); 0 and the default as with
-    `threads`."""
+    """How many threads run what the model forks (`torch.set_num_interop_threads`); 0 and default as `threads`."""
     deterministic: Optional[str] = None
     """`on`, `off`, or `warn`: `torch.use_deterministic_algorithms`. By default as the factory leaves it."""
     matmul_precision: Optional[str] = None
@@ -81,8 +79,7 @@ class ScriptModel:
     """Folders from which the factory is imported, relative to the project; the project itself and its `src` are always
     among them."""
     seed: int = 0
-    """Seed of the random numbers of torch, Python and numpy before the factory is called, and before each call that is
-    compared."""
+    """Seed of torch, Python and numpy before the factory is called, and before each call that is compared."""
     show_code: bool = False
     """Print the exported model's `.code`."""
 
@@ -391,13 +388,3 @@ class ProjectSpec:
     def is_packaged(self) -> bool:
         """Does anything of ours go into the wheel?"""
         return bool(self.packaged_apps or self.packaged_ops or self.packaged_cmake or self.packaged_libraries)
-
-
-def needs_cuda(target: _Compiled) -> bool:
-    """Does it have sources for CUDA, ``.cu`` or others?"""
-    return bool(target.cuda_sources) or any(map(is_cuda_source, target.sources))
-
-
-def is_cuda_source(name: str) -> bool:
-    """Is a source compiled by nvcc?"""
-    return name.endswith(".cu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build import log
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.launchers import Launcher, count_remote_jobs
 
@@ -27,6 +28,8 @@ def asked_jobs(asked: Optional[int], environment: Environment) -> Optional[int]:
         text = environment.get(name)
         if text and text.isdigit() and int(text) > 0:
             return int(text)
+        if text:
+            log.warn_once(f"{name}={text[:40]!r} is no number of jobs; it is passed over")
     return None
 
 

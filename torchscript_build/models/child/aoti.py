@@ -1,5 +1,6 @@
 """Compiles a model ahead of time: ``torch.export``, then AOTInductor, into a ``.pt2`` package."""
 
+import copy
 import json
 import os
 import shlex
@@ -64,6 +65,14 @@ def as_module(torch: Any, function: Any) -> Any:
             return function(*args)
 
     return Module().eval()
+
+
+def fresh(original: Any) -> Any:
+    """The model as it was made, whatever calls do to its state."""
+    try:
+        return copy.deepcopy(original)
+    except Exception:  # noqa: BLE001 - some modules cannot be copied
+        return original
 
 
 def contiguous(torch: Any, args: Any) -> Any:
@@ -135,7 +144,7 @@ def compile_package(torch: Any, program: Any, output: str, about: "dict[str, Any
         if not hasattr(config.cpp, "march"):
             raise NotCompiled(f"cpu = {cpu!r}: torch {torch.__version__} compiles for this machine's processor only")
         options.update({"cpp.march": cpu, "cpp.simdlen": VECTORS[cpu]})
-    if any(isinstance(getattr(spec.arg, "value", None), str) for spec in program.graph_signature.output_specs):
+    if gives_text(program):
         raise NotCompiled("its outputs have text among them, which AOTInductor does not give")
     facts = signature_of(torch, program, about)
     part = output + ".part.pt2"
@@ -145,6 +154,11 @@ def compile_package(torch: Any, program: Any, output: str, about: "dict[str, Any
         folder = archive.namelist()[0].partition("/")[0]
         archive.writestr(f"{folder}/{RECORD}", json.dumps(facts))
     os.replace(part, output)
+
+
+def gives_text(program: Any) -> bool:
+    """Is there text among the outputs of an exported program?"""
+    return any(isinstance(getattr(spec.arg, "value", None), str) for spec in program.graph_signature.output_specs)
 
 
 def extensions_of(package: str) -> "list[str]":
@@ -242,6 +256,7 @@ def _totals(tensors: "dict[str, Any]") -> "list[int]":
 
 def load_package(torch: Any, file: str) -> Any:
     """A package as a function that returns what the model does: numbers where that gives numbers."""
+    from torch._inductor import codecache  # noqa: F401 - 2.10 uses it without importing it
     from torch.utils import _pytree
 
     package = torch._inductor.aoti_load_package(file)

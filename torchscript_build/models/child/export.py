@@ -6,7 +6,7 @@ import sys
 import types
 from typing import Any, Optional
 
-from . import aoti, inputs, places, process
+from . import aoti, inputs, places, process, sizes
 
 
 def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
@@ -51,10 +51,14 @@ def compile_ahead(torch: Any, job: "dict[str, Any]", original: Any, progress: An
     with progress("making the example inputs", "its example inputs cannot be made"):
         args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
     with progress("exporting", f"torch.export cannot export what {factory} gave"):
+        if wanted == "auto":
+            wanted = sizes.setting_of(sizes.dynamic_sizes(torch, original, args)[0]) or wanted
         shapes = aoti.dynamic_shapes_of(torch, original, args, wanted)
         try:
             program = aoti.program_of(torch, original, args, shapes)
         except Exception as error:
+            if "Constraints violated" in str(error):
+                raise aoti.NotCompiled(f"dynamic-shapes: {sizes.conditions(str(error))}") from None
             operator = aoti.missing_fake_kernel(torch, error)
             if operator is None:
                 raise

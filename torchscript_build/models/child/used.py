@@ -82,7 +82,7 @@ class Record:
         :param root: the project's folder: of other folders and missing files nothing is told.
         """
         listed = list(self.listed)
-        modules = [str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())]
+        modules = [_file_of(module) for module in list(sys.modules.values())]
         folders = _site_folders(site_dirs)
         owners = _Owners(folders)
         standard = os.path.join(sysconfig.get_path("stdlib"), "")
@@ -104,6 +104,11 @@ class Record:
         inside = [name for name in listed if _is_inside(name, root)]
         seen = sorted(name for name in inside if not os.path.join(name, "").startswith(elsewhere))
         return {"files": files, "folders": seen, "distributions": sorted(distributions)}
+
+
+def _file_of(module: Any) -> str:
+    """The file of a module, without asking it: one that is imported when it is asked stays as it is."""
+    return str(getattr(module, "__dict__", {}).get("__file__") or "")
 
 
 def _is_inside(name: str, root: str) -> bool:

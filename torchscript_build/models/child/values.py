@@ -247,5 +247,7 @@ def _differ(found: Difference, place: str, words: str, kind: str) -> None:
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, (tuple, list, dict)):
+        return f"{type(value).__name__} of {len(value)}"
     text: Optional[str] = type(value).__name__ if hasattr(value, "shape") else repr(value)
     return str(text)[:80]

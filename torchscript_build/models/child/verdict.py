@@ -7,7 +7,7 @@ import statistics
 import time
 from typing import Any, Optional
 
-from . import aoti, complaints, export, inputs, process, values
+from . import aoti, complaints, export, inputs, process, sizes, values
 
 CALLS = 20
 """Timed calls of each form."""
@@ -24,20 +24,29 @@ def judge(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]":
     with progress("making the example inputs", "its example inputs cannot be made"):
         args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
     with progress("running it", "Python cannot run it"):
-        expected = _two_calls(torch, fresh(original), args, job)
+        try:
+            expected = _two_calls(torch, aoti.fresh(original), args, job)
+        except RuntimeError as error:
+            if job["grad"] is not None or "does not require grad" not in str(error):
+                raise
+            job = {**job, "grad": True}
+            expected = _two_calls(torch, aoti.fresh(original), args, job)
     notes = _losses(torch, original, args, job)
     try:
-        program = aoti.program_of(torch, fresh(original), args, None)
+        program = aoti.program_of(torch, aoti.fresh(original), args, None)
         found = _two_calls(torch, program.module(), args, job)
     except Exception as error:  # noqa: BLE001 - whatever stops torch.export is the answer
         return {"blocked": blocked_by(torch, error, original, job["root"]), "notes": notes}
     if getattr(program.graph_signature, "buffers_to_mutate", None):
         notes.append("it keeps state between calls, which a package does, too, for each program that loads it")
-    blocked = _another_answer(torch, found, expected)
+    blocked = _another_answer(torch, found, expected) or _other_inputs(torch, original, program, args, job)
+    if aoti.gives_text(program):
+        words = "its outputs have text among them, which AOTInductor does not give"
+        blocked = {"kind": "outputs", "words": words, "cure": "return numbers, and leave their names to the caller"}
     if blocked:
         return {"blocked": blocked, "notes": notes}
     wide = _widened(torch, original, args, job)
-    dynamic, why_fixed = dynamic_sizes(torch, original, wide)
+    dynamic, why_fixed = sizes.dynamic_sizes(torch, original, wide)
     if wide is not args and dynamic:
         notes.append("the example has size 1 where others work: give example-inputs with 2 or more")
     report = {"dynamic": dynamic, "why_fixed": why_fixed, "notes": notes}
@@ -51,14 +60,6 @@ def _original(torch: Any, job: "dict[str, Any]", progress: Any) -> Any:
         return export.make_original(torch, job, progress)[0]
     with progress("loading the model", f"Python cannot load {job['model']}"):
         return torch.jit.load(job["model"], map_location="cpu").eval()
-
-
-def fresh(original: Any) -> Any:
-    """The model as it was made, whatever calls do to its state."""
-    try:
-        return copy.deepcopy(original)
-    except Exception:  # noqa: BLE001 - some modules cannot be copied
-        return original
 
 
 def _run(torch: Any, function: Any, args: Any, job: "dict[str, Any]") -> Any:
@@ -76,10 +77,16 @@ def _losses(torch: Any, original: Any, args: Any, job: "dict[str, Any]") -> "lis
     """What TorchScript carries and a package does not."""
     notes = []
     if isinstance(original, torch.jit.ScriptModule):
-        methods = sorted(n for n in original._c._method_names() if n != "forward" and not n.startswith("__"))
-        if methods:
-            notes.append(f"a package has forward only; left behind: {', '.join(methods)}")
-    others = [m for m in job["methods"] if m != "forward"]
+        methods = original._c._method_names()
+    else:
+        kept = getattr(torch.jit, "FunctionModifiers", None) or getattr(torch._jit_internal, "FunctionModifiers", None)
+        wanted = getattr(kept, "EXPORT", object())
+        members = vars(type(original)).items()
+        methods = [name for name, made in members if getattr(made, "_torchscript_modifier", None) == wanted]
+    methods = sorted(n for n in methods if n != "forward" and not n.startswith("__"))
+    if methods:
+        notes.append(f"a package has forward only; left behind: {', '.join(methods)}")
+    others = [m for m in job["methods"] if m not in ("forward", *methods)]
     if others:
         notes.append(f"a package has forward only, and apps call {', '.join(others)}")
     names = aoti.names_of(original, len(args))
@@ -106,6 +113,15 @@ def blocked_by(torch: Any, error: BaseException, original: Any, root: str) -> "d
     if "autograd" in text or "does not require grad" in text or "element 0 of tensors" in text:
         words = "it computes gradients itself, for which torch.export records nothing"
         return {"kind": "autograd", "words": words, "where": where, "cure": "keep the TorchScript model for it"}
+    if ".numpy()" in text:
+        words = "it computes with numpy, of which torch.export records nothing"
+        return {"kind": "numpy", "words": words, "where": where, "cure": "the same with torch's own functions"}
+    packed = re.search(r"__torch__\.(torch\.classes\.[\w.]+)", text)
+    if packed is not None:
+        words = f"it holds an object of {packed[1]}, which torch.export does not record"
+        is_quantized = ".quantized." in packed[1] or ".rnn." in packed[1]
+        cure = "export the model before it is quantized, with torchao or quantize_pt2e, or keep the TorchScript model"
+        return {"kind": "object", "words": words, "where": where, **({"cure": cure} if is_quantized else {})}
     first = complaints._essence(str(error).splitlines() or [""])
     return {"kind": "other", "words": f"{type(error).__name__}: {first}", "where": where}
 
@@ -125,38 +141,6 @@ def place_of(torch: Any, error: BaseException, root: str) -> Optional[str]:
     return None
 
 
-def dynamic_sizes(torch: Any, original: Any, args: Any) -> "tuple[dict[str, Any], Optional[str]]":
-    """Which sizes torch.export lets vary: argument → dimension → ``[name, least, most]``; why none, if it says so.
-
-    Only arguments that are tensors themselves are looked at.
-    """
-    if aoti.is_scripted(torch, original):
-        return {}, "from a TorchScript archive it is exported with the sizes of the example; a factory allows more"
-    try:
-        shapes = aoti.dynamic_shapes_of(torch, original, args, "auto")
-        program = aoti.program_of(torch, fresh(original), args, shapes)
-    except Exception as error:  # noqa: BLE001 - it exports with fixed sizes, this is only why
-        return {}, complaints._essence(str(error).splitlines() or [type(error).__name__])
-    about = {"names": aoti.names_of(original, len(args)), "symbols": {}}
-    try:
-        leaves = aoti.signature_of(torch, program, about)["inputs"]
-    except aoti.NotCompiled as error:
-        return {}, str(error)
-    tensors = [(n, a) for n, a in zip(about["names"], args)]
-    if len(leaves) != len(tensors):
-        return {}, "its arguments are not all tensors themselves"
-    found: dict[str, Any] = {}
-    called: dict[str, str] = {}
-    for (name, arg), leaf in zip(tensors, leaves):
-        for index, size in enumerate(leaf.get("shape", ())):
-            if isinstance(size, list) and isinstance(arg, torch.Tensor):
-                called.setdefault(size[0], f"{name}{index}")
-                is_plain = re.fullmatch(r"\w+", size[0]) is not None
-                if is_plain:
-                    found.setdefault(name, {})[str(index)] = [called[size[0]], size[1], size[2]]
-    return found, None
-
-
 def _widened(torch: Any, original: Any, args: Any, job: "dict[str, Any]") -> Any:
     """The example with two elements in the place of one along the first dimension, where the model takes that."""
     tensors = [a for a in args if isinstance(a, torch.Tensor)]
@@ -164,30 +148,18 @@ def _widened(torch: Any, original: Any, args: Any, job: "dict[str, Any]") -> Any
         return args
     wide = tuple(torch.cat([a, a]) if isinstance(a, torch.Tensor) else a for a in args)
     try:
-        _run(torch, fresh(original), wide, job)
+        _run(torch, aoti.fresh(original), wide, job)
     except Exception:  # noqa: BLE001 - it does not take two; the example stays
         return args
     return wide
-
-
-def setting_of(dynamic: "dict[str, Any]") -> "dict[str, dict[str, str]]":
-    """Sizes as the setting ``dynamic-shapes`` has them."""
-    return {name: {index: size_text(*size) for index, size in sizes.items()} for name, sizes in dynamic.items()}
-
-
-def size_text(name: str, least: int, most: int) -> str:
-    """``batch``, or with bounds where they are not torch's own."""
-    lower = str(least) if least > 2 else ""
-    upper = str(most) if most < aoti.LARGEST - 1 else ""
-    return f"{name}={lower}..{upper}" if lower or upper else name
 
 
 def _measured(
     torch: Any, original: Any, args: Any, dynamic: Any, job: "dict[str, Any]", progress: Any
 ) -> "dict[str, Any]":
     """Parity, size, latency and build time of each form."""
-    expected = _run(torch, fresh(original), args, job)
-    found: dict[str, dict[str, Any]] = {"eager": {"latency": latency(torch, fresh(original), args, job)}}
+    expected = _run(torch, aoti.fresh(original), args, job)
+    found: dict[str, dict[str, Any]] = {"eager": {"latency": latency(torch, aoti.fresh(original), args, job)}}
     for name, make in (("TorchScript", _script), (".pt2", _package)):
         started = time.perf_counter()
         try:
@@ -221,8 +193,8 @@ def _script(torch: Any, original: Any, args: Any, _dynamic: Any, job: "dict[str,
 
 
 def _package(torch: Any, original: Any, args: Any, dynamic: Any, job: "dict[str, Any]") -> "tuple[Any, str]":
-    file, wanted = job["stem"] + ".migrate.pt2", setting_of(dynamic)
-    program = aoti.program_of(torch, fresh(original), args, aoti.dynamic_shapes_of(torch, original, args, wanted))
+    file, wanted = job["stem"] + ".migrate.pt2", sizes.setting_of(dynamic)
+    program = aoti.program_of(torch, aoti.fresh(original), args, aoti.dynamic_shapes_of(torch, original, args, wanted))
     about = {"names": aoti.names_of(original, len(args)), "symbols": wanted}
     aoti.compile_package(torch, program, file, about, "native")
     return aoti.load_package(torch, file), file
@@ -244,6 +216,27 @@ def _first_difference(torch: Any, left: Any, right: Any) -> str:
     """Where two outputs differ beyond rounding."""
     found = values.compare(torch, values.plain(torch, left), right, 1e-3, 1e-4)
     return f"{found.place}: {found.words}" if found.place else ""
+
+
+def _other_inputs(
+    torch: Any, original: Any, program: Any, args: Any, job: "dict[str, Any]"
+) -> "Optional[dict[str, Any]]":
+    """Whether it differs on the negative of the example, which may take another branch; the model must know that."""
+    if getattr(program.graph_signature, "buffers_to_mutate", None):
+        return None  # the calls before this one have left something behind
+    turned = tuple(-a if isinstance(a, torch.Tensor) and a.is_floating_point() else a for a in args)
+    try:
+        expected = _run(torch, aoti.fresh(original), turned, job)
+    except Exception:  # noqa: BLE001 - it does not take that
+        return None
+    try:
+        problem = _first_difference(torch, _run(torch, program.module(), turned, job), expected)
+    except Exception as error:  # noqa: BLE001 - whatever it raises, the model does not
+        problem = complaints._essence(str(error).splitlines() or [type(error).__name__])
+    if not problem:
+        return None
+    words = f"what torch.export records keeps the branch that its example takes: it differs on other inputs ({problem})"
+    return {"kind": "another answer", "words": words}
 
 
 def _another_answer(torch: Any, found: "list[Any]", expected: "list[Any]") -> "Optional[dict[str, Any]]":

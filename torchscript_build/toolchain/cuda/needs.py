@@ -11,7 +11,8 @@ from typing import Optional, TypeVar
 from torchscript_build import log
 from torchscript_build.errors import SettingsError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp, is_cuda_source, needs_cuda
+from torchscript_build.settings.cuda_sources import is_cuda_source, needs_cuda
+from torchscript_build.settings.specs import OpLibrary, ProjectSpec, TorchScriptApp
 from torchscript_build.system import Environment
 from torchscript_build.toolchain.cuda.facts import CudaFacts
 from torchscript_build.toolchain.cxx import CxxCompiler

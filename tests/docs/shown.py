@@ -134,6 +134,11 @@ ACCOUNTS: Mapping[str, Mapping[str, Account]] = {
     "docs/caches.md": {
         "ccache": By(_HERE + "ccache_counts_what_it_had"),
         "export DISTCC_HOSTS": ByHand("it names other machines"),
+        "export CCACHE_REMOTE_STORAGE": By(
+            "tests/toolchain/test_launchers.py::test_a_cold_machine_takes_all_from_a_folder_that_it_can_only_read",
+            ("CCACHE_REMOTE_STORAGE",),
+        ),
+        "export SCCACHE_BUCKET": ByHand("it names a storage elsewhere"),
         "TORCHSCRIPT_BUILD_LAUNCHER=distcc": By(
             "tests/build/test_distributed.py::test_the_other_machine_compiles_all_eight_sources", ("build_ts_ops",)
         ),

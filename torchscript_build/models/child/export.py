@@ -52,7 +52,8 @@ def compile_ahead(torch: Any, job: "dict[str, Any]", original: Any, progress: An
         args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
     with progress("exporting", f"torch.export cannot export what {factory} gave"):
         if wanted == "auto":
-            wanted = sizes.setting_of(sizes.dynamic_sizes(torch, original, args)[0]) or wanted
+            found, why = sizes.dynamic_sizes(torch, original, args)
+            wanted = wanted if why == sizes.NESTED else sizes.setting_of(found)
         shapes = aoti.dynamic_shapes_of(torch, original, args, wanted)
         try:
             program = aoti.program_of(torch, original, args, shapes)

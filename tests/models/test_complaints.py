@@ -12,6 +12,7 @@ import pytest
 from support import write
 
 from torchscript_build.models.child.complaints import print_traceback
+from torchscript_build.models.child.export import meant
 
 TORCH = """\
 def call(function):
@@ -48,13 +49,13 @@ def loaded(file: Path) -> Any:
     return SimpleNamespace(**names)
 
 
-def told(torch: Any, function: Any, capsys: pytest.CaptureFixture[str]) -> str:
+def told(torch: Any, function: Any, capsys: pytest.CaptureFixture[str], root: str = "/nowhere") -> str:
     try:
         torch.call(function)
     except Exception as error:  # noqa: BLE001 - as the child has it
         # pytest's own frame is no part of the user's code
         error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next
-        print_traceback(error, torch)
+        print_traceback(error, torch, root)
     return capsys.readouterr().err
 
 
@@ -63,6 +64,7 @@ def test_the_users_lines_only(torch: Any, model: Any, tmp_path: Path, capsys: py
     assert "site/torch" not in text
     assert text.count(f'File "{tmp_path}/model.py", line 1, in forward') == 2
     assert text.endswith("ValueError: the lamp is out\n")
+    assert told(torch, model.forward, capsys, str(tmp_path)).count('  File "model.py", line 1, in forward\n') == 2
 
 
 def test_a_cause_comes_before_what_it_led_to(torch: Any, model: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,5 +80,30 @@ def test_a_message_of_many_lines_is_shown_in_part(torch: Any, capsys: pytest.Cap
     with pytest.raises(RuntimeError) as failed:
         raise RuntimeError("\n".join(map(str, range(80))))
     failed.value.__traceback__ = None
-    print_traceback(failed.value, torch)
+    print_traceback(failed.value, torch, "/nowhere")
     assert capsys.readouterr().err.splitlines()[-2:] == ["11", "… (80 lines)"]
+
+
+class Module:
+    pass
+
+
+class Net(Module):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        (None, "; does it end with return?"),
+        (Net, "; return Net(), a module of that class"),
+        ({"weight": 1.0}, "; these are weights: make the module, and load them into it (load_state_dict)"),
+        ({"weight": "1"}, ""),
+        ({}, ""),
+        (str, ""),
+        ("a module", ""),
+    ],
+)
+def test_what_a_factory_was_meant_to_give(made: Any, words: str) -> None:
+    stand_in = SimpleNamespace(nn=SimpleNamespace(Module=Module), Tensor=float)
+    assert meant(stand_in, made) == words

@@ -53,7 +53,7 @@ def sentence(failure: Failed, torch: Any, root: str) -> str:
     cause = failure.error.__cause__
     while cause is not None and cause.__cause__ is not None:
         cause = cause.__cause__
-    return told if cause is None else f"{told}, because of {_named(cause)}"
+    return _inside(told if cause is None else f"{told}, because of {_named(cause)}", root)
 
 
 def _named(error: BaseException) -> str:
@@ -74,22 +74,26 @@ def _essence(lines: "list[str]") -> str:
     return first + (f" {said[1]}" if first.endswith(":") and len(said) > 1 else "")
 
 
-def print_traceback(error: BaseException, torch: Any) -> None:
+def print_traceback(error: BaseException, torch: Any, root: str) -> None:
     """The traceback as Python would print it, with frames of the user's own code only and a message that can be read.
 
-    Nothing where that would be one line, which the error at the end says.
+    Files of the project are named from its folder on. Nothing where that would be one line, which the error at the end
+    says.
     """
     chain = _chain(error, torch)
     (frames, last), *before = chain
     if not frames and not before and len(_message(last)) <= 1:
         return
+    told = []
     for frames, link in reversed(chain):
-        if frames:
-            print("Traceback (most recent call last):", file=sys.stderr)
-            print("".join(traceback.format_list(frames)), end="", file=sys.stderr)
-        print("\n".join(_message(link)), file=sys.stderr)
-        if link is not error:
-            print(file=sys.stderr)
+        head = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
+        told.append("".join(head) + "\n".join(_message(link)))
+    print(_inside("\n\n".join(told), root), file=sys.stderr)
+
+
+def _inside(text: str, root: str) -> str:
+    """With the project's files named from its folder on, as Python and torch quote them."""
+    return text.replace(f'"{os.path.join(root, "")}', '"')
 
 
 def _chain(error: BaseException, torch: Any) -> "list[tuple[list[Any], BaseException]]":

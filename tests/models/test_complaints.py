@@ -13,6 +13,7 @@ from support import write
 
 from torchscript_build.models.child.complaints import print_traceback
 from torchscript_build.models.child.export import meant
+from torchscript_build.models.jobs import _cures
 
 TORCH = """\
 def call(function):
@@ -107,3 +108,25 @@ class Net(Module):
 def test_what_a_factory_was_meant_to_give(made: Any, words: str) -> None:
     stand_in = SimpleNamespace(nn=SimpleNamespace(Module=Module), Tensor=float)
     assert meant(stand_in, made) == words
+
+
+@pytest.mark.parametrize(
+    ("problem", "cure"),
+    [
+        (
+            "torch.jit.script cannot compile what demo:make gave: RuntimeError: object has no attribute scale: File",
+            "import what loads the operator in the factory's module",
+        ),
+        (
+            "what demo:make gave does not run with its example-inputs: AttributeError: '_OpNamespace' 'my_ops' object",
+            "import what loads the operator in the factory's module",
+        ),
+        ("factory demo:make failed: AssertionError: Torch not compiled with CUDA enabled", "make the model on the CPU"),
+        (
+            "factory demo:make failed: TypeError: make() missing 1 required positional argument: 'n'",
+            "a factory is called without arguments",
+        ),
+    ],
+)
+def test_known_failures_have_a_cure(problem: str, cure: str) -> None:
+    assert _cures(problem)[0].startswith(cure)

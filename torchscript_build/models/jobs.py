@@ -120,7 +120,7 @@ def _cures(problem: str) -> list[str]:
         return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
     if "'_OpNamespace'" in problem or "RuntimeError: object has no attribute " in problem:
         return [
-            "import what loads the operator in the factory's module; for the project's own: from . import _torchscript_ops",
+            "import what loads the operator in the factory's module: from . import _torchscript_ops, for the project's",
             "or name a library from elsewhere in external-ops, in the app's settings",
         ]
     if "Torch not compiled with CUDA enabled" in problem:

@@ -237,12 +237,23 @@ def test_data_that_is_nested_beyond_reason_never_reaches_libtorch(runner: Any, k
 
 
 @pytest.mark.parametrize(
-    "claim", [b"X\xff\xff\xff\x7fa", b"\x8a\xff1", b"Nr\xff\xff\xff\xff0N", b"G1"], ids=["X", "LONG", "PUT", "G"]
+    "claim",
+    [b"X\xff\xff\xff\x7fa", b"\x8a\xff1", b"Nr\xff\xff\xff\xff0N", b"G1", b"c__torch__.A", b"c__torch__\nA"],
+    ids=["X", "LONG", "PUT", "G", "GLOBAL", "GLOBAL in its second line"],
 )
 def test_data_that_claims_more_than_it_holds(runner: Any, claim: bytes) -> None:
     data = b"\x80\x02c__torch__\nM\nq\x00)\x81}X\x01\x00\x00\x00a" + claim
     error = refused(runner, "--info", "--model", write_model(runner, method("x"), data), code=3)
     assert "its record data.pkl is damaged: it claims more than it holds" in error
+
+
+def test_where_code_came_from_that_has_no_end(runner: Any) -> None:
+    """libtorch looks there when it reports an error."""
+    name = write_model(runner, method("x"))
+    with zipfile.ZipFile(runner.folder / name, "a") as archive:
+        archive.writestr("m/code/__torch__.py.debug_pkl", b"\x80\x02c__torch__.A")
+    error = refused(runner, "--info", "--model", name, code=3)
+    assert "its record code/__torch__.py.debug_pkl is damaged: it claims more than it holds" in error
 
 
 def test_what_the_models_maker_put_beside_the_code_is_not_looked_at(runner: Any) -> None:

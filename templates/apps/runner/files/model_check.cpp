@@ -44,7 +44,7 @@ std::string why_unreadable(const std::string& path, const Archive& archive) {
   std::vector<std::pair<std::string, std::string>> modules;
   for (const Record& record : archive.records) {
     if (record.name.compare(0, 6, "extra/") == 0) continue;  // files of the model's maker
-    if (has_extension(record.name, ".pkl")) {
+    if (has_extension(record.name, ".pkl") || has_extension(record.name, ".debug_pkl")) {
       const PickleLook look = look_into_pickle(unpack_record(file.get(), record), most + 1);
       if (look.claims_too_much) {
         return "its record " + record.name + " is damaged: it claims more than it holds";

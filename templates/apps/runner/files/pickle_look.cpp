@@ -39,8 +39,11 @@ class PickleScanner {
     at_ = size < data_.size() - at_ ? at_ + static_cast<std::size_t>(size) : data_.size();
   }
 
+  // A line without an end is read over and over by libtorch, into ever more memory.
   bool skip_line() {
-    at_ = std::min(data_.find('\n', at_), data_.size() - 1) + 1;
+    const std::size_t end = data_.find('\n', at_);
+    claims_too_much_ = claims_too_much_ || end == std::string::npos;
+    at_ = std::min(end, data_.size() - 1) + 1;
     return true;
   }
 

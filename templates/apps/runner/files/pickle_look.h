@@ -9,7 +9,8 @@ namespace runner {
 
 struct PickleLook {
   std::size_t depth;
-  bool claims_too_much;  // texts or memory larger than itself, which libtorch would reserve
+  bool claims_too_much;  // texts or memory larger than itself, which libtorch would reserve or wait
+                         // for
 };
 
 // of_circles: the depth of what holds itself.

@@ -25,7 +25,7 @@ def monorepo(bench: Bench) -> Outcome:
             total += bench.run_ours(bench.setup_ours("build_ts_app"), project).sample
         return total
 
-    samples = alternate(1 if bench.quick else 2, *(lambda n=n: build(n) for n in counts), label="monorepo")
+    samples = alternate(1, *(lambda n=n: build(n) for n in counts), label="monorepo")
     by_count = dict(zip(counts, samples))
     line = fit_line([(count, median_value(found) or 0.0) for count, found in by_count.items()])
     what = f"N projects of one repository, N = {', '.join(map(str, counts))}"
@@ -44,29 +44,30 @@ def monorepo(bench: Bench) -> Outcome:
     )
 
 
-def growth(bench: Bench) -> Outcome:
-    """Operator libraries of 1 to 64 sources, models of 1 MB to 2 GB; measured only where it is named."""
+def growing_models(bench: Bench) -> Outcome:
+    """Apps of ready models of 1 MB to 2 GB; measured only where it is named."""
     bench.app()  # so that the runner is compiled
-    sources = (1, 4) if bench.quick else (1, 4, 16, 64)
-    megabytes = (1, 10) if bench.quick else (1, 8, 64, 512, 2000)
 
-    def ops(count: int) -> Sample:
-        project = projects.write_many_ops(projects.fresh(bench.work / "many-ops"), count)
-        return bench.run_ours(bench.setup_ours("build_ts_ops"), project).sample
-
-    def model(size: int) -> Sample:
-        file = large_model(bench, size * 10**6)
+    def build(megabytes: int) -> Sample:
+        file = large_model(bench, megabytes * 10**6)
         project = projects.write_app(projects.fresh(bench.work / "growth"), "bench-growth", file)
         sample = bench.run_ours(bench.setup_ours("build_ts_app"), project).sample
         file.unlink()
         return sample
 
-    return Outcome(
-        [
-            grown("growth", "operator library of N sources", sources, ops),
-            grown("growth", "app of a ready model of N megabytes", megabytes, model),
-        ]
-    )
+    sizes = (1, 10) if bench.quick else (1, 8, 64, 512, 2000)
+    return Outcome([grown("growing-models", "app of a ready model of N megabytes", sizes, build)])
+
+
+def growing_ops(bench: Bench) -> Outcome:
+    """Operator libraries of 1 to 64 sources with torch/extension.h; measured only where it is named."""
+
+    def build(count: int) -> Sample:
+        project = projects.write_many_ops(projects.fresh(bench.work / "many-ops"), count)
+        return bench.run_ours(bench.setup_ours("build_ts_ops"), project).sample
+
+    sizes = (1, 4) if bench.quick else (1, 4, 16, 64)
+    return Outcome([grown("growing-ops", "operator library of N sources", sizes, build)])
 
 
 def grown(case: str, what: str, sizes: Sequence[int], build: Callable[[int], Sample]) -> Row:

@@ -92,6 +92,13 @@ def test_a_ratio_is_met_by_wall_and_cpu_both(limit: float, met: bool) -> None:
     assert is_met(Row("case", "what", OURS, "peer", THEIRS, AtMostRatio(limit))) is met
 
 
+@pytest.mark.parametrize(("limit", "cpu", "met"), [(0.25, 0.5, True), (0.25, 0.49, False), (0.24, 0.5, False)])
+def test_cpu_may_have_a_limit_of_its_own(limit: float, cpu: float, met: bool) -> None:
+    target = AtMostRatio(limit, cpu=cpu)
+    assert is_met(Row("case", "what", OURS, "peer", THEIRS, target)) == met
+    assert target.text("s") == f"≤ {limit:g}, CPU ≤ {cpu:g}"
+
+
 def test_a_ratio_without_cpu_is_told_by_its_values() -> None:
     row = Row("case", "what", [Sample(2.0)], "peer", [Sample(4.0, 1.0)], AtMostRatio(0.5))
     assert is_met(row) is True
@@ -272,6 +279,15 @@ def test_a_child_has_time_and_output(tmp_path: Path) -> None:
     assert done.sample.cpu
     assert done.first_output is not None
     assert done.first_output <= done.sample.value
+
+
+def test_bytes_that_a_child_and_its_own_child_transfer(tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(bytes(3_000_000))
+    inner = "import pathlib; pathlib.Path('out').write_bytes(pathlib.Path('in').read_bytes()[:2_000_000])"
+    code = f"import os, sys; os.spawnv(os.P_WAIT, sys.executable, [sys.executable, '-c', {inner!r}])"
+    done = run([sys.executable, "-c", code], cwd=tmp_path, variables={})
+    assert 3_000_000 <= done.read < 8_000_000  # and what the interpreters themselves read
+    assert 2_000_000 <= done.written < 2_100_000
 
 
 def test_a_child_that_fails_is_an_error_with_its_words(tmp_path: Path) -> None:

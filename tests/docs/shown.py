@@ -134,6 +134,11 @@ ACCOUNTS: Mapping[str, Mapping[str, Account]] = {
     "docs/caches.md": {
         "ccache": By(_HERE + "ccache_counts_what_it_had"),
         "export DISTCC_HOSTS": ByHand("it names other machines"),
+        "export CCACHE_REMOTE_STORAGE": By(
+            "tests/toolchain/test_launchers.py::test_a_cold_machine_takes_all_from_a_folder_that_it_can_only_read",
+            ("CCACHE_REMOTE_STORAGE",),
+        ),
+        "export SCCACHE_BUCKET": ByHand("it names a storage elsewhere"),
         "TORCHSCRIPT_BUILD_LAUNCHER=distcc": By(
             "tests/build/test_distributed.py::test_the_other_machine_compiles_all_eight_sources", ("build_ts_ops",)
         ),
@@ -171,6 +176,9 @@ ACCOUNTS: Mapping[str, Mapping[str, Account]] = {
     "docs/publishing.md": {
         "torchscript-build fetch": _DOWNLOADS,
         "torchscript-build matrix": By(_HERE + "matrix"),
+        "pip wheel": By(
+            "tests/packaging/test_series.py::test_one_wheel_runs_with_each_of_its_series", ("programs for torch",)
+        ),
         "auditwheel repair": By(_EXAMPLES + "auditwheel_keeps_torch_out_of_a_wheel", ("auditwheel-args",)),
         "torchscript-build check-wheel": By(
             "tests/packaging/test_check_wheel.py::test_the_command_prints_what_to_type_and_fails", ("check-wheel",)

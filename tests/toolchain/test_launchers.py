@@ -440,6 +440,22 @@ def test_everything_hits_after_a_clean_in_another_folder_and_with_another_libtor
 
 @pytest.mark.compile
 @needs_ccache
+def test_a_cold_machine_takes_all_from_a_folder_that_it_can_only_read(
+    with_ccache: dict[str, str], tmp_path: Path
+) -> None:
+    """docs/caches.md, "A cache that machines share"."""
+    share = f"file://{tmp_path}/share"
+    project = write_project(tmp_path / "first", SETTINGS, files=SOURCES)
+    assert build(project, {**with_ccache, "CCACHE_REMOTE_STORAGE": share})[0] == ALL_MISSED
+    before = sorted((tmp_path / "share").rglob("*"))
+    cold = {**with_ccache, "CCACHE_DIR": str(tmp_path / "cold"), "CCACHE_REMOTE_STORAGE": f"{share}|read-only=true"}
+    other = write_project(tmp_path / "second", SETTINGS, files=SOURCES)
+    assert build(other, cold)[0] == ALL_HIT
+    assert sorted((tmp_path / "share").rglob("*")) == before
+
+
+@pytest.mark.compile
+@needs_ccache
 def test_switching_it_off_keeps_the_tree_and_goes_without(with_ccache: dict[str, str], tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", SETTINGS, files=SOURCES)
     build(project, with_ccache)

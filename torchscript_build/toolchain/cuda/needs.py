@@ -6,7 +6,7 @@ import dataclasses
 import posixpath
 import re
 from pathlib import Path
-from typing import Optional, TypeVar
+from typing import Optional, TypeVar, Union
 
 from torchscript_build import log
 from torchscript_build.errors import SettingsError
@@ -65,7 +65,7 @@ def find_cuda(
     :raises ToolNotFoundError: one is missing or does not fit.
     :raises SettingsError: an architecture is unknown to nvcc.
     """
-    targets = (*spec.ops, *spec.apps)
+    targets: tuple[Union[OpLibrary, TorchScriptApp], ...] = (*spec.ops, *spec.apps)
     with_cuda = any(map(needs_cuda, targets))
     with_cudnn = any(t.cudnn for t in targets)
     if not with_cuda and not with_cudnn:

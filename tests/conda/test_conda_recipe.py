@@ -254,8 +254,9 @@ def test_range_of_torch_releases_is_repeated_in_host() -> None:
     assert "pytorch 2.13.*" in texts(facts(spec).host)
 
 
-def test_cuda_sources_need_the_compiler_in_cuda_variants_only() -> None:
-    spec = ProjectSpec(ops=(OpLibrary(name="fast", sources=("fast.cu",), package="demo"),))
+@pytest.mark.parametrize("changes", [{"sources": ("fast.cu",)}, {"cuda_sources": ("fast.cpp",)}])
+def test_cuda_sources_need_the_compiler_in_cuda_variants_only(changes: Any) -> None:
+    spec = ProjectSpec(ops=(OpLibrary(name="fast", package="demo", **changes),))
     text = render_recipe(facts(spec))["meta.yaml"].decode()
     assert '    - {{ compiler("cuda") }}  # [cuda_compiler_version != "None"]\n' in text
     assert '    - libcublas-dev  # [cuda_compiler_version != "None"]\n' in text

@@ -176,6 +176,9 @@ ACCOUNTS: Mapping[str, Mapping[str, Account]] = {
     "docs/publishing.md": {
         "torchscript-build fetch": _DOWNLOADS,
         "torchscript-build matrix": By(_HERE + "matrix"),
+        "pip wheel": By(
+            "tests/packaging/test_series.py::test_one_wheel_runs_with_each_of_its_series", ("programs for torch",)
+        ),
         "auditwheel repair": By(_EXAMPLES + "auditwheel_keeps_torch_out_of_a_wheel", ("auditwheel-args",)),
         "torchscript-build check-wheel": By(
             "tests/packaging/test_check_wheel.py::test_the_command_prints_what_to_type_and_fails", ("check-wheel",)

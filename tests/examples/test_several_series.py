@@ -29,6 +29,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copytree(EXAMPLE, project, ignore=shutil.ignore_patterns("build", "*.egg-info"))
     settings = (project / "pyproject.toml").read_text()
     table = '[tool.torchscript-build]\nseries = ["2.11", "2.13"]\n\n'
+    # without CUDA's libraries no program can be started here
+    settings = settings.replace("verify = true", "verify = false")
     (project / "pyproject.toml").write_text(settings.replace("[[tool", f"{table}[[tool", 1))
     for release in RELEASES:
         run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from torchscript_build.models.child.sizes import conditions
 from torchscript_build.models.migrate import Verdict, describe, with_twins
 from torchscript_build.plan.build_plan import PlannedModel
 
@@ -92,4 +93,17 @@ def test_what_was_measured_is_a_table() -> None:
         "    eager        -           -        0.500 ms  -\n"
         "    TorchScript  0           0.01 MB  0.250 ms  1.2 s\n"
         "    .pt2: no compiler"
+    )
+
+
+def test_what_torch_says_of_sizes_that_cannot_vary_as_asked_is_short() -> None:
+    said = """\
+Constraints violated (h, w)! For more information, run with TORCH_LOGS="+dynamic".
+  - Not all values of h = L['x'].size()[2] in the specified range h <= 64 satisfy the generated guard Mod(h, 2) == 0.
+  - You marked w as dynamic but your code specialized it to be a constant (16).
+
+The error above occurred when calling torch.export.export."""
+    assert conditions(said) == (
+        "Not all values of h = x.2 in the specified range h <= 64 satisfy the generated guard Mod(h, 2) == 0; "
+        "You marked w as dynamic but your code specialized it to be a constant (16)"
     )

@@ -118,6 +118,13 @@ def test_nothing_changed_builds_nothing_and_a_series_that_is_gone_takes_its_file
     before = stamps(project)
     assert "Building CXX" not in setup(project, machine_with_two, "build_ts_ops", "--inplace")
     assert stamps(project) == before
+    (project / "dist").mkdir()
+    code = "from setuptools.build_meta import build_editable; build_editable('dist')"
+    done = run_python("-c", code, cwd=project, variables=machine_with_two)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Building CXX" not in done.stdout
+    with zipfile.ZipFile(next((project / "dist").glob("*.whl"))) as wheel:
+        assert "Requires-Dist: torch >=2.11,<2.14,!=2.12.*\n" in wheel.read("demo-1.5.dist-info/METADATA").decode()
     write_project(project, SERIES.replace('"2.11", ', "") + OPS)
     output = setup(project, machine_with_two, "build_ts_ops", "--inplace")
     assert "Building CXX" not in output
@@ -134,6 +141,10 @@ def test_a_series_that_was_not_fetched(machine_with_two: dict[str, str], tmp_pat
     assert "libtorch 2.12 has not been fetched (series in [tool.torchscript-build]; there: 2.11.0+cpu, 2.13.0" in text
     assert "    - torchscript-build fetch 2.12.0\n" in text
     assert not list(project.glob("build/torchscript/*/tree"))
+    done = run_python("-m", "torchscript_build", "doctor", cwd=project, variables=machine_with_two)
+    assert re.search(r"✗ series 2\.12 +libtorch 2\.12 has not been fetched", done.stdout), done.stdout
+    assert re.search(r"✓ series 2\.13 +2\.13\.0\+cpu in ", done.stdout)
+    assert "torchscript-build fetch 2.12.0\n" in done.stdout
 
 
 def test_what_has_one_libtorch_is_refused(machine_with_two: dict[str, str], tmp_path: Path) -> None:
@@ -153,6 +164,9 @@ def test_one_libtorch_that_is_named_takes_the_place_of_all(machine_with_two: dic
     output = setup(project, named, "build_ts_ops", "--dry-run")
     assert f"-- TORCHSCRIPT_BUILD_LIBTORCH {words}" in output
     assert '"output_dir": "demo/lib",' in output
+    there = str(tmp_path / "cache/libtorch/2.11.0+cpu/torch")
+    output = setup(project, {**machine_with_two, "Torch_DIR": there}, "build_ts_ops", "--dry-run")
+    assert f"-- Torch_DIR {words}" in output
     assert f"-- --libtorch {words}" in setup(
         project, machine_with_two, "build_ts_ops", "--libtorch", "fetched:2.13", "--dry-run"
     )

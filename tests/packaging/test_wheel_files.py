@@ -126,6 +126,11 @@ def test_the_projects_own_requirement_and_the_pin_are_one_line(theirs: str, toge
     assert lines == ["Name: demo", "Requires-Dist: torchvision>=0.9", f"Requires-Dist: {together}"]
 
 
+def test_a_release_that_any_from_one_on_includes() -> None:
+    added = add_requirement("Name: demo\nRequires-Dist: torch==3.0.0\n", "torch >=2.10")
+    assert added == "Name: demo\nRequires-Dist: torch >=2.10,==3.0.0\n"
+
+
 def test_a_requirement_under_a_condition_stays() -> None:
     metadata = 'Name: demo\nRequires-Dist: torch>=2.1; extra == "gpu"\n'
     assert add_requirement(metadata, "torch ==2.13.*") == f"{metadata}Requires-Dist: torch ==2.13.*\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import resource
 import zipfile
 from collections.abc import Callable
@@ -277,3 +278,12 @@ def test_a_crash_of_libtorch_while_it_reads_a_model_is_a_sentence(runner: Any) -
         "hint: the file is damaged, has code that this libtorch cannot take, or program and libtorch do not fit "
         "together"
     )
+
+
+def test_a_pipe_or_device_is_no_file(runner: Any) -> None:
+    os.mkfifo(runner.folder / "pipe")
+    for name in ("pipe", "/dev/zero"):
+        words = f"test-app: error: {name} is a pipe or a device: a file is wanted"
+        assert runner.error("--info", model=name, code=2) == words
+        assert runner.error("--input", f"file:{name}", code=2) == words
+        assert runner.error("--input", "ones:3", "--expect", name, code=2) == words

@@ -17,9 +17,10 @@ from torchscript_build.libtorch.places import fetched_names
 from torchscript_build.libtorch.releases import RELEASES, release_row
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import SearchResult, search_libtorch
+from torchscript_build.libtorch.series import asked_series, find_series
 from torchscript_build.records import dataclass, field
 from torchscript_build.settings.cuda_sources import is_cuda_source
-from torchscript_build.settings.specs import ProjectSpec
+from torchscript_build.settings.specs import BuildOptions, ProjectSpec
 from torchscript_build.system import Environment, elf
 from torchscript_build.toolchain.cuda.search import locate_cuda_toolkit
 from torchscript_build.toolchain.cxx import CxxCompiler, find_cxx
@@ -55,7 +56,7 @@ def examine(environment: Environment, root: Path, spec: Optional[ProjectSpec] = 
         named_by=spec.libtorch_named_by,
     )
     libtorch = result.libtorch
-    checks = [_python(environment), *_libtorch(result, environment)]
+    checks = [_python(environment), *_libtorch(result, environment), *_series(options, environment)]
     compiler = _compiler(libtorch, environment, checks)
     generator = _generator(options.generator, environment, checks)
     checks.append(_launcher(options.launcher, environment, root, compiler, generator))
@@ -100,6 +101,17 @@ def _libtorch(result: SearchResult, environment: Environment) -> Iterator[Check]
     fetched = fetched_names(environment)
     if fetched:
         yield Check("fetched", True, f"{', '.join(fetched)} (--libtorch fetched:{fetched[0]})")
+
+
+def _series(options: BuildOptions, environment: Environment) -> Iterator[Check]:
+    """The libtorches of a wheel for several series of torch."""
+    for entry in asked_series(options, environment):
+        try:
+            found = find_series(entry, options, environment)
+        except TorchScriptBuildError as error:
+            yield failed(f"series {entry}", error)
+        else:
+            yield Check(f"series {entry}", True, f"{found.full_version} in {found.root}")
 
 
 def _compiler(libtorch: Optional[LibTorch], environment: Environment, checks: list[Check]) -> Optional[CxxCompiler]:

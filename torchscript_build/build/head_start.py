@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -33,6 +34,9 @@ class HeadStart:
         self._child: Optional[system.Child] = None
         self._state: Mapping[str, Any] = {}
         self._output = Path(plan.build_dir, "beside.log")
+        self._began = 0.0
+        self.seconds = 0.0
+        """From its begin until it was waited for."""
 
     def __enter__(self) -> HeadStart:
         return self
@@ -47,6 +51,7 @@ class HeadStart:
         """
         if self._child is not None or self._jobs < 1 or not self._targets:
             return
+        self._began = time.monotonic()
         plan, environment = self._plan, self._environment
         self._stack.enter_context(claimed(plan, self._targets))
         try:
@@ -73,6 +78,7 @@ class HeadStart:
                 self._show()
             if self._child.returncode == 0:
                 keep_compiled(self._plan, self._targets, self._state)
+            self.seconds = time.monotonic() - self._began
         self._stack.close()
 
     def _show(self) -> None:

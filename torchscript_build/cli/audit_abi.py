@@ -53,9 +53,12 @@ def _audit(options: argparse.Namespace) -> int:
 @contextmanager
 def _libraries(file: Path) -> Iterator[dict[str, Path]]:
     """What is to be looked at: the file itself, or the ELF files in a wheel."""
+    from torchscript_build import system
     from torchscript_build.errors import VerificationError
     from torchscript_build.system.elf import is_elf
 
+    if system.is_endless(file):
+        raise VerificationError(f"{file} is a pipe or a device, and no library or wheel")
     if file.suffix != ".whl":
         yield {str(file): file}
         return

@@ -7,7 +7,7 @@ import dataclasses
 import json
 import sys
 from collections.abc import Sequence
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any, Optional
 
 from torchscript_build import log
@@ -17,6 +17,9 @@ from torchscript_build.build.failures import Named
 from torchscript_build.errors import TorchScriptBuildError
 from torchscript_build.log.columns import fold
 from torchscript_build.system import Environment
+
+LONGEST_LOG = 256 << 20
+"""Bytes that are read of a log; /dev/zero has no end."""
 
 
 def add_parser(commands: Any) -> None:
@@ -35,7 +38,8 @@ def add_parser(commands: Any) -> None:
 
 def _doctor(options: argparse.Namespace) -> int:
     if options.log is not None:
-        raw = sys.stdin.buffer.read() if options.log == "-" else Path(options.log).read_bytes()
+        with open(options.log, "rb") if options.log != "-" else nullcontext(sys.stdin.buffer) as file:
+            raw = file.read(LONGEST_LOG)
         encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"  # PowerShell's redirection
         named = explain_log(raw.decode(encoding, errors="replace"))
         print(_json_log(named) if options.json else format_log(named, _columns()))

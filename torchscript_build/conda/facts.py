@@ -15,7 +15,7 @@ from torchscript_build.errors import SettingsError
 from torchscript_build.plan.decide import program_scripts
 from torchscript_build.plan.prefix import model_path
 from torchscript_build.records import dataclass
-from torchscript_build.settings.cuda_sources import is_cuda_source
+from torchscript_build.settings.cuda_sources import needs_cuda
 from torchscript_build.settings.specs import ProjectSpec, ScriptModel, TorchScriptApp
 
 CUDA_HOST = ("cuda-cudart-dev", "libcublas-dev", "libcusparse-dev", "libcusolver-dev")
@@ -296,7 +296,7 @@ def _has_cuda(variants: Sequence[BuiltVariant]) -> bool:
 
 
 def _has_cuda_sources(spec: ProjectSpec) -> bool:
-    return any(is_cuda_source(s) for t in (*spec.ops, *spec.apps) for s in t.sources)
+    return any(map(needs_cuda, spec.ops)) or any(map(needs_cuda, spec.apps))
 
 
 def _needs_python_torch(spec: ProjectSpec) -> bool:

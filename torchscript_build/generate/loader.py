@@ -52,7 +52,7 @@ def render_loaders(spec: ProjectSpec, made: Sequence[LoadedOps]) -> Mapping[str,
     return {loader_target(package): _render(package, spec, made) for package in loader_packages(spec)}
 
 
-def with_rebuild(loader: bytes, plan: BuildPlan, sources: Sequence[str], *, is_one_of_several: bool = False) -> bytes:
+def with_rebuild(loader: bytes, plan: BuildPlan, sources: Sequence[str], is_one_of_several: bool = False) -> bytes:
     """A loader for the source tree that builds the libraries again where a source is newer (``editable-rebuild``).
 
     :param sources: relative to the project.

@@ -6,7 +6,7 @@ from typing import Optional
 
 from torchscript_build.errors import LibTorchNotFoundError, LibTorchUnusableError
 from torchscript_build.libtorch.facts import LibTorch
-from torchscript_build.libtorch.places import VARIABLE, fetched_names, whole_version
+from torchscript_build.libtorch.places import STEPS, fetched_names, whole_version
 from torchscript_build.libtorch.requirement import Requirement
 from torchscript_build.libtorch.search import explain_foreign, fetch_option, search_libtorch
 from torchscript_build.libtorch.steps import in_conda_build
@@ -33,9 +33,8 @@ def why_one_libtorch(options: BuildOptions, environment: Environment) -> Optiona
     """What names one libtorch in the place of the project's series."""
     if options.libtorch:
         return "--libtorch"
-    if environment.get(VARIABLE):
-        return VARIABLE
-    return "the conda build" if in_conda_build(environment) else None
+    named = next((step.name for step in STEPS if step.named and environment.get(step.name)), None)
+    return named or ("the conda build" if in_conda_build(environment) else None)
 
 
 def find_series(entry: str, options: BuildOptions, environment: Environment) -> LibTorch:

@@ -14,6 +14,7 @@ import zlib
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build import system
 from torchscript_build.errors import ModelError
 from torchscript_build.models.code import NamedDevice, parse_code
 from torchscript_build.models.foreign import recognize, recognize_zip
@@ -53,6 +54,8 @@ def read_archive(path: Path, *, checksums: bool = True) -> ModelArchive:
     :param checksums: verify every entry's, which reads the whole file.
     :raises ModelError: it is missing, truncated, corrupt, or another kind of file.
     """
+    if system.is_endless(path):
+        raise ModelError(f"{path} is a pipe or a device, and no model's file")
     try:
         with zipfile.ZipFile(path) as archive:
             _check_sizes(archive, path)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Optional
 
+from torchscript_build import system
 from torchscript_build.errors import ModelError
 from torchscript_build.models.archive import UNREADABLE, read_archive
 from torchscript_build.models.foreign import read_safetensors, recognize
@@ -101,6 +102,8 @@ def read_contents(path: Path) -> Contents:
 
     :raises ModelError: it is missing, damaged, or nothing of torch's; the message says what it is instead.
     """
+    if system.is_endless(path):
+        raise ModelError(f"{path} is a pipe or a device, and no model's file")
     try:
         with path.open("rb") as file:
             head = file.read(32)

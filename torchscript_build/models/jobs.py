@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -117,6 +118,15 @@ def check_report(job: Job, report: Mapping[str, Any]) -> None:
 def _cures(problem: str) -> list[str]:
     if "Unknown builtin op" in problem or "Unknown type name '__torch__.torch.classes" in problem:
         return ["name the library that has the operator: ops, or external-ops with its file, in the app's settings"]
+    if "'_OpNamespace'" in problem or "RuntimeError: object has no attribute " in problem:
+        return [
+            "import what loads the operator in the factory's module: from . import _torchscript_ops, for the project's",
+            "or name a library from elsewhere in external-ops, in the app's settings",
+        ]
+    if "Torch not compiled with CUDA enabled" in problem:
+        return ["make the model on the CPU: the program puts it and its inputs where --device says"]
+    if re.search(r"factory \S+ failed: TypeError: \w+\(\) missing \d+ required", problem):
+        return ["a factory is called without arguments: give them defaults, or name a function that has none"]
     if "outputs of traced functions" in problem or "output from traced functions" in problem:
         return ["let the model return tensors, tuples, lists and dicts of them alone (Hugging Face: use_cache = False)"]
     if "Dictionary inputs to traced functions must have consistent type" in problem:

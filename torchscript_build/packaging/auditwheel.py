@@ -12,6 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build import system
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.facts import LibTorch
 from torchscript_build.system import elf
@@ -70,6 +71,8 @@ def needed_by_wheel(wheel: Path) -> frozenset[str]:
     :raises VerificationError: it is no wheel, or holds a broken binary.
     """
     needed: set[str] = set()
+    if system.is_endless(wheel):
+        raise VerificationError(f"{wheel} is a pipe or a device, and no wheel")
     try:
         with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
             for entry in archive.infolist():

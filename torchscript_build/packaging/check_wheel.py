@@ -12,6 +12,7 @@ from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
+from torchscript_build import system
 from torchscript_build.build.verify import SHARED_RUNTIME, TWO_RUNTIMES, brings_cxx_runtime
 from torchscript_build.errors import ModelError, VerificationError
 from torchscript_build.libtorch.facts import LibTorch
@@ -77,6 +78,8 @@ def check_wheel(wheel: Path, libtorch: LibTorch) -> tuple[Advice, ...]:
     :param libtorch: the one that it was built for.
     :raises VerificationError: it is no wheel, or holds a broken binary.
     """
+    if system.is_endless(wheel):
+        raise VerificationError(f"{wheel} is a pipe or a device, and no wheel")
     try:
         with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory() as folder:
             names = archive.namelist()

@@ -105,7 +105,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
                 check_formats(archives, p)
             check_packages(archives, plan)
             registrations = read_library_registrations(spec.ops, session.root)
-            missing = [find_missing(apps, p, archives, registrations, read_schemas(p)) for p in session.plans]
+            schemas = read_schemas(plan)
+            missing = [find_missing(apps, p, archives, registrations, schemas) for p in session.plans]
             warn_of_missing(plan, missing[0])
         wanted = wanted_references(loaders, all_compared, plan, external)
         references = prepare_references(plan, environment, wanted, made, archives, torch)
@@ -133,7 +134,8 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
         for folder in filter(None, (session.destination.wheel, session.destination.source)):
             staged += stage(launchers, folder, LAUNCHERS)
         for each in built if session.series and targets else ():
-            say_series(each.plan, "programs", map(each.built, each.targets), each.seconds)
+            seconds = each.seconds + (head_start.seconds if each is first else 0.0)
+            say_series(each.plan, "programs", map(each.built, each.targets), seconds)
     for each in built if run else ():
         _run(session, apps, each, checks)
     kept = [p for p in plan.cmake if p.install or not session.packaged_only]
@@ -249,8 +251,9 @@ def _tell_unstartable(session: Session, plan: BuildPlan, error: StartError) -> N
     """
     if not session.series:
         raise error
-    words = error.problem.splitlines()[-1].strip()
-    log.warn(f"programs for torch {plan.libtorch.series} were built, and cannot be run here: {words}")
+    libtorch, words = plan.libtorch, error.problem.splitlines()[-1].strip()
+    cure = f"; torchscript-build fetch {libtorch.version} --with-cuda-libraries" if libtorch.backend == "cuda" else ""
+    log.warn(f"programs for torch {libtorch.series} were built, and cannot be run here: {words}{cure}")
 
 
 def _build_projects(session: Session, plan: BuildPlan) -> tuple[list[tuple[str, Path]], frozenset[str]]:

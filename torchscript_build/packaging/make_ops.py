@@ -75,7 +75,6 @@ def build_ops(session: Session) -> tuple[list[str], list[Product]]:
         broken = broken_promises(promised, {n: r.namespaces for n, r in registrations.items()}, first.schemas)
         if broken:
             raise VerificationError("\n".join(broken))
-
         # What a torch of another series would register, nobody has asked; help() shows what this one said.
         operators = {o.name: operator_names(registrations[o.name], first.schemas.get(o.name)) for o in spec.ops}
         loaders = render_loaders(
@@ -94,10 +93,7 @@ def build_ops(session: Session) -> tuple[list[str], list[Product]]:
             if spec.options.editable_rebuild:
                 sources = source_files(dataclasses.replace(spec, apps=(), cmake=(), models=()), session.root)
                 several = bool(session.series)
-                loaders = {
-                    target: with_rebuild(text, first.plan, sources, is_one_of_several=several)
-                    for target, text in loaders.items()
-                }
+                loaders = {t: with_rebuild(text, first.plan, sources, several) for t, text in loaders.items()}
             files = [f for one in made for f in ops_files(one.plan, one.built_file)]
             staged += stage([*files, *loader_files(loaders)], session.destination.source, OPS)
         for one in made if session.series else ():

@@ -239,7 +239,7 @@ def add_requirement(metadata: str, requirement: str, series: Sequence[str] = ())
             s.version for s in theirs.specifier if not s.version.endswith(".*") and ours.specifier.contains(s.version)
         ]
         for one in releases:
-            own = [*one, *(version for version in named if version.startswith(one[0][:-1]))]
+            own = [*one, *(version for version in named if not series or version.startswith(one[0][:-1]))]
             if not any(theirs.specifier.contains(release, prereleases=True) for release in own):
                 cure = "build with a torch of that range, or change the requirement"
                 raise SettingsError(

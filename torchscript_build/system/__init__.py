@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from torchscript_build.system.files import (
         copy_if_changed,
         date_now,
+        is_endless,
         link_if_changed,
         materialize,
         normalize_modes,
@@ -60,6 +61,7 @@ __all__ = [
     "end",
     "ending_by_signals",
     "find_cache",
+    "is_endless",
     "link_if_changed",
     "locate_cache",
     "locate_starter",
@@ -88,6 +90,7 @@ _PARTS = {
     "files": (
         "copy_if_changed",
         "date_now",
+        "is_endless",
         "link_if_changed",
         "materialize",
         "normalize_modes",

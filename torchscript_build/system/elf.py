@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, Optional
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.records import dataclass
+from torchscript_build.system.files import is_endless
 
 DEFAULT_FOLDERS = (
     "/lib/x86_64-linux-gnu",
@@ -95,6 +96,8 @@ def is_elf(path: Path) -> bool:
 
 def opened(path: Path) -> BinaryIO:
     """:raises ElfError: it cannot be read."""
+    if is_endless(path):
+        raise ElfError(f"{path} is a pipe or a device, wanted is a library or program")
     try:
         return open(path, "rb")
     except OSError as error:

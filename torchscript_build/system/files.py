@@ -198,6 +198,15 @@ def date_now(folder: Path) -> None:
             os.utime(path, (now, now))
 
 
+def is_endless(path: Path) -> bool:
+    """A pipe, a socket or a device: who reads it may wait for ever, or never come to an end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return False
+    return not (stat_module.S_ISREG(mode) or stat_module.S_ISDIR(mode))
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder or file; one that is not there is fine."""
     if path.is_dir() and not path.is_symlink():

@@ -53,7 +53,7 @@ def sentence(failure: Failed, torch: Any, root: str) -> str:
     cause = failure.error.__cause__
     while cause is not None and cause.__cause__ is not None:
         cause = cause.__cause__
-    return told if cause is None else f"{told}, because of {_named(cause)}"
+    return _inside(told if cause is None else f"{told}, because of {_named(cause)}", root)
 
 
 def _named(error: BaseException) -> str:
@@ -74,24 +74,43 @@ def _essence(lines: "list[str]") -> str:
     return first + (f" {said[1]}" if first.endswith(":") and len(said) > 1 else "")
 
 
-def print_traceback(error: BaseException, torch: Any) -> None:
-    """The traceback as Python would print it, without our own frames, and with a message that can be read.
+def print_traceback(error: BaseException, torch: Any, root: str) -> None:
+    """The traceback as Python would print it, with frames of the user's own code only and a message that can be read.
 
-    Nothing where that would be one line, which the error at the end says.
+    Files of the project are named from its folder on. Nothing where that would be one line, which the error at the end
+    says.
     """
-    trace = error.__traceback__
-    while trace is not None and _is_scaffolding(trace.tb_frame.f_code.co_filename):
-        trace = trace.tb_next
-    message = str(error).splitlines()
-    if trace is None and len(message) <= 1 and error.__cause__ is None:
+    chain = _chain(error, torch)
+    (frames, last), *before = chain
+    if not frames and not before and len(_message(last)) <= 1:
         return
-    if len(message) <= LONGEST:
-        traceback.print_exception(type(error), error, trace)
-        return
-    print("Traceback (most recent call last):", file=sys.stderr)
-    traceback.print_tb(trace)
-    for line in (f"{type(error).__name__}: {message[0]}", *message[1:LONGEST], f"… ({len(message)} lines)"):
-        print(line, file=sys.stderr)
+    told = []
+    for frames, link in reversed(chain):
+        head = ["Traceback (most recent call last):\n", *traceback.format_list(frames)] if frames else []
+        told.append("".join(head) + "\n".join(_message(link)))
+    print(_inside("\n\n".join(told), root), file=sys.stderr)
+
+
+def _inside(text: str, root: str) -> str:
+    """With the project's files named from its folder on, as Python and torch quote them."""
+    return text.replace(f'"{os.path.join(root, "")}', '"')
+
+
+def _chain(error: BaseException, torch: Any) -> "list[tuple[list[Any], BaseException]]":
+    """The error and what led to it, the newest first, each with the user's frames; what torch met is left out."""
+    found: list[tuple[list[Any], BaseException]] = []
+    link: Optional[BaseException] = error
+    while link is not None:
+        frames = [f for f in traceback.extract_tb(link.__traceback__) if is_users(f.filename, torch)]
+        if frames or link is error or link is found[-1][1].__cause__:
+            found.append((frames, link))
+        link = link.__cause__ or (None if link.__suppress_context__ else link.__context__)
+    return found
+
+
+def _message(error: BaseException) -> "list[str]":
+    lines = "".join(traceback.format_exception_only(type(error), error)).rstrip().splitlines()
+    return lines if len(lines) <= LONGEST else [*lines[:LONGEST], f"… ({len(lines)} lines)"]
 
 
 def locate(trace: Any, torch: Any, root: str) -> Optional[str]:

@@ -52,7 +52,8 @@ def compile_ahead(torch: Any, job: "dict[str, Any]", original: Any, progress: An
         args = inputs.example_arguments(torch, job["example_inputs"], job["root"])
     with progress("exporting", f"torch.export cannot export what {factory} gave"):
         if wanted == "auto":
-            wanted = sizes.setting_of(sizes.dynamic_sizes(torch, original, args)[0]) or wanted
+            found, why = sizes.dynamic_sizes(torch, original, args)
+            wanted = wanted if why == sizes.NESTED else sizes.setting_of(found)
         shapes = aoti.dynamic_shapes_of(torch, original, args, wanted)
         try:
             program = aoti.program_of(torch, original, args, shapes)
@@ -78,6 +79,17 @@ def load_libraries(torch: Any, job: "dict[str, Any]", progress: Any) -> None:
             torch.ops.load_library(file)
 
 
+def meant(torch: Any, made: Any) -> str:
+    """What is missing in a factory that gave this, where that is well known."""
+    if made is None:
+        return "; does it end with return?"
+    if isinstance(made, type) and issubclass(made, torch.nn.Module):
+        return f"; return {made.__name__}(), a module of that class"
+    if isinstance(made, dict) and made and all(isinstance(value, torch.Tensor) for value in made.values()):
+        return "; these are weights: make the module, and load them into it (load_state_dict)"
+    return ""
+
+
 def make_original(torch: Any, job: "dict[str, Any]", progress: Any) -> "tuple[Any, Optional[str]]":
     """What the factory gives: a module in evaluation mode, or a function; and the device that a module was moved from.
 
@@ -95,7 +107,9 @@ def make_original(torch: Any, job: "dict[str, Any]", progress: Any) -> "tuple[An
         if isinstance(made, functions) or is_script_function(torch, made):
             return made, None
         if not isinstance(made, torch.nn.Module):
-            raise TypeError(f"it returned {type(made).__name__}, not a torch.nn.Module or a function")
+            raise TypeError(
+                f"it returned {type(made).__name__}, not a torch.nn.Module or a function{meant(torch, made)}"
+            )
     with progress(f"calling factory {name}", f"what factory {name} gave cannot be exported"):
         device = device_of(made)
         return (made if device is None else made.cpu()).eval(), device

@@ -24,7 +24,7 @@ def run(torch: Any, job: "dict[str, Any]") -> int:
     try:
         report = KINDS[job["kind"]](torch, job, progress)
     except complaints.Failed as failure:
-        complaints.print_traceback(failure.error, torch)
+        complaints.print_traceback(failure.error, torch, job["root"])
         report = {"problem": complaints.sentence(failure, torch, job["root"])}
     report["torch"] = str(torch.__version__)
     report["deprecations"] = said.deprecations

@@ -5,6 +5,7 @@ from typing import Any, Optional
 
 from . import aoti, complaints
 
+NESTED = "its arguments are not all tensors themselves"
 TRIES = 12
 """How often a model is exported in search of bounds."""
 _GUARD = re.compile(r"^\s*- Not all values of (\w+) = .* satisfy the generated guard (.*)\.$", re.MULTILINE)
@@ -30,7 +31,7 @@ def dynamic_sizes(torch: Any, original: Any, args: Any) -> "tuple[dict[str, Any]
         return {}, str(error)
     tensors = [(n, a) for n, a in zip(about["names"], args)]
     if len(leaves) != len(tensors):
-        return {}, "its arguments are not all tensors themselves"
+        return {}, NESTED
     found: dict[str, Any] = {}
     called: dict[str, str] = {}
     for (name, arg), leaf in zip(tensors, leaves):

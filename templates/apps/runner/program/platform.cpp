@@ -121,8 +121,13 @@ std::string executable() {
 std::vector<std::string> command_line(int argc, char** argv) { return {argv + 1, argv + argc}; }
 
 File open_file(const std::string& path, bool write) {
-  File file(std::fopen(path.c_str(), write ? "wb" : "rb"));
   struct stat status;
+  // whoever reads a pipe may wait for ever, and looks for what stands at the end of a file
+  if (!write && stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode) &&
+      !S_ISDIR(status.st_mode)) {
+    throw Error(kUsage, path + " is a pipe or a device: a file is wanted");
+  }
+  File file(std::fopen(path.c_str(), write ? "wb" : "rb"));
   if (file && fstat(fileno(file.get()), &status) == 0 && S_ISDIR(status.st_mode)) {
     file.reset();
     errno = EISDIR;

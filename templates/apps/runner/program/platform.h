@@ -17,7 +17,8 @@ using File = std::unique_ptr<std::FILE, FileCloser>;
 // The arguments after the program's name.
 std::vector<std::string> command_line(int argc, char** argv);
 
-// Like fopen, with binary mode; null and errno where it fails. A folder is not a file (EISDIR).
+// Like fopen, with binary mode; null and errno where it fails. A folder is not a file (EISDIR), nor
+// is a pipe or a device that is to be read (throws Error).
 File open_file(const std::string& path, bool write = false);
 
 std::uint64_t file_size(std::FILE* file);  // leaves the position at the start

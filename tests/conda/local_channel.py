@@ -64,6 +64,7 @@ class Package:
     depends: Sequence[str] = ()
     run_exports: Mapping[str, Sequence[str]] = field(default_factory=dict)
     noarch: bool = False
+    license: Optional[Path] = None
     placeholder: Optional[str] = None
     """A prefix in its text files, which an installation replaces."""
 
@@ -136,12 +137,12 @@ def make_packages(work: Path) -> Iterable[Package]:
     names = {normalized(d.metadata["Name"]) for d in dists.values()} | {"torch"}
     for name in ALL_PACKAGES:
         yield wheel_package(dists[name], names)
-    libtorch, pytorch = split_torch(dists["torch"], names)
-    yield from (libtorch, pytorch)
+    yield from split_torch(dists["torch"], names)
     # Python has it since 3.11, but a package for all Pythons cannot say so in its requirements.
     yield Package("tomli", "2.0.0", "empty_0", {}, noarch=True)
     yield tool_package("cmake", dists["cmake"])
     yield tool_package("ninja", dists["ninja"])
+    yield Package("patchelf", "0.18.0", "local_0", {"bin/patchelf": Path(find_patchelf())})
     yield from compiler_packages()
 
 
@@ -247,6 +248,7 @@ def split_torch(dist: Distribution, known: Iterable[str]) -> tuple[Package, Pack
         libraries,
         depends=["libstdcxx", "libgcc"],
         run_exports={"weak": [f"libtorch {pin}"]},
+        license=next((f for p, f in files_of(dist).items() if p.endswith(".dist-info/licenses/LICENSE")), None),
     )
     pytorch = Package(
         "pytorch",
@@ -354,6 +356,8 @@ def write_package(package: Package, folder: Path) -> dict[str, Any]:
         with archive.open(f"pkg-{stem}.tar.zst", "w", force_zip64=True) as out:
             _write_tar(out, contents, package.links)
         texts = {f"info/{name}": (json.dumps(data).encode(), 0o644) for name, data in info.items()}
+        if package.license:
+            texts["info/licenses/LICENSE"] = _read(package.license)
         with archive.open(f"info-{stem}.tar.zst", "w") as out:
             _write_tar(out, texts, {})
     data = file.read_bytes()

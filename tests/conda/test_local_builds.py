@@ -230,3 +230,24 @@ def test_a_bundle_needs_no_other_package(tool: Build, plugin: Path, workshop: An
         name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in told["files"]
     }
     assert "lib/libstdc++.so.6" in told["files"]
+
+
+@pytest.mark.parametrize("tool", TOOLS[1:], indirect=True)
+def test_a_c_library_runs_from_its_package(tool: Build, plugin: Path, workshop: Any, tmp_path: Path) -> None:
+    project = tmp_path / "c_library"
+    shutil.copytree(EXAMPLES / "conda_app", project, ignore=shutil.ignore_patterns("recipe", "build", "*.egg-info"))
+    settings = (project / "pyproject.toml").read_text(encoding="utf-8")
+    for old, new in (("[[tool.torchscript-build.app]]", "[[tool.torchscript-build.library]]"), ("-series", "er")):
+        assert old in settings
+        settings = settings.replace(old, new)
+    write(project / "pyproject.toml", settings)
+    for name, content in make_recipe(project, project / "recipe", v1=False).items():
+        write(project / "recipe" / name, content.decode())
+    tool(project / "recipe")
+    prefix = tmp_path / "prefix"
+    assert workshop.install(prefix, "smoother") == ["libgcc", "libstdcxx", "libtorch", "smoother"]
+    source = "#include <smoother.h>\nint main() { smoother_model model; return smoother_open(NULL, &model); }\n"
+    flags = [f"-I{prefix}/include", f"-L{prefix}/lib", "-lsmoother", f"-Wl,-rpath,{prefix}/lib"]
+    program = tmp_path / "client"
+    run_child(["cc", "-std=c99", write(tmp_path / "client.c", source), *flags, "-o", program], check=True)
+    assert run_bare(program).returncode == 0

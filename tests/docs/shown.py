@@ -179,9 +179,6 @@ ACCOUNTS: Mapping[str, Mapping[str, Account]] = {
         "pip wheel": By(
             "tests/packaging/test_series.py::test_one_wheel_runs_with_each_of_its_series", ("programs for torch",)
         ),
-        "--exclude libc10.so": By(
-            "tests/packaging/test_auditing.py::test_command", ("--exclude libc10.so --exclude libtorch.so",)
-        ),
         "auditwheel repair": By(_EXAMPLES + "auditwheel_keeps_torch_out_of_a_wheel", ("auditwheel-args",)),
         "torchscript-build check-wheel": By(
             "tests/packaging/test_check_wheel.py::test_the_command_prints_what_to_type_and_fails", ("check-wheel",)

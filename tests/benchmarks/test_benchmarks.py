@@ -284,7 +284,7 @@ def test_a_child_has_time_and_output(tmp_path: Path) -> None:
 def test_bytes_that_a_child_and_its_own_child_transfer(tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(bytes(3_000_000))
     inner = "import pathlib; pathlib.Path('out').write_bytes(pathlib.Path('in').read_bytes()[:2_000_000])"
-    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}], check=True)"
+    code = f"import os, sys; os.spawnv(os.P_WAIT, sys.executable, [sys.executable, '-c', {inner!r}])"
     done = run([sys.executable, "-c", code], cwd=tmp_path, variables={})
     assert 3_000_000 <= done.read < 8_000_000  # and what the interpreters themselves read
     assert 2_000_000 <= done.written < 2_100_000

@@ -48,6 +48,16 @@ class CallMode {
   InferenceGuard* guard_ = nullptr;
 };
 
+// Weights that are made without gradients are not watched for views of them, which spares a sixth
+// of a small call.
+#if TORCH_AT_LEAST(2, 0)
+using LoadMode = CallMode;
+#else
+struct LoadMode {
+  explicit LoadMode(bool) {}
+};
+#endif
+
 // libtorch opens files by narrow names, which on Windows cannot be all names.
 class FileReader final : public caffe2::serialize::ReadAdapterInterface {
  public:
@@ -191,7 +201,9 @@ bool is_about_another_device(const std::string& message) {
 class TorchScript final : public Engine {
  public:
   TorchScript(const std::string& path, const LoadOptions& options)
-      : device_(parse_device(options.device)), grad_(options.grad), module_(load(path, device_)) {
+      : device_(parse_device(options.device)), grad_(options.grad) {
+    const LoadMode mode(grad_);
+    module_ = load(path, device_);
     if (!options.method.empty()) {
       find_method(options.method, path + ": ");
       module_ = prepare(std::move(module_), options);
@@ -239,6 +251,7 @@ class TorchScript final : public Engine {
     at::init_num_threads();
     Stack arguments = arguments_;
     if (copy) {
+      const LoadMode mode(grad_);
       try {
         arguments[0] = module_.deepcopy()._ivalue();
       } catch (const std::exception& exception) {

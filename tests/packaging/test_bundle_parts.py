@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -71,6 +72,15 @@ def test_an_old_c_library_is_told_by_the_program(plan: BuildPlan, tmp_path: Path
         done.stderr,
     )
     assert elf.read_elf(program).needed_versions in (("GLIBC_2.2.5",), ("GLIBC_2.17",))
+
+
+@pytest.mark.compile
+def test_a_launcher_looks_nowhere_else(plan: BuildPlan, tmp_path: Path) -> None:
+    """Conda's LDFLAGS name the host prefix."""
+    flags = {"LDFLAGS": "-Wl,-O2 -Wl,-rpath,/host/prefix/lib -Wl,-rpath-link,/host/prefix/lib"}
+    program = launched(dataclasses.replace(plan, flags=flags), tmp_path / "tree", "2.17")
+    info = elf.read_elf(program)
+    assert (*info.rpath, *info.runpath) == ("$ORIGIN/../lib",)
 
 
 @pytest.mark.compile

@@ -52,7 +52,8 @@ def _compile(plan: BuildPlan, made: Path, glibc: str, environment: Environment) 
     source = templates_dir() / "bundle" / "launcher.cpp"
     major, minor = numbers(glibc)[:2]
     made.parent.mkdir(parents=True, exist_ok=True)
-    flags = [word for name in ("CXXFLAGS", "LDFLAGS") for word in plan.flags.get(name, "").split()]
+    given = [word for name in ("CXXFLAGS", "LDFLAGS") for word in plan.flags.get(name, "").split()]
+    flags = [word for word in given if not word.startswith("-Wl,-rpath")]  # conda's name the host prefix
     defined = [f"-DTS_GLIBC_MAJOR={major}", f"-DTS_GLIBC_MINOR={minor}", f"-DTS_CURES={cxx_quote(cures(glibc))}"]
     command = [*plan.toolchain.cxx.command, *flags, *OPTIONS, *defined, str(source), "-o", str(made), "-lc"]
     done = system.run(command, variables=environment.variables, echo=False)

@@ -178,6 +178,19 @@ def test_archive_of_the_first_torch_is_told(tmp_path: Path) -> None:
         read_archive(file)
 
 
+@pytest.mark.parametrize("folder", ["outer/", "./"])
+def test_records_that_lie_too_deep_are_told(tmp_path: Path, folder: str) -> None:
+    file = make_zip(tmp_path / "deep.pt", {folder + name: text for name, text in ENTRIES.items()})
+    with pytest.raises(ModelError, match="its records lie too deep"):
+        read_archive(file)
+
+
+def test_a_model_that_lacks_its_version_is_not_taken_for_weights(tmp_path: Path) -> None:
+    file = make_zip(tmp_path / "net.pt", {name: text for name, text in ENTRIES.items() if name != "net/version"})
+    with pytest.raises(ModelError, match="is corrupt: it lacks the record version"):
+        read_archive(file)
+
+
 def test_records_without_a_folder_are_told(tmp_path: Path) -> None:
     file = make_zip(tmp_path / "flat.pt", {name.partition("/")[2]: text for name, text in ENTRIES.items()})
     with pytest.raises(ModelError, match="its records lie in no folder"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sqlite3
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +44,25 @@ def has_a_fallback():
         open("best.bin").read()
     except OSError:
         pass
+    return torch.nn.Module()
+def queries():
+    import sqlite3
+    sqlite3.connect("rates.db").execute("select * from rates").fetchall()
+    return torch.nn.Module()
+def queries_by_uri():
+    import sqlite3
+    sqlite3.connect("file:rates.db?mode=ro", uri=True).execute("select * from rates").fetchall()
+    return torch.nn.Module()
+def starts():
+    import subprocess
+    subprocess.run([sys.executable, "-c", "", "rates.db"], check=True)
+    return torch.nn.Module()
+def starts_elsewhere():
+    import subprocess
+    subprocess.run([sys.executable, "-c", "", "--from=rates.db"], check=True, cwd=".")
+    return torch.nn.Module()
+def starts_a_shell():
+    os.system("true < 'rates.db'")
     return torch.nn.Module()
 def lists():
     sorted(os.listdir("data"))
@@ -86,6 +107,23 @@ def test_a_file_that_the_factory_opened(
     assert why(loading(factory)) == []
     write(project / "weights.bin", "new")
     assert why(loading(factory)) == ["weights.bin has changed"]
+    assert why(loading(factory)) == []
+
+
+@pytest.mark.parametrize("factory", ["queries", "queries_by_uri", "starts", "starts_elsewhere", "starts_a_shell"])
+def test_a_file_that_python_does_not_open_itself(
+    why: Callable[[ScriptModel], list[str]],
+    project: Path,  # noqa: F811
+    factory: str,
+) -> None:
+    with contextlib.closing(sqlite3.connect(project / "rates.db")) as base:
+        base.execute("create table rates (rate)")
+        base.commit()
+        assert why(loading(factory)) == ["first"]
+        assert why(loading(factory)) == []
+        base.execute("insert into rates values (7)")
+        base.commit()
+    assert why(loading(factory)) == ["rates.db has changed"]
     assert why(loading(factory)) == []
 
 

@@ -127,6 +127,12 @@ def test_tensors_that_are_not_in_their_storage(runner: Any, old: bytes, new: byt
     assert reason in refused(runner, "--input", pickled(runner, edited(X, old, new), {"0": bytes(24)}))
 
 
+def test_a_number_before_its_storage(runner: Any) -> None:
+    data = edited(torch.zeros(3)[2], b"K\x02", b"J\x00\x00\x00\x80")
+    error = refused(runner, "--input", pickled(runner, data, {"0": bytes(12)}))
+    assert "a tensor's offset is negative" in error
+
+
 def test_a_tensor_without_its_storage(runner: Any) -> None:
     assert "it lacks the record data/0" in refused(runner, "--input", pickled(runner, edited(X, SIZE, SIZE)))
 

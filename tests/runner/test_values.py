@@ -80,7 +80,7 @@ def carry(runner: Any, save: Any) -> Any:
     return carried
 
 
-SHAPES = {"scalar": (), "empty": (0, 3), "matrix": (3, 5)}
+SHAPES = {"scalar": (), "empty": (0, 3), "hollow": (2, 0, 3), "matrix": (3, 5)}
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -106,6 +106,7 @@ def layouts() -> dict[str, torch.Tensor]:
         "leaf": torch.ones(2, requires_grad=True),
         "coo": torch.sparse_coo_tensor([[0, 0, 1], [1, 1, 2]], [1.0, 2.0, 3.0], (2, 3), is_coalesced=False),
         "coalesced": x.relu().to_sparse(),
+        "none_set": torch.zeros(2, 3).to_sparse(),
         "hybrid": torch.randn(2, 3, 4).to_sparse(1),
         "csr": x.relu().to_sparse_csr(),
         "csc": x.relu().to_sparse_csc(),

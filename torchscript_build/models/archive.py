@@ -154,6 +154,11 @@ def _another_kind(path: Path, names: list[str]) -> str:
         return (
             f"{path} cannot be loaded by libtorch: its records lie in no folder, so that somebody has packed it again"
         )
+    roots = [n.rpartition("/constants.pkl")[0] for n in names if n.endswith("/constants.pkl")]
+    if any("/" in root and f"{root}/data.pkl" in names for root in roots):
+        return f"{path} cannot be loaded by libtorch: its records lie too deep, so that somebody has packed it again"
+    if any(n.startswith(f"{root}/code/") for root in roots for n in names):
+        return f"{path} is corrupt: it lacks the record version, without which libtorch does not load it"
     if any(n.endswith("/data.pkl") and n.count("/") == 1 for n in names):
         return f"{path} is not a TorchScript archive: a pickled object without code, as torch.save writes weights"
     return f"{path} is not a TorchScript archive: the zip has neither version nor constants.pkl"

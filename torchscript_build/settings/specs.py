@@ -52,9 +52,10 @@ class ScriptModel:
     inputs: tuple[str, ...] = ()
     """Patterns of further files, relative to the project, a change of which makes the model again: `data/*.csv`,
     `weights/**`. Files that the factory opens in Python, modules that it imports and the releases of the packages that
-    they belong to are followed by themselves; this is for what cannot be seen, such as files that a library opens."""
+    they belong to are followed by themselves, and so are the project's files that it names to a program that it starts;
+    this is for what cannot be seen, such as files that a library opens."""
     always: bool = False
-    """Call the factory in every build."""
+    """Call the factory in every build: for one that asks the network, a program or environment variables."""
     grad: Optional[bool] = None
     """Does the model use autograd itself (forces, saliency)? By default that is read from its code, and found out by
     trying where it is compared with Python."""

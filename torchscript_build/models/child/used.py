@@ -1,7 +1,9 @@
 """What a job used: files that it opened, modules that it imported, and the distributions that these belong to."""
 
+import contextlib
 import hashlib
 import os
+import shlex
 import sys
 import sysconfig
 from typing import Any, Optional
@@ -9,18 +11,26 @@ from typing import Any, Optional
 HERE = os.path.dirname(os.path.abspath(__file__))
 SYSTEM = ("/dev/", "/etc/", "/proc/", "/sys/")
 WRITING = os.O_WRONLY | os.O_RDWR
+_STARTS: "dict[str, tuple[int, Optional[int]]]" = {
+    "subprocess.Popen": (1, 2),
+    "os.system": (0, None),
+    "os.posix_spawn": (1, None),
+}
+"""Events of programs that are started → the places of the command and of its folder in their arguments."""
 
 
 class Record:
     """Notes every file that this process opens for reading, from now on.
 
-    What the process has written itself is no input. Python tells of its own ``open`` only, so the two loaders that
-    open files behind it are watched besides: ``torch.jit.load`` and safetensors.
+    What the process has written itself is no input. Python tells of its own ``open`` and of SQLite's, so the two
+    loaders that open files behind it are watched besides: ``torch.jit.load`` and safetensors. Of programs that are
+    started, the files that their arguments name are what they read, as far as it can be seen.
     """
 
     def __init__(self) -> None:
         self.read: dict[str, None] = {}
         self.listed: dict[str, None] = {}
+        self.named: dict[str, None] = {}
         self.written: set[str] = set()
         sys.addaudithook(self._hook)
         sys.meta_path.insert(0, _Safetensors(self))
@@ -41,7 +51,23 @@ class Record:
             return
         self.listed[os.path.abspath("." if path is None else os.fsdecode(path))] = None
 
+    def _note_named(self, command: Any, folder: Any = None) -> None:
+        """The files that a program's arguments name, or a shell's line."""
+        for word in [command] if isinstance(command, (str, bytes, os.PathLike)) else command:
+            for part in _words(os.fsdecode(word)):
+                name = os.path.abspath(os.path.join(os.fsdecode(folder or "."), part))
+                if name not in self.written and os.path.isfile(name):
+                    self.named[name] = None
+
     def _hook(self, event: str, arguments: "tuple[Any, ...]") -> None:
+        if event == "sqlite3.connect":
+            name = _database(arguments[0])
+            if name is not None and os.path.isfile(name):  # else it is made now
+                self.note(name)
+        elif event in _STARTS:
+            command, folder = _STARTS[event]
+            with contextlib.suppress(TypeError, ValueError, OSError):
+                self._note_named(arguments[command], None if folder is None else arguments[folder])
         if event in ("os.listdir", "os.scandir"):
             self._note_listed(arguments[0])
         if event != "open" or isinstance(arguments[0], int):
@@ -89,7 +115,8 @@ class Record:
         skipped = (*SYSTEM, HERE, *(os.path.join(os.path.abspath(folder), "") for folder in ignored))
         files: dict[str, Optional[str]] = {}
         distributions: set[str] = set()
-        for name in sorted({*self.read, *(os.path.abspath(m) for m in modules if m)}):
+        named = (name for name in self.named if _is_inside(name, root))
+        for name in sorted({*self.read, *named, *(os.path.abspath(m) for m in modules if m)}):
             site = next((folder for folder in folders if name.startswith(folder)), None)
             owner = owners.of(site, name) if site else None
             if owner is not None:
@@ -104,6 +131,28 @@ class Record:
         inside = [name for name in listed if _is_inside(name, root)]
         seen = sorted(name for name in inside if not os.path.join(name, "").startswith(elsewhere))
         return {"files": files, "folders": seen, "distributions": sorted(distributions)}
+
+
+def _database(database: Any) -> Optional[str]:
+    """The file of a SQLite database, which may be named by a URI."""
+    try:
+        name = os.fsdecode(database)
+    except TypeError:
+        return None
+    if not name.startswith("file:"):
+        return name
+    from urllib.parse import unquote, urlsplit
+
+    return unquote(urlsplit(name).path)
+
+
+def _words(text: str) -> "list[str]":
+    """What may be a path in an argument: itself, the words of a shell's line, and what stands after ``=``."""
+    try:
+        words = shlex.split(text)
+    except ValueError:  # a quote without its end
+        words = text.split()
+    return [part for word in (text, *words) for part in (word, word.partition("=")[2]) if part]
 
 
 def _file_of(module: Any) -> str:

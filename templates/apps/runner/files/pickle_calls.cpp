@@ -162,13 +162,16 @@ std::shared_ptr<const void> Calls::place(const Node& storage, Element element, s
   const Storage stored = storages_(storage.text);
   const std::int64_t room = static_cast<std::int64_t>(stored.size / element_size(element));
   if (tensor.strides.size() != tensor.shape.size()) fail_unpickling("a tensor lacks strides");
+  if (offset < 0) fail_unpickling("a tensor's offset is negative");
   std::int64_t count = 1;
+  for (const std::int64_t size : tensor.shape) {
+    if (size == 0) count = 0;  // of such a tensor nothing lies anywhere
+  }
   std::int64_t last = offset;
   for (std::size_t d = 0; d < tensor.shape.size(); ++d) {
     const std::int64_t size = tensor.shape[d];
     const std::int64_t stride = tensor.strides[d];
-    if (size < 0 || stride < 0 || offset < 0) fail_unpickling("a tensor's size is negative");
-    if (size == 0) count = 0;
+    if (size < 0 || stride < 0) fail_unpickling("a tensor's size is negative");
     if (count == 0) continue;
     const std::int64_t bytes = static_cast<std::int64_t>(element_size(element));
     const std::int64_t most = std::max(kMostBytes / bytes, room);

@@ -68,6 +68,11 @@ def _start(name):
         # torch lies elsewhere than the program's RUNPATH says, as it does in some layered environments
         variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
         environment[variable] = os.pathsep.join(filter(None, [libraries, environment.get(variable)]))
+    for file in re.split("[: ]+", environment.get("LD_PRELOAD", "")):
+        folder, library = os.path.split(file)
+        own = os.path.realpath(folder) == os.path.realpath(libraries)
+        if folder and not own and library.startswith(("libc10", "libtorch")) and os.path.isfile(file):
+            print(f"note: LD_PRELOAD puts {file}, of another libtorch, before that of {torch}", file=sys.stderr)
     sys.stdout.flush()
     os.execve(program, [program, *sys.argv[1:]], environment)
 

@@ -47,12 +47,24 @@ def install_launcher(site: Path, app: TorchScriptApp = APP, torch: Optional[str]
     return site
 
 
-def start(site: Path, app: TorchScriptApp = APP, *arguments: str, more: Optional[Path] = None) -> tuple[int, str]:
+def start(
+    site: Path, app: TorchScriptApp = APP, *arguments: str, more: Optional[Path] = None, **variables: str
+) -> tuple[int, str]:
     module = f"{app.package}._torchscript_apps"
     code = f"import sys; sys.argv[1:] = {list(arguments)!r}; import {module} as m; m.{function_name(app.name)}()"
     path = os.pathsep.join(map(str, [site, *([more] if more else [])]))
-    done = run_python("-S", "-c", code, cwd=site, variables={"PYTHONPATH": path, "PATH": os.defpath})
+    done = run_python("-S", "-c", code, cwd=site, variables={"PYTHONPATH": path, "PATH": os.defpath, **variables})
     return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="LD_PRELOAD is the Linux loader's")
+def test_a_launcher_tells_of_another_libtorch_that_is_preloaded(tmp_path: Path) -> None:
+    site = install_launcher(tmp_path / "site")
+    own, foreign = write(site / "torch/lib/libc10.so"), write(tmp_path / "other/libtorch_cpu.so")
+    note = f"note: LD_PRELOAD puts {foreign}, of another libtorch, before that of {site / 'torch'}\n"
+    code, output = start(site, LD_PRELOAD=f"{own} /nowhere/libtorch.so:{foreign}")
+    assert code == 7
+    assert [line for line in output.splitlines(keepends=True) if line.startswith("note: ")] == [note]
 
 
 def test_a_launcher_becomes_the_program(tmp_path: Path) -> None:

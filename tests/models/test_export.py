@@ -40,6 +40,9 @@ def imports_generated():
 def tells_its_seed():
     print("hash seed", os.environ["PYTHONHASHSEED"])
     return torch.nn.Module()
+def writes_a_name():
+    print(os.fsdecode(b"caf\\xe9"))
+    return torch.nn.Module()
 """
 
 
@@ -94,6 +97,13 @@ def test_a_model_from_its_factory(project: Path, environment: Environment, capsy
     assert "seed 7\nfactory called\n" in text
     assert "-- model net: scripted by torch 2.13.0+cpu\n" in text
     assert "def forward" not in text
+
+
+def test_a_factory_may_print_a_name_that_is_no_text(
+    project: Path, environment: Environment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export_one(project, environment, model("writes_a_name"))
+    assert "caf\\udce9\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(("changes", "seed"), [({}, "0"), ({"PYTHONHASHSEED": "random"}, "random")])

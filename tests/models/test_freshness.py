@@ -54,12 +54,14 @@ def queries_by_uri():
     sqlite3.connect("file:rates.db?mode=ro", uri=True).execute("select * from rates").fetchall()
     return torch.nn.Module()
 def starts():
+    from subprocess import run
     import subprocess
-    subprocess.run([sys.executable, "-c", "", "rates.db"], check=True)
+    run([sys.executable, "-c", "", "rates.db"], check=True)
     return torch.nn.Module()
 def starts_elsewhere():
+    from subprocess import run
     import subprocess
-    subprocess.run([sys.executable, "-c", "", "--from=rates.db"], check=True, cwd=".")
+    run([sys.executable, "-c", "", "--from=rates.db"], check=True, cwd=".")
     return torch.nn.Module()
 def starts_a_shell():
     os.system("true < 'rates.db'")

@@ -9,8 +9,9 @@ from support import linux_torch, stub, write
 
 from torchscript_build import log
 from torchscript_build.errors import TorchScriptBuildError
-from torchscript_build.models.running import is_runner, run_app
+from torchscript_build.models.running import check_run, is_runner, run_app
 from torchscript_build.settings.specs import TorchScriptApp
+from torchscript_build.system import Completed
 
 RUNNER = TorchScriptApp(name="app", rtol=1e-3, atol=0.0)
 OWN = TorchScriptApp(name="app", sources=("main.cpp",))
@@ -104,3 +105,20 @@ def test_a_foreign_libtorch_is_named_with_the_variable(tmp_path: Path) -> None:
         f"app 'app' cannot start: LD_LIBRARY_PATH brings another libtorch, {foreign}, in the place of "
     )
     assert f"- take {foreign.parent} out of LD_LIBRARY_PATH" in text
+
+
+@pytest.mark.parametrize(
+    ("returncode", "message"),
+    [
+        (127, "app 'app' cannot start: LD_PRELOAD brings another libtorch, {}, in the place of "),
+        (-6, "app 'app' was killed by signal 6: LD_PRELOAD brings another libtorch, {}"),
+    ],
+)
+def test_a_foreign_libtorch_that_is_preloaded_is_named(tmp_path: Path, returncode: int, message: str) -> None:
+    foreign = write(tmp_path / "other/libtorch_cpu.so")
+    done = Completed(("app",), returncode, "app: symbol lookup error: app: undefined symbol: _ZN1")
+    with pytest.raises(TorchScriptBuildError) as caught:
+        check_run(OWN, done, linux_torch(), {"LD_PRELOAD": f"/nowhere/libm.so:{foreign}"})
+    text = str(caught.value)
+    assert text.startswith(message.format(foreign))
+    assert f"- take {foreign} out of LD_PRELOAD" in text

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from torchscript_build import log, system
 from torchscript_build.errors import StartError, TorchScriptBuildError
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.records import dataclass
 from torchscript_build.settings.specs import TorchScriptApp
 from torchscript_build.system import Completed
 
@@ -18,6 +20,7 @@ NOT_LOADED = 3
 MISMATCH = 5
 """The runner's exit codes for a model that cannot be loaded and for outputs that differ; templates/apps/runner."""
 _LOADERS_WORDS = ("error while loading shared libraries", "symbol lookup error")
+_LIBTORCH = ("libc10.so", "libtorch_cpu.so", "libtorch.so")
 
 
 def is_runner(app: TorchScriptApp) -> bool:
@@ -59,7 +62,11 @@ def check_run(app: TorchScriptApp, done: Completed, libtorch: LibTorch, variable
     if is_start_failure(done):
         raise _start_failure(app, done, libtorch, variables)
     if done.returncode < 0:
-        raise TorchScriptBuildError(f"app {app.name!r} was killed by signal {-done.returncode}")
+        preloaded = [f for f in foreign_libraries(libtorch, variables) if f.variable == "LD_PRELOAD"]
+        raise TorchScriptBuildError(
+            ": ".join([f"app {app.name!r} was killed by signal {-done.returncode}", *map(str, preloaded[:1])]),
+            cures=preloaded[0].cures if preloaded else [],
+        )
     if done.returncode > 0:
         raise TorchScriptBuildError(f"app {app.name!r} failed with exit code {done.returncode}\n{tail(done.output)}")
 
@@ -74,17 +81,36 @@ def tail(output: str) -> str:
     return "\n".join("  " + line for line in output.strip().splitlines()[-20:])
 
 
-def foreign_libraries(libtorch: LibTorch, variables: Mapping[str, str]) -> list[Path]:
-    """Files of another libtorch that the dynamic loader finds by ``LD_LIBRARY_PATH``."""
+@dataclass(frozen=True)
+class ForeignLibrary:
+    """A file of another libtorch that the dynamic loader takes."""
+
+    variable: str
+    """What brings it: ``LD_PRELOAD``, ``LD_LIBRARY_PATH``."""
+    file: Path
+
+    def __str__(self) -> str:
+        return f"{self.variable} brings another libtorch, {self.file}"
+
+    @property
+    def cures(self) -> list[str]:
+        what = self.file if self.variable == "LD_PRELOAD" else self.file.parent
+        return [f"take {what} out of {self.variable}", f"unset {self.variable}"]
+
+
+def foreign_libraries(libtorch: LibTorch, variables: Mapping[str, str]) -> list[ForeignLibrary]:
+    """Files of another libtorch that the dynamic loader finds by variables, in its order."""
     own = {os.path.realpath(folder) for folder in libtorch.library_dirs}
-    names = ("libc10.so", "libtorch_cpu.so", "libtorch.so")
+    preloaded = [Path(word) for word in re.split("[: ]+", variables.get("LD_PRELOAD", "")) if "/" in word]
     folders = [f for f in variables.get("LD_LIBRARY_PATH", "").split(os.pathsep) if f]
+    found = [
+        *(("LD_PRELOAD", file) for file in preloaded if file.name.startswith(("libc10", "libtorch"))),
+        *(("LD_LIBRARY_PATH", Path(folder, name)) for folder in folders for name in _LIBTORCH),
+    ]
     return [
-        Path(folder, name)
-        for folder in folders
-        if os.path.realpath(folder) not in own
-        for name in names
-        if os.path.isfile(os.path.join(folder, name))
+        ForeignLibrary(variable, file)
+        for variable, file in found
+        if os.path.realpath(file.parent) not in own and os.path.isfile(file)
     ]
 
 
@@ -94,9 +120,9 @@ def _start_failure(
     foreign = foreign_libraries(libtorch, variables)
     if foreign:
         return StartError(
-            f"app {app.name!r} cannot start: LD_LIBRARY_PATH brings another libtorch, {foreign[0]}, in the place of "
-            f"{libtorch.library_dirs[0]}\n{tail(done.output)}",
-            cures=[f"take {foreign[0].parent} out of LD_LIBRARY_PATH", "unset LD_LIBRARY_PATH"],
+            f"app {app.name!r} cannot start: {foreign[0]}, in the place of {libtorch.library_dirs[0]}\n"
+            f"{tail(done.output)}",
+            cures=foreign[0].cures,
         )
     if "symbol lookup error" in done.output:
         return StartError(

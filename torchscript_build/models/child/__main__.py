@@ -10,6 +10,7 @@ signal), or why there is no usable torch, which also ends this script, with exit
 
 import importlib
 import importlib.util
+import io
 import json
 import os
 import site
@@ -28,6 +29,8 @@ END_OF_ANSWER = "\0end of answer"
 
 
 def main() -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name that is no UTF-8 may be printed
     if len(sys.argv) > 1:
         request = read_request(sys.argv[1])
         prepare_path(request)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,41 @@ def test_an_entry_that_others_can_write_or_that_is_a_link_is_dropped(tmp_path: P
     assert not file.is_symlink()
 
 
+def make_folder(path: Path) -> None:
+    path.mkdir()
+    write(path / "x")
+
+
+def bind_socket(path: Path) -> None:
+    before = Path.cwd()
+    os.chdir(path.parent)  # the name of a socket has at most 100 characters
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(path.name)
+    os.chdir(before)
+    path.chmod(0o600)
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a pipe": lambda path: os.mkfifo(path, 0o600),
+    "a folder": make_folder,
+    "a socket": bind_socket,
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.timeout(20)
+def test_an_entry_that_is_no_file_is_dropped(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = kept(tmp_path)
+    file = entry_of(plan)
+    file.unlink()
+    NO_FILES[kind](file)
+    assert compiler_cache.read_entry(file) is None
+    assert capsys.readouterr().out.endswith(f"{file} is damaged ({file.name} is no file)\n")
+    assert not file.exists()
+    compiler_cache.keep_compiler(plan)
+    assert compiler_cache.read_entry(file) is not None
+
+
 def test_answers_cannot_become_code(tmp_path: Path) -> None:
     plan = kept(tmp_path)
     file = entry_of(plan)
@@ -197,6 +233,19 @@ def test_a_damaged_runner_is_dropped_and_made_anew(
     RUNNER_DAMAGES[damage](entry)
     assert runner_cache.read_library(entry, NAME) is None
     assert capsys.readouterr().out.startswith("-- the cache's runner is made anew: ")
+    assert not entry.exists()
+    assert runner_cache.read_library(put(tmp_path), NAME) == b"!<arch>\n"
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", [NAME, runner_cache.KEY])
+@pytest.mark.timeout(20)
+def test_a_runner_that_is_no_file_is_dropped(tmp_path: Path, name: str, kind: str) -> None:
+    entry = put(tmp_path)
+    (entry / name).unlink()
+    NO_FILES[kind](entry / name)
+    assert [len(e.inputs) for e in runner_cache.list_entries(tmp_path / "runner")] == [int(name == NAME)]
+    assert runner_cache.read_library(entry, NAME) is None
     assert not entry.exists()
     assert runner_cache.read_library(put(tmp_path), NAME) == b"!<arch>\n"
 

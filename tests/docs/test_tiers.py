@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,9 @@ def test_children_have_a_process_group_of_their_own() -> None:
             calls = re.findall(r"subprocess\.(?:run|call|check_\w+|Popen)\(.*", file.read_text(encoding="utf-8"))
             found += [f"{file.name}: {call}" for call in calls]
     assert found == [], "support.run_child and support.started do the same, and leave nothing behind"
+
+
+def test_no_two_modules_of_tests_have_one_name() -> None:
+    """pytest imports them by that name, and collects the first only."""
+    names = Counter(file.name for file in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []

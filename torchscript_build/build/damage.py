@@ -18,7 +18,7 @@ FUTURE_SECONDS = 60
 
 _WORDS = re.compile(
     r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*"
-    r"|CMake Error: Parse error in cache file .*)$",
+    r"|CMake Error at [^\n]*/CMakeFiles/\d[^/\n]*/CMake\w+\.cmake:\d+.*|CMake Error: Parse error in cache file .*)$",
     re.MULTILINE,
 )
 """What build tools and CMake say of their own files."""

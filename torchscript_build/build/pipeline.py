@@ -220,7 +220,7 @@ def _configure(plan: BuildPlan, environment: Environment) -> None:
 
     A tree that was configured before may be damaged: where it fails, it is made anew.
     """
-    is_old = (plan.tree_dir / "CMakeCache.txt").exists()
+    is_old = plan.tree_dir.exists()
     known = seed_tree(plan)
     try:
         cmake.configure(

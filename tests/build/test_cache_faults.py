@@ -308,11 +308,12 @@ def test_a_build_without_its_cache_is_good_and_says_so_once(
     assert list((project / "open").iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_cache_that_cannot_be_locked_is_used_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     core = write(tmp_path / "libc10.so")
@@ -325,7 +326,7 @@ def test_a_cache_that_cannot_be_locked_is_used_without(
             pass
     folder = tmp_path / ".cache/torchscript-build/runner"
     assert capsys.readouterr().err == (
-        f"warning: {folder} cannot be locked (No locks available): do not build there twice at once\n"
+        f"warning: {folder} cannot be locked ({os.strerror(number)}): do not build there twice at once\n"
     )
 
 

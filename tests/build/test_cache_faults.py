@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,41 @@ def test_an_entry_that_others_can_write_or_that_is_a_link_is_dropped(tmp_path: P
     assert not file.is_symlink()
 
 
+def make_folder(path: Path) -> None:
+    path.mkdir()
+    write(path / "x")
+
+
+def bind_socket(path: Path) -> None:
+    before = Path.cwd()
+    os.chdir(path.parent)  # the name of a socket has at most 100 characters
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(path.name)
+    os.chdir(before)
+    path.chmod(0o600)
+
+
+NO_FILES: dict[str, Callable[[Path], object]] = {
+    "a pipe": lambda path: os.mkfifo(path, 0o600),
+    "a folder": make_folder,
+    "a socket": bind_socket,
+}
+
+
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.timeout(20)
+def test_an_entry_that_is_no_file_is_dropped(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = kept(tmp_path)
+    file = entry_of(plan)
+    file.unlink()
+    NO_FILES[kind](file)
+    assert compiler_cache.read_entry(file) is None
+    assert capsys.readouterr().out.endswith(f"{file} is damaged ({file.name} is no file)\n")
+    assert not file.exists()
+    compiler_cache.keep_compiler(plan)
+    assert compiler_cache.read_entry(file) is not None
+
+
 def test_answers_cannot_become_code(tmp_path: Path) -> None:
     plan = kept(tmp_path)
     file = entry_of(plan)
@@ -201,6 +237,19 @@ def test_a_damaged_runner_is_dropped_and_made_anew(
     assert runner_cache.read_library(put(tmp_path), NAME) == b"!<arch>\n"
 
 
+@pytest.mark.parametrize("kind", NO_FILES)
+@pytest.mark.parametrize("name", [NAME, runner_cache.KEY])
+@pytest.mark.timeout(20)
+def test_a_runner_that_is_no_file_is_dropped(tmp_path: Path, name: str, kind: str) -> None:
+    entry = put(tmp_path)
+    (entry / name).unlink()
+    NO_FILES[kind](entry / name)
+    assert [len(e.inputs) for e in runner_cache.list_entries(tmp_path / "runner")] == [int(name == NAME)]
+    assert runner_cache.read_library(entry, NAME) is None
+    assert not entry.exists()
+    assert runner_cache.read_library(put(tmp_path), NAME) == b"!<arch>\n"
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize("name", ["", NAME, runner_cache.KEY])
 def test_somebody_elses_runner_is_dropped(tmp_path: Path, name: str) -> None:
@@ -259,11 +308,12 @@ def test_a_build_without_its_cache_is_good_and_says_so_once(
     assert list((project / "open").iterdir()) == []
 
 
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
 def test_a_cache_that_cannot_be_locked_is_used_without(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], number: int
 ) -> None:
     def refuse(*_: object) -> None:
-        raise OSError(errno.ENOLCK, "No locks available")
+        raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
     core = write(tmp_path / "libc10.so")
@@ -276,7 +326,7 @@ def test_a_cache_that_cannot_be_locked_is_used_without(
             pass
     folder = tmp_path / ".cache/torchscript-build/runner"
     assert capsys.readouterr().err == (
-        f"warning: {folder} cannot be locked (No locks available): do not build there twice at once\n"
+        f"warning: {folder} cannot be locked ({os.strerror(number)}): do not build there twice at once\n"
     )
 
 

@@ -44,6 +44,17 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
 
 
+def obstruct(path: Path) -> None:
+    path.unlink()
+    write(path / "x")
+
+
+def blank(tree: Path, name: str) -> None:
+    """As a file system leaves a file where the power failed: of the right size, without its content."""
+    for path in tree.glob(f"CMakeFiles/*/{name}"):
+        path.write_bytes(bytes(path.stat().st_size))
+
+
 DAMAGES: dict[str, Callable[[Path], object]] = {
     "a cut build.ninja": lambda tree: cut(tree / "build.ninja"),
     "an empty build.ninja": lambda tree: (tree / "build.ninja").write_bytes(b""),
@@ -56,6 +67,11 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a cut .ninja_deps": lambda tree: cut(tree / ".ninja_deps"),
     "no program": lambda tree: (tree / "out/demo/bin/answer").unlink(),
     "no answer of the file API": lambda tree: shutil.rmtree(tree / ".cmake"),
+    "a folder for a cache": lambda tree: obstruct(tree / "CMakeCache.txt"),
+    "folders for ninja's records": lambda tree: [obstruct(tree / name) for name in (".ninja_log", ".ninja_deps")],
+    "a folder for an install script": lambda tree: obstruct(tree / "cmake_install.cmake"),
+    "no facts of the compiler": lambda tree: blank(tree, "CMakeCXXCompiler.cmake"),
+    "no facts of the system": lambda tree: blank(tree, "CMakeSystem.cmake"),
     "a cut install script": lambda tree: cut(tree / "cmake_install.cmake"),
     "no installed program": lambda tree: (tree.parent / "stage/apps/demo/bin/answer").unlink(),
     "a cut installed program": lambda tree: cut(tree.parent / "stage/apps/demo/bin/answer"),

@@ -56,6 +56,7 @@ TABLE: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"tool": {"torchscript-build": {"cmake": [{"name": "c", "source-dir": ".", "options": {"A": SURROGATE}}]}}},
         ["options", "not UTF-8"],
     ),
+    "a pattern of 300 folders": (app(sources=["*/" * 300]), ["sources:", "is no pattern", "recursion"]),
     "a path that is too long": (app(sources=["x" * 5000]), ["sources: there is no file"]),
     "a value that is too long": (app(definitions=["A=" + "x" * 200_000]), ["definitions", "200002 characters"]),
     "a comment that does not end": (app(definitions=["A=1 /* x"]), ["begins a comment that does not end"]),
@@ -65,6 +66,7 @@ TABLE: dict[str, tuple[dict[str, Any], list[str]]] = {
     "a CUDA number of 300 digits": (general(cuda=10**300), ["cuda must be true"]),
     "a CUDA of other digits": (general(cuda="١٢"), ["cuda must be true"]),
     "too many jobs": (general(jobs=10**100), ["jobs must be at most 10000"]),
+    "a number beyond all that are real": (app(rtol=10**400), ["rtol must be a number"]),
     "an infinite number": (app(rtol=float("inf")), ["rtol"]),
 }
 

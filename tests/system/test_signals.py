@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
@@ -64,7 +65,9 @@ def script_started(folder: Path, code: str, *arguments: str) -> Iterator[subproc
             child.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGXCPU, signal.SIGALRM, signal.SIGUSR1]
+)
 def test_a_signal_ends_the_children_and_then_us_by_that_signal(tmp_path: Path, number: int) -> None:
     with script_started(tmp_path, IMPATIENT, "/bin/sh", "-c", TREE) as child:
         members = numbers(tmp_path)
@@ -148,6 +151,17 @@ def test_who_waits_is_told_for_what_and_who_holds_it(tmp_path: Path) -> None:
     assert line.startswith(f"-- waiting for the folder: process {holder.pid} (script.py /bin/sh -c trap ")
     assert line.endswith(f" on {os.uname().nodename} holds it\n")
     assert rest == "have it\n"
+
+
+def test_a_holder_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    with open(write(tmp_path / "lock", "process 7 (\x1b[2J\x07) on here\n"), "r+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with script_started(tmp_path, WAIT) as waiting:
+            assert waiting.stdout is not None
+            line = waiting.stdout.readline()
+            fcntl.flock(file, fcntl.LOCK_UN)
+            assert waiting.stdout.read() == "have it\n"
+    assert line == "-- waiting for the folder: process 7 (?[2J?) on here holds it\n"
 
 
 def test_a_lock_that_is_free_is_taken_without_a_word(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import made_up, stub, write
+from support import made_up, run_python, stub, write
 
 from torchscript_build import system
 from torchscript_build.system import Environment, PythonTarget, processes
@@ -221,3 +221,17 @@ def test_the_running_interpreter() -> None:
     assert python.include is not None
     assert python.ext_suffix.endswith((".so", ".pyd"))
     assert Environment.current().cpu_count >= 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits of the size of files are POSIX")
+def test_a_file_that_cannot_be_written_to_its_end_is_named(tmp_path: Path) -> None:
+    """As on a full disk: what the system says of a write does not tell of which file."""
+    code = (
+        "import resource\nfrom pathlib import Path\nfrom torchscript_build import system\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "try: system.write_atomically(Path('made.txt'), bytes(1000))\n"
+        "except OSError as error: print(error)\n"
+    )
+    done = run_python("-c", code, cwd=tmp_path, variables=os.environ)
+    assert done.stdout == "[Errno 27] File too large: 'made.txt'\n"
+    assert list(tmp_path.iterdir()) == []

@@ -363,13 +363,14 @@ def test_variables_for_jobs(tmp_path: Path, variables: dict[str, str], jobs: int
     assert plan_jobs(None, made_up(tmp_path, **variables), available_bytes=None) == jobs
 
 
+@pytest.mark.parametrize("text", ["many", "-1", "0", "\u00b2", "9" * 5000])
 def test_a_variable_that_is_no_number_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], text: str
 ) -> None:
     monkeypatch.setattr(log, "_told", set())
     for _ in range(2):
-        plan_jobs(None, made_up(tmp_path, MAX_JOBS="many"), available_bytes=None)
-    assert capsys.readouterr().err == "warning: MAX_JOBS='many' is no number of jobs; it is passed over\n"
+        plan_jobs(None, made_up(tmp_path, MAX_JOBS=text), available_bytes=None)
+    assert capsys.readouterr().err == f"warning: MAX_JOBS={text[:40]!r} is no number of jobs; it is passed over\n"
 
 
 @pytest.mark.parametrize(("memory", "jobs"), [(0, 1), (1, 1), (2 * BYTES_PER_JOB, 2), (100 * BYTES_PER_JOB, 4)])

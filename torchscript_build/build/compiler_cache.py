@@ -102,9 +102,7 @@ def read_entry(file: Path) -> Optional[dict[str, Any]]:
     try:
         reason = system.why_foreign(file) or system.why_foreign(file.parent)
         if reason is None:
-            if file.lstat().st_size > MOST_BYTES:
-                raise ValueError("it is too large")
-            entry = system.parse_json(file.read_text(encoding="utf-8"))
+            entry = system.parse_json(system.read_own(file, MOST_BYTES).decode("utf-8"))
             _check_entry(entry, file.stem)
             there = all(os.path.exists(value) for _, _, value in entry["answers"] if os.path.isabs(value))
             return dict(entry) if there else None

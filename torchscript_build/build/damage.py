@@ -10,12 +10,15 @@ from typing import Optional
 from torchscript_build import system
 from torchscript_build.errors import BuildError
 
+FILES = ("CMakeCache.txt", "build.ninja", ".ninja_log", ".ninja_deps", "cmake_install.cmake", "Makefile")
+"""What CMake and the build tool write anew where it is damaged, but not where a folder or a pipe is in the way."""
+
 FUTURE_SECONDS = 60
 """By how much the clocks of a machine and of its file server may differ."""
 
 _WORDS = re.compile(
     r"^(ninja: error: loading '.*|ninja: error: [^:\n]*\.ninja:\d+: .*|[^:\n]*Makefile[^:\n]*:\d+: \*\*\* .*"
-    r"|CMake Error: Parse error in cache file .*)$",
+    r"|CMake Error at [^\n]*/CMakeFiles/\d[^/\n]*/CMake\w+\.cmake:\d+.*|CMake Error: Parse error in cache file .*)$",
     re.MULTILINE,
 )
 """What build tools and CMake say of their own files."""
@@ -31,8 +34,15 @@ class DamagedTreeError(BuildError):
     """A build tree's own files are damaged; configured anew, it is as good as before."""
 
 
+def is_obstructed(tree: Path) -> bool:
+    """Is something else where a file of the tree should be?"""
+    return any((tree / name).exists() and not (tree / name).is_file() for name in FILES)
+
+
 def is_configured(tree: Path) -> bool:
     """Has CMake come to its end there, and is what it keeps of that whole?"""
+    if is_obstructed(tree):
+        return False
     text = read_text(tree / "CMakeCache.txt")
     if not (all(entry in text for entry in _NEEDED) and all(_LINE.fullmatch(line) for line in text.split("\n"))):
         return False

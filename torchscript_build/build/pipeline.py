@@ -13,7 +13,7 @@ from torchscript_build import log, system
 from torchscript_build.build import cmake
 from torchscript_build.build.cmake import Artifact
 from torchscript_build.build.compiler_cache import binutils, forget_compiler, keep_compiler, seed_tree
-from torchscript_build.build.damage import DamagedTreeError, is_configured, is_of_the_future
+from torchscript_build.build.damage import DamagedTreeError, is_configured, is_obstructed, is_of_the_future
 from torchscript_build.build.runner_cache import claim_runner, keep_runner
 from torchscript_build.errors import BuildError, ConfigureError, SettingsError
 from torchscript_build.generate import project
@@ -189,6 +189,9 @@ def configure_tree(plan: BuildPlan, environment: Environment, targets: Sequence[
             log.say(f"-- {log.shown(plan.build_dir)} belonged to another libtorch, compiler or folder: starting afresh")
         _start_afresh(plan)
         state = {}
+    if is_obstructed(plan.tree_dir):
+        log.say(f"-- the build tree {log.shown(plan.tree_dir)} is damaged: starting afresh")
+        system.remove_tree(plan.tree_dir)
     is_ready = state.get("fingerprint") == fingerprint and is_configured(plan.tree_dir)
     if is_ready and not (_with_runner(targets) and _is_runner_elsewhere(plan, state)):
         return state
@@ -217,7 +220,7 @@ def _configure(plan: BuildPlan, environment: Environment) -> None:
 
     A tree that was configured before may be damaged: where it fails, it is made anew.
     """
-    is_old = (plan.tree_dir / "CMakeCache.txt").exists()
+    is_old = plan.tree_dir.exists()
     known = seed_tree(plan)
     try:
         cmake.configure(

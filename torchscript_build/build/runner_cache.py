@@ -149,9 +149,7 @@ def read_library(entry: Path, name: str) -> Optional[bytes]:
             key = read_key(entry)
             if digest_of(key["inputs"]) != entry.name:
                 raise ValueError(f"{KEY} is another's")
-            if (entry / name).lstat().st_size > MOST_BYTES:
-                raise ValueError("it is too large")
-            content = (entry / name).read_bytes()
+            content = system.read_own(entry / name, MOST_BYTES)
             if hashlib.sha256(content).hexdigest() != key["sha256"]:
                 raise ValueError(f"the digest of {name} is another")
             return content
@@ -175,10 +173,7 @@ def read_key(entry: Path) -> Mapping[str, Any]:
     :raises OSError: it cannot be read.
     :raises ValueError: it is damaged.
     """
-    file = entry / KEY
-    if file.lstat().st_size > MOST_BYTES:
-        raise ValueError(f"{KEY} is too large")
-    key = system.parse_json(file.read_text(encoding="utf-8"))
+    key = system.parse_json(system.read_own(entry / KEY, MOST_BYTES).decode("utf-8"))
     if not isinstance(key, dict) or not isinstance(key.get("inputs"), dict) or not isinstance(key.get("sha256"), str):
         raise ValueError(f"{KEY} has another shape")
     return key

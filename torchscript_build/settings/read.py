@@ -375,7 +375,7 @@ def _matching(spec: _Compiled, key: str, root: Path, problems: list[str]) -> tup
             continue
         try:
             found = sorted(Path(os.path.relpath(p, root)).as_posix() for p in root.glob(name) if p.is_file())
-        except (ValueError, NotImplementedError, IndexError, OSError) as error:  # src/**.cpp, before Python 3.13
+        except (ValueError, NotImplementedError, IndexError, OSError, RecursionError) as error:  # src/**.cpp
             problems.append(f"{where}: {name!r} is no pattern ({error}); write src/**/*.cpp")
             continue
         if not found:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     )
     from torchscript_build.system.locks import locked, locked_if_possible
     from torchscript_build.system.signals import ending_by_signals
-    from torchscript_build.system.trust import find_cache, locate_cache, make_private, why_foreign
+    from torchscript_build.system.trust import find_cache, locate_cache, make_private, read_own, why_foreign
 
 __all__ = [
     "Child",
@@ -73,6 +73,7 @@ __all__ = [
     "parse_json",
     "probe",
     "read_json",
+    "read_own",
     "remove_leftovers",
     "remove_tree",
     "run",
@@ -105,7 +106,7 @@ _PARTS = {
     ),
     "locks": ("locked", "locked_if_possible"),
     "signals": ("ending_by_signals",),
-    "trust": ("find_cache", "locate_cache", "make_private", "why_foreign"),
+    "trust": ("find_cache", "locate_cache", "make_private", "read_own", "why_foreign"),
 }
 _HOMES = {name: part for part, names in _PARTS.items() for name in names}
 

@@ -63,9 +63,11 @@ def _replace(path: Path, fill: Callable[[str], None], scratch: Optional[Path]) -
             path.unlink(missing_ok=True)
             fill(str(path))
             os.unlink(temporary)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # of a write, a full disk for one, the system tells no name
         raise
 
 

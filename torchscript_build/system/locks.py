@@ -105,7 +105,7 @@ def _acquire(file: IO[bytes], what: str) -> None:
 
 def _holder(file: IO[bytes]) -> str:
     """Who holds the lock, as the file says."""
-    lines = _read(file).splitlines()
+    lines = ["".join(c if c.isprintable() else "?" for c in line) for line in _read(file).splitlines()]
     return lines[0] if lines and lines[0].startswith("process ") else "another process"
 
 
@@ -113,7 +113,7 @@ def _end_orphan(file: IO[bytes]) -> None:
     """End the child of a holder that was killed: it would go on writing in the folder that is ours now."""
     lines = _read(file).splitlines()
     for words in (line.split() for line in lines[1:]):
-        if len(words) == 3 and words[0] == "child" and words[1].isdigit() and lines[0].endswith(_host()):
+        if len(words) == 3 and words[0] == "child" and words[1].isdecimal() and lines[0].endswith(_host()):
             number = int(words[1])
             if processes.read_start(number) == words[2]:
                 log.say(f"-- a killed build left process {number} running: ending it")

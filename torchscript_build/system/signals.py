@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP, as a time limit or ``docker stop`` sends them: children end first, then this process."""
+"""Signals of a time limit, a batch system or ``docker stop``: the children end first, then this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-NAMES = ("SIGTERM", "SIGHUP")
+NAMES = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGXCPU", "SIGALRM", "SIGUSR1", "SIGUSR2")
+"""Those that would end this process at once. Batch systems announce the end of a job with the last ones."""
 
 
 class TerminatedError(BaseException):
@@ -25,7 +26,7 @@ class TerminatedError(BaseException):
 
 @contextlib.contextmanager
 def ending_by_signals() -> Iterator[None]:
-    """While the body runs, SIGTERM and SIGHUP end its children as Ctrl-C does, and then this process by that signal.
+    """While the body runs, signals (``NAMES``) end its children as Ctrl-C does, and then this process by that signal.
 
     A signal that somebody handles already, or ignores (``nohup``), stays theirs.
     """

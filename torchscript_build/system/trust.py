@@ -73,6 +73,20 @@ def why_foreign(path: Path) -> Optional[str]:
     return None
 
 
+def read_own(path: Path, most: int) -> bytes:
+    """The content of a file in the cache.
+
+    :raises OSError: it cannot be read.
+    :raises ValueError: it is no file (a pipe would be waited for), or has more than so many bytes.
+    """
+    status = path.lstat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path.name} is no file")
+    if status.st_size > most:
+        raise ValueError(f"{path.name} is too large")
+    return path.read_bytes()
+
+
 class _UnusableError(Exception):
     """With the reason, in a few words."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Optional
 
@@ -26,7 +27,7 @@ def asked_jobs(asked: Optional[int], environment: Environment) -> Optional[int]:
         return asked
     for name in USER_VARIABLES:
         text = environment.get(name)
-        if text and text.isdigit() and int(text) > 0:
+        if text and re.fullmatch("[0-9]{1,9}", text) and int(text) > 0:
             return int(text)
         if text:
             log.warn_once(f"{name}={text[:40]!r} is no number of jobs; it is passed over")

@@ -1,4 +1,8 @@
-"""Example inputs of a model mean the same in Python as on the runner's command line."""
+"""Example inputs of a model mean the same in Python as on the runner's command line, and to the settings' check.
+
+Three read them, and none can call another: the program, the child that imports nothing of ours, and the settings, which
+know no torch.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Any
 import pytest
 
 from torchscript_build.models.child.inputs import parse_input
+from torchscript_build.settings.input_specs import wrong_spec
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch]
 
@@ -25,6 +30,7 @@ def test_tensors(runner: Any) -> None:
     torch.manual_seed(3)
     ours = [parse_input(torch, spec, "") for spec in TENSORS]
     torch.testing.assert_close(theirs, ours, rtol=0, atol=0)
+    assert [wrong_spec(spec) for spec in TENSORS] == [None] * len(TENSORS)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +47,7 @@ def test_plain_values(spec: str, value: Any) -> None:
     made = parse_input(torch, spec, "")
     assert made == value
     assert type(made) is type(value)
+    assert wrong_spec(spec) is None
 
 
 @pytest.mark.parametrize("spec", ["bool:maybe", "ones:2xtwo", "nothing"])
@@ -49,3 +56,38 @@ def test_nonsense_is_refused(spec: str, tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match=r"."):
         parse_input(torch, spec, str(tmp_path))
+    assert wrong_spec(spec) is not None
+
+
+ODD = (
+    *("ones:0x3", "ones:2,3", "ones:2:torch.float32", "ones:2:half", "ones:2:qint8", "ones:2:float8_e4m3fn"),
+    *("ones:2:uint16", "ones:2:cfloat", "ones:2:chalf", "ones:2:long", "ones:2:nope", "ones:-1", "ones:x", "ones:2x"),
+    *("full:inf:2", "full:nan:2", "full::2", "randint:1.5:2", "randint:5", "int:1_000", "int:0x10", "int:3.5", "int:"),
+    *(
+        "float:nan",
+        "float:-inf",
+        "float:1e400",
+        "bool:yes",
+        "str:",
+        "ints:1,,2",
+        "bools:true,0",
+        "nan",
+        "[]",
+        "()",
+        "[ones:2",
+    ),
+    *("foo", "one:2", "rand:2 x 3", " ones:2", "int: 3", "ones:2:float32:x", "foo:bar:baz", ""),
+)
+
+
+@pytest.mark.parametrize("spec", ODD)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_the_settings_refuse_what_the_child_refuses_and_nothing_else(spec: str) -> None:
+    import torch
+
+    try:
+        parse_input(torch, spec, "")
+    except Exception:  # noqa: BLE001 - torch raises what it likes
+        assert wrong_spec(spec) is not None
+    else:
+        assert wrong_spec(spec) is None

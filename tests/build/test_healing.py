@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, NATIVE_TABLE, read_project, run_child, write, write_answer, write_project
+from children import run_child
+from small_projects import ANSWER_APP, ANSWER_CPP, NATIVE_TABLE, read_project, write_answer, write_project
+from support import write
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.damage import inputs_of_the_future, is_configured

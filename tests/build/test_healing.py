@@ -169,6 +169,15 @@ def test_damaged_records_are_none(project: Path, machine: Environment, text: str
     build(project, machine)
 
 
+def test_folders_in_the_place_of_records_are_none(project: Path, machine: Environment) -> None:
+    plan = build(project, machine)
+    for file in Path(plan.build_dir).rglob("*.json"):
+        if "tree" not in file.parts:
+            obstruct(file)
+    build(project, machine)
+    assert Path(plan.build_dir, "state.json").is_file()
+
+
 def test_what_was_made_while_the_clock_was_ahead_is_made_anew(
     project: Path, machine: Environment, capfd: pytest.CaptureFixture[str]
 ) -> None:

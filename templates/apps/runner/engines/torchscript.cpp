@@ -13,7 +13,6 @@
 #include "engines/devices.h"
 #include "engines/failures.h"
 #include "engines/libtorch.h"
-#include "engines/small_blocks.h"
 #include "engines/state.h"
 #include "program/error.h"
 #include "program/platform.h"
@@ -203,7 +202,6 @@ class TorchScript final : public Engine {
  public:
   TorchScript(const std::string& path, const LoadOptions& options)
       : device_(parse_device(options.device)), grad_(options.grad) {
-    if (!options.shared) keep_small_blocks();
     const LoadMode mode(grad_);
     module_ = load(path, device_);
     if (!options.method.empty()) {

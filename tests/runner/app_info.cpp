@@ -20,7 +20,6 @@ const BundledModel kModels[] = {
     {"wants", "models/process.pt", {false, "float64", nullptr, true, 3, 2, "warn", "high"}},
     {"random", "models/random.pt"},
     {"oncuda", "models/oncuda.pt"},
-    {"blocks", "models/blocks.pt"},
 };
 
 }  // namespace

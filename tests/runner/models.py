@@ -268,31 +268,10 @@ class OnCuda(torch.nn.Module):
         return x + torch.zeros([1], device="cuda:0")
 
 
-class Blocks(torch.nn.Module):
-    """Fills tensors of many sizes while others go, and looks whether each still holds its own number."""
-
-    def forward(self, most: int) -> bool:
-        kept = [torch.full([1], 0)]
-        for _ in range(3):
-            for size in range(1, most):
-                kept.append(torch.full([size], size))
-                if size % 3 == 0:
-                    kept.pop(size // 5)
-            for tensor in kept[1:]:
-                if not bool((tensor == tensor.numel()).all()):
-                    return False
-            kept = kept[: most // 2]
-        return True
-
-    @torch.jit.export
-    def empty(self, size: int) -> torch.Tensor:
-        return torch.empty([size], dtype=torch.uint8)
-
-
 def save_all(folder: Path) -> None:
     for model in (Linear(), Echo(), Nested(), Sum(), Raises(), Prints(), Training(), Grad(), Kinds()):
         _save(model, folder)
-    for model in (Forces(), Stateful(), Default(), Process(), Random(), OnCuda(), Blocks()):
+    for model in (Forces(), Stateful(), Default(), Process(), Random(), OnCuda()):
         _save(model, folder)
 
 

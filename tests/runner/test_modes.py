@@ -176,22 +176,6 @@ def test_threads_do_not_share_the_state_of_a_model(runner):
         runner("--input", "ones:64", "--benchmark", 300, "--concurrency", 4, "--warmup", 5, model="stateful")
 
 
-def test_tensors_of_all_sizes_keep_what_is_in_them(runner):
-    assert runner.output("--input", "int:400", model="blocks") is True
-    runner("--input", "int:200", "--benchmark", 5, "--concurrency", 4, model="blocks")
-
-
-@pytest.mark.parametrize("size", [0, 1, 64, 1024, 1025])
-def test_a_tensor_of_any_size(runner, size):
-    assert runner.output("--method", "empty", "--input", f"int:{size}", model="blocks")["shape"] == [size]
-
-
-@pytest.mark.parametrize("size", [2**50, 2**63 - 1])
-def test_a_tensor_that_is_too_large(runner, size):
-    error = runner.error("--method", "empty", "--input", f"int:{size}", model="blocks", code=1)
-    assert "you tried to allocate" in error
-
-
 def test_more_threads_than_the_system_allows(runner):
     limit = ["bash", "-c", 'ulimit -v 4000000; exec "$0" "$@"']
     command = [*limit, str(runner.program), "--model", "linear", "--input", "ones:1x3", "--benchmark", "1"]

@@ -159,15 +159,20 @@ class Line:
 
 
 def fit_line(points: Sequence[tuple[float, float]]) -> Line:
-    """The line through at least two points with different x.
+    """The line through at least two points with different x and y above 0, whose distances count as parts of y.
+
+    A hundredth of the largest point is noise, and more than a third of one that is 32 times as small.
 
     :raises ValueError: there are no such points.
     """
     if len({x for x, _ in points}) < 2:
         raise ValueError("a line needs two points")
-    mean_x = sum(x for x, _ in points) / len(points)
-    mean_y = sum(y for _, y in points) / len(points)
-    slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / sum((x - mean_x) ** 2 for x, _ in points)
+    weighted = [(x, y, 1 / y**2) for x, y in points]
+    total = sum(weight for _, _, weight in weighted)
+    mean_x = sum(weight * x for x, _, weight in weighted) / total
+    mean_y = sum(weight * y for _, y, weight in weighted) / total
+    spread = sum(weight * (x - mean_x) ** 2 for x, _, weight in weighted)
+    slope = sum(weight * (x - mean_x) * (y - mean_y) for x, y, weight in weighted) / spread
     intercept = mean_y - slope * mean_x
     deviation = max(abs(y - (intercept + slope * x)) / abs(intercept + slope * x) for x, y in points)
     return Line(slope, intercept, deviation)

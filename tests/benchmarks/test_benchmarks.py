@@ -129,11 +129,11 @@ def test_line_through_points_on_a_line() -> None:
     assert (line.slope, line.intercept, line.deviation) == pytest.approx((2.0, 1.0, 0.0))
 
 
-def test_line_by_least_squares() -> None:
-    # means 2 and 4; sum of products (-1)(-2) + 0 + 1 * 3 = 5, of squares 2; at x = 1 the line is 1.5, 0.5 below
-    line = fit_line([(1.0, 2.0), (2.0, 3.0), (3.0, 7.0)])
-    assert (line.slope, line.intercept) == pytest.approx((2.5, -1.0))
-    assert line.deviation == pytest.approx(0.5 / 1.5)
+def test_line_by_least_squares_of_parts() -> None:
+    # weights 1, 1/4 and 1; the mean of y is (1 + 2/4 + 1) / (9/4) = 10/9, and 2 is 0.8 of that above it
+    line = fit_line([(0.0, 1.0), (1.0, 2.0), (2.0, 1.0)])
+    assert (line.slope, line.intercept) == pytest.approx((0.0, 10 / 9))
+    assert line.deviation == pytest.approx(0.8)
 
 
 def test_no_line_through_one_point() -> None:

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 from nobodys_machine import made_up, make_plan
@@ -14,7 +14,7 @@ from support import stub, write
 
 from torchscript_build.errors import ModelError, ParityError
 from torchscript_build.models import compare
-from torchscript_build.models.compare import WIDEN, compare_apps, compared_models
+from torchscript_build.models.compare import WIDEN, compare_apps, compared_models, parse_largest_difference
 from torchscript_build.models.export import Made
 from torchscript_build.models.forecast import Missing
 from torchscript_build.models.references import Case, References, Wanted
@@ -127,13 +127,37 @@ def test_what_the_program_does_not_do_by_itself_is_said(here: Project) -> None:
     assert second == first.replace(options, "")
 
 
-def test_a_run_for_people_prints_the_first_call_after_the_table(
+def test_a_run_for_people_compares_by_what_it_prints_after_the_table(
+    here: Project, capfd: pytest.CaptureFixture[str]
+) -> None:
+    here.compare(case(), "echo seen; echo 'outputs match (largest difference 1.5e-07, relative 1e-07)'", show=True)
+    said = capfd.readouterr().out
+    assert said.index("1.5e-07\n") < said.index("run app") < said.index("seen\noutputs match")
+    (asked,) = here.asked()
+    assert "--json" not in asked
+
+
+def test_a_run_for_people_that_says_nothing_of_it_is_asked_again(
     here: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
     here.compare(case(), 'case "$*" in *--json) ;; *) echo seen; exit 0 ;; esac', *report(AGREED), show=True)
     said = capfd.readouterr().out
     assert said.index("largest differences") < said.index("seen")
-    assert [words.endswith("--json") for words in here.asked()] == [True, False]
+    assert [words.endswith("--json") for words in here.asked()] == [False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("output", "largest"),
+    [
+        ("output: float32 [1]\n  2\noutputs match (largest difference 0.5, relative 0.0769231)\n", 0.5),
+        ("outputs match (largest difference 0, relative 0)\n", 0.0),
+        ("outputs match (largest difference 1, relative 1)\noutput: 3\n", None),
+        ("outputs match (largest difference none, relative 0)\n", None),
+        ("", None),
+    ],
+)
+def test_the_largest_difference_that_a_runner_tells_people(output: str, largest: Optional[float]) -> None:
+    assert parse_largest_difference(output) == largest
 
 
 def test_the_table(here: Project, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
@@ -114,8 +116,11 @@ def compare_apps(
         if not again and agreed.get(name) == stamps:
             continue
         comparison = _Comparison(plan, environment, app, planned, built[name], made, missing)
+        cases = [case for model in models for case in references[model].cases]
         with log.step(f"compare {name} with Python"):
-            verdicts = [comparison.of(case) for model in models for case in references[model].cases]
+            told = comparison.told(cases[0]) if show else None
+            verdicts = [told[0]] if told else []
+            verdicts += [comparison.of(case) for case in cases[len(verdicts) :]]
         for line in table(app, verdicts, {m: references[m].no_original for m in models}):
             log.say(line)
         bad = [v for v in verdicts if v.problem]
@@ -130,7 +135,10 @@ def compare_apps(
         first = verdicts[0].case
         if show and first.error is None:
             with log.step(f"run {name}"):
-                comparison.show(first)
+                if told:
+                    log.write(told[1], sys.stdout)
+                else:
+                    comparison.show(first)
     return tuple(calls)
 
 
@@ -188,6 +196,17 @@ class _Comparison:
         check_run(self.app, done, self.plan.libtorch, self.environment.variables)
         largest = "agrees" if found is None else f"{found['max_absolute']:.2g}"
         return Verdict(self.app.name, case, exported, largest, problem, is_values)
+
+    def told(self, case: Case) -> Optional[tuple[Verdict, str]]:
+        """The verdict of a call on which all three agree, and what the app tells people of it; else ``None``."""
+        exported, problem, _ = exported_verdict(case)
+        if problem is not None or case.error is not None:
+            return None
+        done = run_program([str(self.program), *self.arguments(case)], self.variables, echo=False)
+        largest = parse_largest_difference(done.output)
+        if done.returncode != 0 or largest is None:
+            return None
+        return Verdict(self.app.name, case, exported, f"{largest:.2g}"), done.output
 
     def arguments(self, case: Case) -> list[str]:
         """The runner's options for one call; what the program was compiled to do by itself is not said again."""
@@ -272,6 +291,15 @@ def _report(done: Completed) -> Optional[Mapping[str, Any]]:
     """The comparison in the runner's ``--json``."""
     found = read_report(done).get("comparison")
     return found if isinstance(found, dict) else None
+
+
+def parse_largest_difference(output: str) -> Optional[float]:
+    """Of the last line of what a runner prints for people about outputs that agree (program/main.cpp)."""
+    found = re.search(r"^outputs match \(largest difference (\S+), relative \S+\)\s*\Z", output, re.MULTILINE)
+    try:
+        return float(found[1]) if found else None
+    except ValueError:
+        return None
 
 
 def _parity_error(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from pathlib import Path
 from typing import Any
 
 import pytest
+from children import run_python
 from nobodys_machine import linux_torch, make_plan
 from support import write
 
 from torchscript_build.errors import ModelError
+from torchscript_build.models import child
 from torchscript_build.models.export import Made, prepare_models
 from torchscript_build.models.forecast import read_archives
 from torchscript_build.models.references import References, Wanted, prepare_references, wishes_of
@@ -416,6 +419,25 @@ def test_the_cause_of_a_failing_call_is_one_line_with_the_models_code() -> None:
         assert _cause(INTERPRETER.format(message).splitlines()) == line
     assert _cause(["expected 2", "more"]) == "expected 2"
     assert _cause(TRACED.splitlines()) == "The size of tensor a (7) must match (in _1 = torch.add(x, y))"
+
+
+APPLY = """\
+import sys, torch
+sys.path.insert(0, sys.argv[1])
+from child import process
+names = "threads interop_threads flush_denormal matmul_precision default_dtype quantized_engine"
+for wanted in ("off", "warn", "on", "on", "off"):
+    process.apply(torch, {"process": {**dict.fromkeys(names.split()), "deterministic": wanted}})
+    print(wanted, process.read_state(torch)["deterministic algorithms"], "torch._inductor.config" in sys.modules)
+"""
+
+
+def test_algorithms_that_are_as_they_should_be_are_not_set_again(tmp_path: Path) -> None:
+    """With it comes all of torch._inductor."""
+    said = run_python("-c", APPLY, str(Path(child.__file__).parents[1]), cwd=tmp_path, variables=os.environ).stdout
+    states = [tuple(line.split()) for line in said.splitlines()]
+    assert [state for _, state, _ in states] == [wanted for wanted, _, _ in states]
+    assert states[0] == ("off", "off", "False")
 
 
 def test_numbers_are_compared_as_python_does() -> None:

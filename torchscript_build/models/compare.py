@@ -136,7 +136,8 @@ def compare_apps(
         if show and first.error is None:
             with log.step(f"run {name}"):
                 if told:
-                    log.write(told[1], sys.stdout)
+                    log.say_command(told[1].command)
+                    log.write(told[1].output, sys.stdout)
                 else:
                     comparison.show(first)
     return tuple(calls)
@@ -197,8 +198,8 @@ class _Comparison:
         largest = "agrees" if found is None else f"{found['max_absolute']:.2g}"
         return Verdict(self.app.name, case, exported, largest, problem, is_values)
 
-    def told(self, case: Case) -> Optional[tuple[Verdict, str]]:
-        """The verdict of a call on which all three agree, and what the app tells people of it; else ``None``."""
+    def told(self, case: Case) -> Optional[tuple[Verdict, Completed]]:
+        """The verdict of a call on which all three agree, and how the app told people of it; else ``None``."""
         exported, problem, _ = exported_verdict(case)
         if problem is not None or case.error is not None:
             return None
@@ -206,7 +207,7 @@ class _Comparison:
         largest = parse_largest_difference(done.output)
         if done.returncode != 0 or largest is None:
             return None
-        return Verdict(self.app.name, case, exported, f"{largest:.2g}"), done.output
+        return Verdict(self.app.name, case, exported, f"{largest:.2g}"), done
 
     def arguments(self, case: Case) -> list[str]:
         """The runner's options for one call; what the program was compiled to do by itself is not said again."""

@@ -46,6 +46,13 @@ set(_ts_multi
     CUDNN
     LEAN
     LEAN_PYTHON
+    NAMED
+    NAMED_IN
+    WITHOUT_AUTOGRAD
+    WITHOUT_FACTORIES
+    WITHOUT_INTRINSICS
+    WITHOUT_PROFILER
+    WITHOUT_VARIABLES
     APART)
 
 # Compiler options in one argument, for all languages or (LANGUAGE) for one.
@@ -349,6 +356,22 @@ function(_ts_lighten)
       SOURCE ${arg_LEAN}
       APPEND
       PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_python")
+    foreach(part IN ITEMS autograd factories intrinsics profiler variables)
+      if(part STREQUAL "intrinsics" AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+        continue()
+      endif()
+      string(TOUPPER ${part} keyword)
+      set_property(
+        SOURCE ${arg_WITHOUT_${keyword}}
+        APPEND
+        PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_${part}")
+    endforeach()
+    foreach(source folder IN ZIP_LISTS arg_NAMED arg_NAMED_IN)
+      set_property(
+        SOURCE "${source}"
+        APPEND
+        PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean_named" "${CMAKE_CURRENT_SOURCE_DIR}/${folder}")
+    endforeach()
   endif()
 endfunction()
 

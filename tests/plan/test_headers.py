@@ -13,8 +13,9 @@ from support import clean_variables, make_plan, run_child, run_python, write, wr
 from torchscript_build.build.whole_headers import remember_whole_headers, with_headers
 from torchscript_build.generate.templates import templates_dir
 from torchscript_build.operators.includes import read_header_use
-from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders
+from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.headers import HeaderUse, plan_headers, with_whole_headers
+from torchscript_build.plan.planned_headers import PlannedHeaders
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 from torchscript_build.toolchain.launchers import Launcher
 
@@ -176,12 +177,12 @@ def test_a_precompiled_header_is_the_same_for_all_that_share_it() -> None:
     uses = {"a.cpp": lean, "b.cpp": dataclasses.replace(lean, python=True), "d.cpp": HeaderUse("torch/torch.h")}
     both = ("a.cpp", "b.cpp")
     assert plan_headers(uses, [*uses, "k.cu"], precompile=2) == PlannedHeaders(
-        both, both, "torch/extension.h", ("d.cpp", "k.cu")
+        both, both, precompiled="torch/extension.h", without_precompiled=("d.cpp", "k.cu")
     )
     assert plan_headers(uses, list(uses), precompile=3).precompiled is None
     uses["b.cpp"] = HeaderUse("torch/extension.h")
     planned = plan_headers(uses, list(uses), precompile=1)
-    assert planned == PlannedHeaders((), (), "torch/extension.h", ("d.cpp",))
+    assert planned == PlannedHeaders(precompiled="torch/extension.h", without_precompiled=("d.cpp",))
     assert plan_headers({"d.cpp": HeaderUse()}, ["d.cpp"], precompile=1) == PlannedHeaders()
 
 

@@ -34,7 +34,7 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
         spec = asked[ops.name]
         macros = [re.split(r"\W", d, maxsplit=1)[0] for d in ops.definitions]
         cxx = [s for s in ops.sources if not s.endswith((".cu", ".c"))]
-        uses = {s: read_header_use(Path(s), ops.include_dirs, macros) for s in cxx}
+        uses = {s: read_header_use(Path(s), ops.include_dirs, macros, plan.libtorch.include_dirs) for s in cxx}
         lean = spec.lean_headers and can_be_lean and not _hides_includes(ops, plan.flags)
         uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
         if spec.precompiled_header == "auto":

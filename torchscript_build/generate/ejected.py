@@ -33,11 +33,13 @@ def render_ejected(plan: BuildPlan) -> FileSet:
     # Nothing lies below this prefix, so that all RUNPATHs to libtorch are its folder's own name.
     plan = in_prefix(plan, Path("/@ts-prefix@"))
     names = {plan.source_dir: f"{HERE}/source", **{d.as_posix(): TORCH for d in plan.libtorch.library_dirs}}
+    # Nobody reads the sources again there, to see what of torch they name.
+    ops = [dataclasses.replace(o, headers=dataclasses.replace(o.headers, named=())) for o in plan.ops]
     plan = dataclasses.replace(
         plan,
         runner_library=None,
         python=dataclasses.replace(plan.python, include=PYTHON),
-        ops=tuple(_renamed(o, names) for o in plan.ops),
+        ops=tuple(_renamed(o, names) for o in ops),
         apps=tuple(_renamed(a, names) for a in plan.apps),
     )
     files = {n: c for n, c in render_project(plan).items() if not n.startswith("cmake/")}

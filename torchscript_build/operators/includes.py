@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build.operators.names import read_named_parts
 from torchscript_build.plan.headers import PRECOMPILABLE, UMBRELLAS, HeaderUse
 
 _NEEDS_ALL = re.compile(
@@ -25,7 +26,9 @@ _NEEDS_PYTHON = re.compile(r"\bpy\b|pybind|PYBIND|\bPy[A-Z_]\w*|\bTHP|\bPython\.
 """A forecast: a source that it misjudges does not compile, see templates/ops/lean_without_python."""
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*((?:\\\r?\n|[^\n])*)", re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_LITERAL_OR_COMMENT = re.compile(
+    r'R"([^()\\\s]*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL
+)
 
 _TORCH = ("torch/", "ATen/", "c10/", "caffe2/")
 _SYSTEM = re.compile(
@@ -42,16 +45,19 @@ _KNOWN_MACRO = re.compile(
 """What conditions may ask: compilers, settings and the headers that the lean form has, too."""
 
 
-def read_header_use(source: Path, include_dirs: Sequence[str] = (), definitions: Iterable[str] = ()) -> HeaderUse:
+def read_header_use(
+    source: Path, include_dirs: Sequence[str] = (), definitions: Iterable[str] = (), torch_headers: Sequence[Path] = ()
+) -> HeaderUse:
     """Read one source and all that it includes of the project.
 
     :param include_dirs: the project's folders.
     :param definitions: names of the macros that the settings define.
+    :param torch_headers: libtorch's include directories.
     """
     text = _read(source)
     if text is None or not any(header in text for header in PRECOMPILABLE):
         return HeaderUse()
-    text = _COMMENT.sub(" ", text)
+    text = without_comments(text)
     header = None
     for directive, rest in _DIRECTIVE.findall(text):
         included = re.match(r'[<"]([^>"]+)[>"]', rest) if directive == "include" else None
@@ -70,7 +76,9 @@ def read_header_use(source: Path, include_dirs: Sequence[str] = (), definitions:
         and not _ASKS.search(names)
         and not _asks_for_macros(names, definitions)
     )
-    return HeaderUse(header, umbrella, lean, python=names is None or _NEEDS_PYTHON.search(names) is not None)
+    python = names is None or _NEEDS_PYTHON.search(names) is not None
+    named = read_named_parts(names, torch_headers, python=python) if lean and names else None
+    return HeaderUse(header, umbrella, lean, python, named)
 
 
 def included_files(sources: Iterable[Path], include_dirs: Sequence[Path]) -> list[Path]:
@@ -80,11 +88,17 @@ def included_files(sources: Iterable[Path], include_dirs: Sequence[Path]) -> lis
     while todo:
         file = todo.pop()
         text = _read(file)
-        for _, path in _includes(_COMMENT.sub(" ", text or ""), file, include_dirs):
+        for _, path in _includes(without_comments(text or ""), file, include_dirs):
             if path is not None and path not in found:
                 found.add(path)
                 todo.append(path)
     return sorted(found)
+
+
+def without_comments(text: str) -> str:
+    """A source's lines, joined where a backslash says so, and without what it only tells to readers."""
+    text = re.sub(r"\\[ \t]*\r?\n", "", text)
+    return _LITERAL_OR_COMMENT.sub(lambda match: " " if match[0].startswith("/") else match[0], text)
 
 
 def _includes(text: str, file: Path, include_dirs: Sequence[Path]) -> Iterator[tuple[str, Optional[Path]]]:
@@ -117,7 +131,7 @@ def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optiona
                 return None
             if found not in seen:
                 seen.add(found)
-                included = _COMMENT.sub(" ", included)
+                included = without_comments(included)
                 texts.append(included)
                 open_files.append((found, included))
     return "\n".join(texts)

@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Optional
 
-from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders, PlannedOps
+from torchscript_build.plan.build_plan import BuildPlan, PlannedOps
+from torchscript_build.plan.planned_headers import NamedParts, PlannedHeaders
 from torchscript_build.records import dataclass
 
 UMBRELLAS: Mapping[str, str] = {
@@ -53,6 +54,8 @@ class HeaderUse:
     """It names nothing that the lean form of that lacks."""
     python: bool = False
     """It names something of Python's."""
+    named: Optional[NamedParts] = None
+    """What it names of ATen, where its words tell."""
 
 
 def plan_headers(
@@ -75,6 +78,7 @@ def plan_headers(
         return PlannedHeaders(
             lean=lean,
             python=tuple(s for s in lean if uses[s].python),
+            named=tuple((s, named) for s in lean if (named := uses[s].named)),
             heavy=tuple((s, use.umbrella) for s, use in uses.items() if use.umbrella),
         )
     sharing = tuple(s for s, use in uses.items() if use.header == header)
@@ -104,7 +108,8 @@ def with_whole_headers(plan: BuildPlan, output: str) -> Optional[BuildPlan]:
         if whole and headers.precompiled:
             whole = set(headers.lean)
         lean, python = (tuple(s for s in part if s not in whole) for part in (headers.lean, headers.python))
-        return dataclasses.replace(ops, headers=dataclasses.replace(headers, lean=lean, python=python))
+        named = tuple(pair for pair in headers.named if pair[0] not in whole)
+        return dataclasses.replace(ops, headers=dataclasses.replace(headers, lean=lean, python=python, named=named))
 
     changed = dataclasses.replace(plan, ops=tuple(map(replaced, plan.ops)))
     return None if changed == plan else changed

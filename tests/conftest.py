@@ -12,7 +12,9 @@ from pathlib import Path
 import leftovers
 import pytest
 import tiers
-from support import build_fake_torch, clean_variables, run_child, run_python, write
+from children import clean_variables, run_child, run_python
+from support import write
+from tiny_torch import build_fake_torch
 
 import torchscript_build
 from torchscript_build.system import Environment, PythonTarget

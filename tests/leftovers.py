@@ -1,7 +1,7 @@
 """A pytest plugin: a test that fails, times out or is interrupted leaves no process behind.
 
-``support.run_child`` ends the process group of what a test starts itself. This is for the rest: what is started in this
-process by torchscript_build, and what left its group. On Linux, orphans come back to us, so that none gets away.
+``children.run_child`` ends the process group of what a test starts itself. This is for the rest: what is started in
+this process by torchscript_build, and what left its group. On Linux, orphans come back to us, so that none gets away.
 """
 
 from __future__ import annotations

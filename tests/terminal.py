@@ -11,7 +11,7 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from support import started
+from children import started
 
 SHOWN = {"TERM": "xterm", "COLUMNS": "100"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import run_child
+from children import run_child
 
 from benchmarks import environments, projects
 from benchmarks.bench import configure_command

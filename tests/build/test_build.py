@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, copy_torch, read_project, run_child, words, write, write_project
+from children import run_child
+from small_projects import ANSWER_APP, ANSWER_CPP, read_project, write_project
+from support import words, write
+from tiny_torch import copy_torch
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan

@@ -15,7 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import clean_variables, made_up, make_plan, run_python, write, write_answer
+from children import clean_variables, run_python
+from nobodys_machine import made_up, make_plan
+from small_projects import write_answer
+from support import write
 
 from torchscript_build import log
 from torchscript_build.build import compiler_cache, runner_cache

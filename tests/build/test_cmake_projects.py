@@ -9,16 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from support import (
-    MODULE_CPP,
-    NATIVE_TABLE,
-    build_fake_cuda_torch,
-    copy_torch,
-    read_project,
-    run_child,
-    write,
-    write_project,
-)
+from children import run_child
+from small_projects import MODULE_CPP, NATIVE_TABLE, read_project, write_project
+from support import write
+from tiny_torch import build_fake_cuda_torch, copy_torch
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.discover import discover_plan

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, clean_variables, run_child, run_python, write, write_project
+from children import clean_variables, run_child, run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import write
 
 from torchscript_build.build.compile_commands import for_clang, keep_commands, link_commands, merge_commands
 

@@ -8,7 +8,9 @@ import re
 from pathlib import Path
 
 import pytest
-from support import made_up, make_plan, read_project, run_child, write_answer
+from children import run_child
+from nobodys_machine import made_up, make_plan
+from small_projects import read_project, write_answer
 
 from torchscript_build.build.compiler_cache import _digest, with_known_compiler
 from torchscript_build.build.discover import discover_plan

@@ -8,17 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import (
-    build_with_cuda,
-    clean_variables,
-    compile_library,
-    copy_torch,
-    cuda_python,
-    run_child,
-    run_python,
-    write,
-    write_project,
-)
+from children import clean_variables, run_child, run_python
+from real_cuda import build_with_cuda, cuda_python
+from small_projects import write_project
+from support import write
+from tiny_torch import compile_library, copy_torch
 
 from torchscript_build.system.elf import read_elf
 from torchscript_build.toolchain.cuda.tables import TORCH_HEADERS

@@ -6,16 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from support import (
-    ANSWER_APP,
-    ANSWER_CPP,
-    MODULE_CPP,
-    build_fake_cuda_torch,
-    read_project,
-    run_child,
-    run_python,
-    write_project,
-)
+from children import run_child, run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, MODULE_CPP, read_project, write_project
+from tiny_torch import build_fake_cuda_torch
 
 from torchscript_build.build.discover import discover_plan
 from torchscript_build.build.pipeline import BuildResult, build_targets

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_python, started, write_project
+from children import clean_variables, run_python, started
+from small_projects import write_project
 
 pytestmark = [
     pytest.mark.distributed,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, write_project
+from small_projects import ANSWER_APP, write_project
 
 from torchscript_build.build.explain import explain, explain_log
 from torchscript_build.build.exports import EXPORTS

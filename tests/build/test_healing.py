@@ -10,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, NATIVE_TABLE, read_project, run_child, write, write_answer, write_project
+from children import run_child
+from small_projects import ANSWER_APP, ANSWER_CPP, NATIVE_TABLE, read_project, write_answer, write_project
+from support import write
 
 from torchscript_build.build.cmake_project import build_cmake_project
 from torchscript_build.build.damage import inputs_of_the_future, is_configured
@@ -165,6 +167,15 @@ def test_damaged_records_are_none(project: Path, machine: Environment, text: str
     if text.startswith('{"artifacts'):
         write(state, json.dumps({**whole, "artifacts": [["answer"]], "installed": 3}))
     build(project, machine)
+
+
+def test_folders_in_the_place_of_records_are_none(project: Path, machine: Environment) -> None:
+    plan = build(project, machine)
+    for file in Path(plan.build_dir).rglob("*.json"):
+        if "tree" not in file.parts:
+            obstruct(file)
+    build(project, machine)
+    assert Path(plan.build_dir, "state.json").is_file()
 
 
 def test_what_was_made_while_the_clock_was_ahead_is_made_anew(

@@ -6,7 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import build_with_cuda, clean_variables, cuda_python, run_child, write_project
+from children import clean_variables, run_child
+from real_cuda import build_with_cuda, cuda_python
+from small_projects import write_project
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

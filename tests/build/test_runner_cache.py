@@ -7,7 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from support import clean_variables, made_up, make_plan, run_python, write, write_project
+from children import clean_variables, run_python
+from nobodys_machine import made_up, make_plan
+from small_projects import write_project
+from support import write
 
 from torchscript_build.build.runner_cache import KEY, digest_of, is_cache_on, key_inputs, list_entries, prune
 from torchscript_build.build.runner_cache import with_cached_runner as with_runner

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import run_child
+from children import run_child
 
 from torchscript_build.build.runpath import ROOM, write_runpath
 from torchscript_build.system.elf import read_elf

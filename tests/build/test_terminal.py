@@ -7,7 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_python, write, write_project
+from children import run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import write
 from terminal import in_terminal, left_over, terminal_variables, widest
 
 pytestmark = pytest.mark.compile

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_CPP, run_python, write_project
+from children import run_python
+from small_projects import ANSWER_CPP, write_project
 
 from torchscript_build.build.timeline import assign_lanes, describe_expensive, most_expensive, render_trace
 from torchscript_build.log import Edge, Step

@@ -6,7 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import compile_library, linux_torch, run_child, write
+from children import run_child
+from nobodys_machine import linux_torch
+from support import write
+from tiny_torch import compile_library
 
 from torchscript_build.build.verify import SHARED_RUNTIME, verify_artifacts, verify_linked
 from torchscript_build.errors import VerificationError

@@ -10,7 +10,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support import FAKE_VERSION, clean_variables, compile_library, copy_torch, run_child, run_python, write
+from children import clean_variables, run_child, run_python
+from support import write
+from tiny_torch import FAKE_VERSION, compile_library, copy_torch
 
 from torchscript_build.__main__ import main
 from torchscript_build.cli import absent

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import run_child, started
+from children import run_child, started
 
 from torchscript_build.__main__ import main
 from torchscript_build.cli.completion import SHELLS, TO_SETUPTOOLS, all_commands, read_parser

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, stub, write, write_project
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import stub, write
 
 from torchscript_build.__main__ import main
 from torchscript_build.build.checkup import Check

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, cuda_torch, linux_torch, mac_torch, run_child, run_python, windows_torch, write
+from children import clean_variables, run_child, run_python
+from nobodys_machine import cuda_torch, linux_torch, mac_torch, windows_torch
+from support import write
 
 from torchscript_build.generate.flags import compiler_flags
 

@@ -10,7 +10,9 @@ from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_python, write, write_project
+from children import run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import write
 
 from torchscript_build.cli.twins import setup_words
 

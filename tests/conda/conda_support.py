@@ -17,9 +17,9 @@ from typing import Any
 
 import yaml
 import zstandard
+from children import run_child
 from local_channel import find_patchelf
 from meta_yaml import Recipe, to_v1
-from support import run_child
 
 from torchscript_build.system.elf import read_elf
 

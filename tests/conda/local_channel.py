@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import IO, Any, Optional, Union
 
 import zstandard
+from children import run_child
 from packaging.requirements import Requirement
-from support import run_child
 
 PYTHON = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 SERIES = PYTHON[len("python") :]

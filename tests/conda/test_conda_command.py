@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from conda_support import ask_rattler
-from support import write_project
+from small_projects import write_project
 
 from torchscript_build.cli import run_command
 from torchscript_build.cli.conda import project_facts

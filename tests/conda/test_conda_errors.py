@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Optional, Union
 
 import pytest
-from support import copy_torch, run_python, write_project
+from children import run_python
+from small_projects import write_project
+from tiny_torch import copy_torch
 
 from torchscript_build.errors import LibTorchNotFoundError
 from torchscript_build.libtorch import find_libtorch

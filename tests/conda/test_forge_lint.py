@@ -9,7 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import run_child, write_project
+from children import run_child
+from small_projects import write_project
 
 from torchscript_build.cli import run_command
 

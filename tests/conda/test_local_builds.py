@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import run_child, write
+from children import run_child
+from support import write
 
 from torchscript_build.cli.conda import make_recipe
 

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, write
+from children import clean_variables, run_child
+from support import write
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = sorted(DOCS.glob("migrating-*.md"))

@@ -10,7 +10,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from support import clean_variables, run_child, write
+from children import clean_variables, run_child
+from support import write
 
 from torchscript_build.packaging.commands import build_ts_app
 from torchscript_build.settings.docs import json_schema, markdown_tables

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import run_child, run_python, stub, write, write_answer
+from children import run_child, run_python
+from small_projects import write_answer
+from support import stub, write
 
 ROOT = Path(__file__).parents[2]
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import clean_variables, run_child
 from shown import ACCOUNTS, PAGES, ROOT, By, Shown, account_of, one_shown, shown_on
-from support import ANSWER_CPP, clean_variables, run_child, write, write_project
+from small_projects import ANSWER_CPP, write_project
+from support import write
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.models.compare import Verdict, table

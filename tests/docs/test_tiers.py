@@ -46,7 +46,7 @@ def test_every_room_has_a_folder_of_tests() -> None:
     assert missing == []
 
 
-STARTS_CHILDREN = {"rattler_child.py", "shapes.py", "support.py", "test_leftovers.py", "test_signals.py"}
+STARTS_CHILDREN = {"children.py", "rattler_child.py", "shapes.py", "test_leftovers.py", "test_signals.py"}
 """Where subprocess itself may be used, beside the programs that are no tests."""
 
 
@@ -57,7 +57,7 @@ def test_children_have_a_process_group_of_their_own() -> None:
         if file.name not in STARTS_CHILDREN and not is_program:
             calls = re.findall(r"subprocess\.(?:run|call|check_\w+|Popen)\(.*", file.read_text(encoding="utf-8"))
             found += [f"{file.name}: {call}" for call in calls]
-    assert found == [], "support.run_child and support.started do the same, and leave nothing behind"
+    assert found == [], "children.run_child and children.started do the same, and leave nothing behind"
 
 
 def test_no_two_modules_of_tests_have_one_name() -> None:

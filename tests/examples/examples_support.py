@@ -13,8 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Optional
 
+from children import run_child
 from packaging.requirements import Requirement
-from support import run_child
 
 SITE_PACKAGES = Path("lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages")
 

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, write
+from children import clean_variables, run_child
+from support import write
 
 from torchscript_build.system.elf import read_elf
 

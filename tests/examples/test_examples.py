@@ -18,6 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from children import started
 from examples_support import (
     SITE_PACKAGES,
     assert_same_text,
@@ -29,7 +30,6 @@ from examples_support import (
     run,
     transcript,
 )
-from support import started
 
 from torchscript_build.system.elf import read_elf
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Optional
 
 from handmade import exported_records, net_records
-from support import linux_torch, make_plan, write
+from nobodys_machine import linux_torch, make_plan
+from support import write
 
 from torchscript_build.build import compiler_cache, ninja_log, pipeline, runner_cache
 from torchscript_build.build.explain import explain_log

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child
+from children import clean_variables, run_child
 
 from torchscript_build.cli import doctor, run_command
 

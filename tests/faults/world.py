@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
-from support import ANSWER_CPP, NATIVE_TABLE, build_fake_torch, clean_variables, write, write_project
+from children import clean_variables
+from small_projects import ANSWER_CPP, NATIVE_TABLE, write_project
+from support import write
+from tiny_torch import build_fake_torch
 
 from torchscript_build.system.files import LEFTOVER
 

@@ -7,7 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import make_plan, read_project, run_child, write, write_project
+from children import run_child
+from nobodys_machine import make_plan
+from small_projects import read_project, write_project
+from support import write
 
 from torchscript_build.generate.ejected import render_ejected
 from torchscript_build.generate.project import render_project

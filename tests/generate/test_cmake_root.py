@@ -12,7 +12,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from support import copy_torch, run_child, run_python, write
+from children import run_child, run_python
+from support import write
+from tiny_torch import copy_torch
 
 from torchscript_build.generate.templates import templates_dir
 from torchscript_build.system.elf import read_elf

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support import run_child, write
+from children import run_child
+from support import write
 
 from torchscript_build.generate.templates import templates_dir
 

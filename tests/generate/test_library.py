@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import mac_torch, make_plan, run_child, windows_torch, write
+from children import run_child
+from nobodys_machine import mac_torch, make_plan, windows_torch
+from support import write
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.ejected import render_ejected

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import cuda_torch, linux_torch, made_up, make_plan, run_python, stub, write
+from children import run_python
+from nobodys_machine import cuda_torch, linux_torch, made_up, make_plan
+from support import stub, write
 
 from torchscript_build.generate.launcher import StartedPrograms, console_scripts, function_name, render_launchers
 from torchscript_build.generate.loader import LoadedOps, render_loaders

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from support import cuda_torch, linux_torch, mac_torch, make_plan, run_child, windows_torch, write
+from children import run_child
+from nobodys_machine import cuda_torch, linux_torch, mac_torch, make_plan, windows_torch
+from support import write
 
 from torchscript_build.generate import templates
 from torchscript_build.generate.project import languages, render_project, runner_sources

@@ -10,8 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
+from children import run_child, run_python
 from generate.stock import TABLE, read_names, read_table
-from support import build_fake_cuda_torch, run_child, run_python, write
+from support import write
+from tiny_torch import build_fake_cuda_torch
 
 TARGETS = {
     "torch": "as SHARED, with its file",

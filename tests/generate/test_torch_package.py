@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import build_fake_cuda_torch, clean_variables, copy_torch, run_child, run_python, write, write_project
+from children import clean_variables, run_child, run_python
+from small_projects import write_project
+from support import write
+from tiny_torch import build_fake_cuda_torch, copy_torch
 
 from torchscript_build.system.elf import read_elf
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import run_child
+from children import run_child
 from trees import NEW, OLD, build_elf, write
 
 from torchscript_build.system.elf import (

@@ -1,4 +1,4 @@
-"""A test that times out or is interrupted leaves no process behind; see ``leftovers`` and ``support.run_child``."""
+"""A test that times out or is interrupted leaves no process behind; see ``leftovers`` and ``children.run_child``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import run_python, write
+from children import run_python
+from support import write
 
 pytestmark = [
     pytest.mark.slow,

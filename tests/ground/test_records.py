@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
 import pytest
-from support import run_child
+from children import run_child
 
 from torchscript_build.records import dataclass, field
 

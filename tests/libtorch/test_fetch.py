@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import clean_variables, started
+from children import clean_variables, started
 from trees import FakeTorch, make_archive, make_wheel, write
 
 from torchscript_build import find_libtorch

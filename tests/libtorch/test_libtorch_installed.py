@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from support import run_child
+from children import run_child
 
 from torchscript_build.libtorch import find_libtorch
 from torchscript_build.libtorch.health import diagnose

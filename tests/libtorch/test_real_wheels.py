@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 import pytest
-from support import run_child
+from children import run_child
 
 from torchscript_build.libtorch import LibTorch, find_libtorch
 from torchscript_build.system import Environment

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import run_child
+from children import run_child
 from terminal import in_terminal, left_over, terminal_variables
 
 from torchscript_build import log

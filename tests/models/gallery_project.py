@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support import clean_variables, run_python, write_project
+from children import clean_variables, run_python
+from small_projects import write_project
 
 HERE = Path(__file__).parent
 

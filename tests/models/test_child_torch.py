@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import linux_torch, make_plan, write
+from nobodys_machine import linux_torch, make_plan
+from support import write
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.export import Made, prepare_models

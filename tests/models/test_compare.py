@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import made_up, make_plan, stub, write
+from nobodys_machine import made_up, make_plan
+from support import stub, write
 
 from torchscript_build.errors import ModelError, ParityError
 from torchscript_build.models import compare

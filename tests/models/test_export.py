@@ -9,7 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import STAND_IN_TORCH, linux_torch, made_up, make_plan, stub, write
+from nobodys_machine import linux_torch, made_up, make_plan
+from support import stub, write
+from tiny_torch import STAND_IN_TORCH
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models import jobs

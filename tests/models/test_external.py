@@ -8,7 +8,10 @@ import os
 from pathlib import Path
 
 import pytest
-from support import clean_variables, compile_library, linux_torch, made_up, make_plan, run_python, write
+from children import clean_variables, run_python
+from nobodys_machine import linux_torch, made_up, make_plan
+from support import write
+from tiny_torch import compile_library
 
 from torchscript_build.errors import ModelError, SettingsError
 from torchscript_build.libtorch.facts import LibTorch

@@ -8,7 +8,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import linux_torch, make_plan, write
+from nobodys_machine import linux_torch, make_plan
+from support import write
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.forecast import Missing, check_formats, find_missing, read_archives

@@ -6,8 +6,8 @@ import json
 import re
 
 import pytest
+from children import run_child
 from gallery_project import OLD_FORMATS, OTHER_FORMATS, Built, build, entries
-from support import run_child
 
 from torchscript_build.models.archive import read_archive
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from children import clean_variables, run_child, run_python
 from gallery_project import OTHER_FORMATS, Built, build, entries
-from support import clean_variables, run_child, run_python, write_project
+from small_projects import write_project
 
 from torchscript_build.models.compare import process_options
 from torchscript_build.plan.build_plan import Wishes

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import run_child
 from handmade import Ordered, archive, exported_records, instance, net_records, pickled, tensor
-from support import run_child
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import ModelError

@@ -7,7 +7,8 @@ import sys
 from typing import Any
 
 import pytest
-from support import run_child, write
+from children import run_child
+from support import write
 
 pytestmark = [pytest.mark.torch, pytest.mark.slow]
 

@@ -8,8 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
+from children import clean_variables
 from gallery_project import build
-from support import clean_variables, write_project
+from small_projects import write_project
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.large]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from support import run_child
+from children import run_child
 
 CHILD = Path(__file__).parents[2] / "torchscript_build/models/child"
 TEXTS = (

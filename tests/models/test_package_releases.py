@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, write_project
+from children import clean_variables, run_child
+from small_projects import write_project
 
 pytestmark = [pytest.mark.network, pytest.mark.compile, pytest.mark.torch, pytest.mark.timeout(3600)]
 

@@ -9,7 +9,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import linux_torch, make_plan, run_python, write
+from children import run_python
+from nobodys_machine import linux_torch, make_plan
+from support import write
 
 from torchscript_build.models.child import places
 from torchscript_build.models.export import prepare_models

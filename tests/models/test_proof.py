@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from support import made_up, make_plan, stub, write
+from nobodys_machine import made_up, make_plan
+from support import stub, write
 
 from torchscript_build.errors import ModelError
 from torchscript_build.models.archive import ModelArchive

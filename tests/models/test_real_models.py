@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, run_python, write_project
+from children import clean_variables, run_child, run_python
+from small_projects import write_project
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.network, pytest.mark.timeout(3600)]
 

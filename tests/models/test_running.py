@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import linux_torch, stub, write
+from nobodys_machine import linux_torch
+from support import stub, write
 
 from torchscript_build import log
 from torchscript_build.errors import TorchScriptBuildError

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, linux_torch, made_up, make_plan, run_child, run_python, stub, write, write_project
+from children import clean_variables, run_child, run_python
+from nobodys_machine import linux_torch, made_up, make_plan
+from small_projects import write_project
+from support import stub, write
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.operators.loading import CHILD, broken_promises, load_libraries

@@ -9,7 +9,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, run_python, write, write_project
+from children import clean_variables, run_child, run_python
+from small_projects import write_project
+from support import write
 
 pytestmark = pytest.mark.compile
 

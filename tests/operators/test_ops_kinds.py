@@ -12,7 +12,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_python, write, write_project
+from children import clean_variables, run_python
+from small_projects import write_project
+from support import write
 
 from torchscript_build.system.elf import read_elf
 

@@ -10,8 +10,11 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from nobodys_machine import linux_torch, make_plan
+from small_projects import write_project
 from stable_symbols import declared, merge, read_wheel, render
-from support import compile_library, linux_torch, make_plan, write, write_project
+from support import write
+from tiny_torch import compile_library
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import SettingsError
@@ -235,7 +238,7 @@ def test_a_library_that_needs_a_newer_torch_than_it_says(
 
 @pytest.mark.compile
 def test_an_object_tells_what_it_wants(tmp_path: Path) -> None:
-    from support import run_child
+    from children import run_child
 
     source = write(
         tmp_path / "x.cpp",

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import compile_library
+from tiny_torch import compile_library
 
 from torchscript_build.__main__ import main
 from torchscript_build.errors import VerificationError

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import compile_library, made_up, run_child, write
+from children import run_child
+from nobodys_machine import made_up
+from support import write
+from tiny_torch import compile_library
 
 from torchscript_build.errors import BuildError, ToolNotFoundError, VerificationError
 from torchscript_build.packaging.bundle.closure import cxx_runtime_floor, find_closure, glibc_floor, is_left_out

@@ -11,17 +11,11 @@ import signal
 from pathlib import Path
 
 import pytest
-from support import (
-    ANSWER_APP,
-    ANSWER_CPP,
-    compile_library,
-    made_up,
-    make_plan,
-    read_project,
-    run_child,
-    write,
-    write_project,
-)
+from children import run_child
+from nobodys_machine import made_up, make_plan
+from small_projects import ANSWER_APP, ANSWER_CPP, read_project, write_project
+from support import write
+from tiny_torch import compile_library
 
 from torchscript_build.errors import ToolNotFoundError
 from torchscript_build.packaging.bundle.closure import Closure, find_closure

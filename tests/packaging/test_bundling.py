@@ -13,18 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import (
-    ANSWER_APP,
-    ANSWER_CPP,
-    build_fake_cuda_torch,
-    compile_library,
-    copy_torch,
-    read_project,
-    run_child,
-    run_python,
-    write,
-    write_project,
-)
+from children import run_child, run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, read_project, write_project
+from support import write
+from tiny_torch import build_fake_cuda_torch, compile_library, copy_torch
 
 from torchscript_build.cli.bundle import setup_words
 from torchscript_build.errors import SettingsError

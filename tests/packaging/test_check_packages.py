@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nobodys_machine import linux_torch
 from packages import METADATA, SIGNATURE, write_package
-from support import linux_torch
 
 from torchscript_build.packaging.check_wheel import Advice, check_wheel
 

@@ -6,7 +6,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import run_child, run_python
+from children import run_child, run_python
 
 from torchscript_build.errors import VerificationError
 from torchscript_build.libtorch.read import read_libtorch

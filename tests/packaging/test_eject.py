@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import clean_variables, copy_torch, run_child, run_python, words, write, write_project
+from children import clean_variables, run_child, run_python
+from small_projects import write_project
+from support import words, write
+from tiny_torch import copy_torch
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.ejected import render_ejected
@@ -107,7 +110,7 @@ def test_the_ejected_project_is_whole_and_does_the_same(
 
 
 def test_what_cannot_be_ejected_is_told_at_once(machine: Any) -> None:
-    from support import ROOT, make_plan
+    from nobodys_machine import ROOT, make_plan
 
     module = OpLibrary(name="mod", package="demo", sources=("a.cpp",), python_module=True)
     gpu = OpLibrary(name="gpu", package="demo", sources=("a.cu",))
@@ -122,7 +125,7 @@ def test_what_cannot_be_ejected_is_told_at_once(machine: Any) -> None:
 
 
 def test_the_presets_name_no_generator() -> None:
-    from support import make_plan
+    from nobodys_machine import make_plan
 
     app = TorchScriptApp(name="app", package="demo", sources=("main.cpp",))
     presets = json.loads(render_ejected(make_plan(ProjectSpec(apps=(app,))))["CMakePresets.json"])

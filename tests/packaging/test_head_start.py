@@ -7,7 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support import ANSWER_CPP, STAND_IN_TORCH, clean_variables, copy_torch, run_python, stub, write, write_project
+from children import clean_variables, run_python
+from small_projects import ANSWER_CPP, write_project
+from support import stub, write
+from tiny_torch import STAND_IN_TORCH, copy_torch
 
 FACTORY = """\
 import glob, os, time, torch

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import copy_torch, run_child, run_python, write_project
+from children import run_child, run_python
+from small_projects import write_project
+from tiny_torch import copy_torch
 
 from torchscript_build.packaging.matrix import Job, Row, column_of, format_table, plan_jobs
 from torchscript_build.system import Environment

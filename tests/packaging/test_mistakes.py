@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, stub, write_project
+from children import clean_variables
+from small_projects import write_project
+from support import stub
 from terminal import in_terminal, left_over, terminal_variables, widest
 
 MODEL = """\

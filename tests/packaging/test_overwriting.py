@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, write, write_project
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import write
 
 pytestmark = pytest.mark.compile
 

@@ -16,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_child, run_python, stub, write, write_project
+from children import run_child, run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import stub, write
 
 FILES = {"answer.cpp": ANSWER_CPP}
 PLATFORM = "linux_x86_64"

@@ -8,7 +8,10 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, make_plan, read_project, run_child, write, write_project
+from children import run_child
+from nobodys_machine import make_plan
+from small_projects import ANSWER_APP, ANSWER_CPP, read_project, write_project
+from support import write
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.plan.prefix import in_prefix

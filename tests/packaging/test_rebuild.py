@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import clean_variables, run_child, run_python, write, write_project
+from children import clean_variables, run_child, run_python
+from small_projects import write_project
+from support import write
 
 from torchscript_build.generate.loader import with_rebuild
 
@@ -136,7 +138,7 @@ def test_what_git_would_take_for_the_projects_own_is_told(project: Path, run_set
 
 
 def test_the_code_stands_before_the_libraries_are_loaded() -> None:
-    from support import make_plan
+    from nobodys_machine import make_plan
 
     from torchscript_build.generate.loader import LoadedOps, render_loaders
     from torchscript_build.settings.specs import OpLibrary, ProjectSpec

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child
+from children import clean_variables, run_child
 
 from torchscript_build.packaging.bundle.distributions import numbers, with_glibc
 from torchscript_build.packaging.bundle.empty_root import run_in_root

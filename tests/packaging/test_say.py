@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_child, write_project
+from children import run_child
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
 
 pytestmark = pytest.mark.compile
 OPS = """\

@@ -8,15 +8,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support import (
-    ANSWER_APP,
-    ANSWER_CPP,
-    copy_torch,
-    fetched_torch,
-    run_python,
-    write,
-    write_project,
-)
+from children import run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import write
+from tiny_torch import copy_torch, fetched_torch
 
 from torchscript_build.system.elf import read_elf
 

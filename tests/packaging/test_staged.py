@@ -11,17 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import (
-    ANSWER_APP,
-    NATIVE_TABLE,
-    copy_torch,
-    run_child,
-    run_python,
-    stub,
-    write,
-    write_answer,
-    write_project,
-)
+from children import run_child, run_python
+from small_projects import ANSWER_APP, NATIVE_TABLE, write_answer, write_project
+from support import stub, write
+from tiny_torch import copy_torch
 
 from torchscript_build import system
 from torchscript_build.packaging.staged import APPS, OPS, Place, StagedFile, make_place, stage, take_away_others

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support import ANSWER_APP, ANSWER_CPP, run_python, write, write_project
+from children import run_python
+from small_projects import ANSWER_APP, ANSWER_CPP, write_project
+from support import write
 
 from torchscript_build.packaging import distribution
 from torchscript_build.settings.near_misses import find_near_misses

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
+from children import run_child
+from nobodys_machine import linux_torch
 from packaging.requirements import Requirement
-from support import linux_torch, run_child, write
+from support import write
 
 from torchscript_build.errors import SettingsError, VerificationError
 from torchscript_build.packaging.wheel import add_requirement, oldest_torch_of, pin, pin_series

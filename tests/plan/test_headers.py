@@ -8,7 +8,10 @@ import sysconfig
 from pathlib import Path
 
 import pytest
-from support import clean_variables, make_plan, run_child, run_python, write, write_project
+from children import clean_variables, run_child, run_python
+from nobodys_machine import make_plan
+from small_projects import write_project
+from support import write
 
 from torchscript_build.build.whole_headers import remember_whole_headers, with_headers
 from torchscript_build.generate.templates import templates_dir

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ROOT, TOOLCHAIN, cuda_torch, linux_torch, mac_torch, make_plan, windows_torch, words
+from nobodys_machine import ROOT, TOOLCHAIN, cuda_torch, linux_torch, mac_torch, make_plan, windows_torch
+from support import words
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.plan.build_plan import BuildPlan, PythonFacts, Wishes

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support import linux_torch, mac_torch
+from nobodys_machine import linux_torch, mac_torch
 
 from torchscript_build.plan.flags import find_unfit_flags
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec

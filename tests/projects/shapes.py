@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from support import MODULE_CPP
+from small_projects import MODULE_CPP
 
 MAIN_CPP = """\
 #include <torch/script.h>

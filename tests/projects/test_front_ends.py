@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from children import clean_variables, run_child
 from projects.shapes import SHAPES
 from projects.test_project_gallery import write_shape
-from support import clean_variables, run_child, write
+from support import write
 
 pytestmark = [pytest.mark.compile, pytest.mark.network]
 

@@ -13,8 +13,9 @@ from importlib import metadata
 from pathlib import Path
 
 import pytest
+from children import run_child, run_python
 from projects.shapes import SHAPES, Shape
-from support import run_child, run_python, write
+from support import write
 
 pytestmark = [pytest.mark.compile, pytest.mark.slow]
 

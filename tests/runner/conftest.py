@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import run_child
+from children import run_child
 
 HERE = Path(__file__).parent
 SOURCES = HERE.parents[1] / "templates" / "apps" / "runner"

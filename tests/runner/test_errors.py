@@ -9,7 +9,7 @@ import warnings
 import zipfile
 
 import pytest
-from support import run_child
+from children import run_child
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

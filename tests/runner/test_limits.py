@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from support import run_child
+from children import run_child
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.filterwarnings("ignore:Sparse:UserWarning")]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support import run_child
+from children import run_child
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import run_child
 from conftest import Runner
-from support import run_child
 
 pytestmark = [pytest.mark.compile, pytest.mark.torch, pytest.mark.slow]
 

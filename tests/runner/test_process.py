@@ -7,7 +7,8 @@ import re
 from pathlib import Path
 
 import pytest
-from support import run_child, write
+from children import run_child
+from support import write
 
 SOURCES = Path(__file__).parents[2] / "templates/apps/runner"
 PROGRAM = """\

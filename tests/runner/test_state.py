@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import run_child, write
+from children import run_child
+from support import write
 
 pytestmark = pytest.mark.compile
 

@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, run_python, write
+from children import clean_variables, run_child, run_python
+from support import write
 
 from torchscript_build.__main__ import main
 from torchscript_build.cli.new import missing_here

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import read_project, write, write_project
+from small_projects import read_project, write_project
+from support import write
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.settings.specs import ProjectSpec

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import run_child, run_python
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import ANSWER_APP, make_plan, read_project, run_child, run_python, words, write, write_project
+from nobodys_machine import make_plan
+from small_projects import ANSWER_APP, read_project, write_project
+from support import words, write
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.generate.project import render_project

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support import read_project, write_project
+from small_projects import read_project, write_project
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.settings.input_specs import wrong_spec

@@ -9,7 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from support import read_project, words, write, write_project
+from small_projects import read_project, write_project
+from support import words, write
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.settings.docs import json_schema, markdown_tables

@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import run_child, run_python, started, stub, write
+from children import run_child, run_python, started
+from support import stub, write
 
 from torchscript_build.system import processes
 

@@ -11,7 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from support import made_up, run_python, stub, write
+from children import run_python
+from nobodys_machine import made_up
+from support import stub, write
 
 from torchscript_build import system
 from torchscript_build.system import Environment, PythonTarget, processes

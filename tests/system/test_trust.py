@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 import pytest
-from support import made_up, write
+from nobodys_machine import made_up
+from support import write
 
 from torchscript_build import log, system
 from torchscript_build.errors import TorchScriptBuildError

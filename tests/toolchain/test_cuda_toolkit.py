@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support import clean_variables, run_child, write
+from children import clean_variables, run_child
+from support import write
 
 from torchscript_build.errors import SettingsError, ToolNotFoundError
 from torchscript_build.libtorch.facts import LibTorch

@@ -13,18 +13,11 @@ from pathlib import Path
 from typing import Any, Optional
 
 import pytest
-from support import (
-    TOOLCHAIN,
-    copy_torch,
-    linux_torch,
-    made_up,
-    make_plan,
-    run_child,
-    run_python,
-    stub,
-    windows_torch,
-    write_project,
-)
+from children import run_child, run_python
+from nobodys_machine import TOOLCHAIN, linux_torch, made_up, make_plan, windows_torch
+from small_projects import write_project
+from support import stub
+from tiny_torch import copy_torch
 
 from torchscript_build.build.cmake import launcher_variables
 from torchscript_build.build.pipeline import link_headers

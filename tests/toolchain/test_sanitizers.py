@@ -9,7 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import ANSWER_APP, clean_variables, made_up, read_project, run_python, words, write_project
+from children import clean_variables, run_python
+from nobodys_machine import made_up
+from small_projects import ANSWER_APP, read_project, write_project
+from support import words
 
 from torchscript_build.errors import SettingsError
 from torchscript_build.operators.loading import load_libraries
@@ -80,7 +83,7 @@ def test_an_app_is_checked_while_it_runs(tmp_path: Path, run_setup: RunSetup, bu
 def test_without_a_runtime_the_load_check_is_left_out_and_told(
     tmp_path: Path, machine: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from support import make_plan
+    from nobodys_machine import make_plan
 
     from torchscript_build.settings.specs import ProjectSpec
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Optional
 
 import pytest
-from support import made_up, stub, write
+from nobodys_machine import made_up
+from support import stub, write
 
 from torchscript_build import log
 from torchscript_build.errors import ToolNotFoundError

@@ -114,7 +114,7 @@ def _configured(
         log.say(f"-- the build tree {tree} is damaged: starting afresh")
     if state.get("identity") != identity or not is_whole:
         system.remove_tree(tree)
-    state_file.unlink(missing_ok=True)
+    system.remove_tree(state_file)
     with log.step(f"configure {project.name}"):
         _configure(plan, project, tree, arguments, variables)
     if _sets_torch_dir(Path(project.source_dir)) and not _found_ours(tree):

@@ -154,7 +154,7 @@ def _built(plan: BuildPlan, environment: Environment, *, jobs: int, targets: Seq
 
 
 def _start_afresh(plan: BuildPlan) -> None:
-    Path(plan.build_dir, STATE).unlink(missing_ok=True)
+    system.remove_tree(Path(plan.build_dir, STATE))
     system.remove_tree(plan.tree_dir)
     system.remove_tree(plan.stage_dir)
 
@@ -197,7 +197,7 @@ def configure_tree(plan: BuildPlan, environment: Environment, targets: Sequence[
         return state
     from torchscript_build.build.verify import verify_linked
 
-    state_file.unlink(missing_ok=True)
+    system.remove_tree(state_file)
     named = check_link_libraries(plan, environment)
     link_headers(plan)
     with log.step("configure"):

@@ -70,7 +70,7 @@ def prepare_models(
         if reason is None:
             records[model.name] = record
             continue
-        _record_file(plan, model.name).unlink(missing_ok=True)
+        system.remove_tree(_record_file(plan, model.name))
         if record:
             log.say(f"-- model {model.name} is made again: {reason}")
         request = {
@@ -222,7 +222,7 @@ def _check_file(model: PlannedModel, plan: BuildPlan) -> dict[str, Any]:
     stamps = freshness.stamps_of([Path(model.file)])
     record = system.read_json(record_file)
     if record.get("stamps") != stamps:
-        record_file.unlink(missing_ok=True)
+        system.remove_tree(record_file)
         read_archive(Path(model.file))
         record = {"stamps": stamps, "process": {}}
         system.write_json(record_file, record)

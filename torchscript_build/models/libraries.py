@@ -180,7 +180,7 @@ def _ask(
     """Let a child process open models; what it reports."""
     folder = Path(plan.build_dir, "models")
     request_file, report_file = folder / f"{library.name}.open.json", folder / f"{library.name}.opened.json"
-    report_file.unlink(missing_ok=True)
+    system.remove_tree(report_file)
     request = {
         "library": str(file),
         "prefix": library.prefix,

@@ -91,7 +91,7 @@ def prepare_references(
         if _is_current(record, settings, plan, environment):
             records[name] = record
             continue
-        _record_file(plan, name).unlink(missing_ok=True)
+        system.remove_tree(_record_file(plan, name))
         records[name] = {"settings": settings}
         jobs += _jobs(model, how, made[name], archives[name], plan)
     if jobs:

@@ -42,7 +42,7 @@ def load_libraries(plan: BuildPlan, libraries: Mapping[str, Path], environment: 
     stamps = {name: system.stamp(path) for name, path in libraries.items()}
     record = system.read_json(record_file)
     if record.get("stamps") != stamps:
-        record_file.unlink(missing_ok=True)
+        system.remove_tree(record_file)
         record = {"stamps": stamps, **_run_child(plan, libraries, environment)}
         if "skipped" in record:
             log.say(f"-- operator libraries were not loaded for a check: {record['skipped']}")
@@ -118,7 +118,7 @@ def check_imports(plan: BuildPlan, project: str, modules: Mapping[str, Path], en
     stamps = {name: system.stamp(path) for name, path in modules.items()}
     if system.read_json(record_file).get("stamps") == stamps:
         return
-    record_file.unlink(missing_ok=True)
+    system.remove_tree(record_file)
     report = _run_child(plan, {}, environment, imports=modules)
     if "skipped" in report:
         log.say(f"-- {project}: its Python modules were not imported for a check: {report['skipped']}")
@@ -150,7 +150,7 @@ def _run_child(
     imports: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, Any]:
     request_file, report_file = Path(plan.build_dir, "load.request.json"), Path(plan.build_dir, "load.report.json")
-    report_file.unlink(missing_ok=True)
+    system.remove_tree(report_file)
     built = [o for o in plan.ops if o.name in libraries]
     request = {
         "libraries": [{"name": o.name, "file": str(libraries[o.name]), "module": o.python_module} for o in built],

@@ -90,7 +90,7 @@ def _build_one(
     progress(f"{at} {variant} …")
     folder = root / "build" / "torchscript" / "matrix"
     report_file, log_file = folder / f"{variant}.json", folder / f"{variant}.log"
-    report_file.unlink(missing_ok=True)
+    system.remove_tree(report_file)
     setup = ["setup.py"] if (root / "setup.py").is_file() else ["-c", "import setuptools; setuptools.setup()"]
     options = ["--libtorch", libtorch, "--report", str(report_file), *(["--run"] if run else [])]
     done = system.run(

@@ -49,11 +49,11 @@ def recorded(command: Any) -> Iterator[None]:
         if command.report:
             told = [s for s in log.steps if not s.quiet]
             steps = [{"name": s.name, "seconds": s.seconds, "succeeded": s.succeeded} for s in told]
-            system.write_json(Path(command.report), {"steps": steps})
+            system.write_report(Path(command.report), {"steps": steps})
         if command.trace:
             from torchscript_build.build.timeline import render_trace
 
-            system.write_json(Path(command.trace), render_trace(log.steps, log.edges))
+            system.write_report(Path(command.trace), render_trace(log.steps, log.edges))
     if command.is_part or command.dry_run:
         return
     seconds = time.monotonic() - began

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         write_atomically,
         write_if_changed,
         write_json,
+        write_report,
     )
     from torchscript_build.system.locks import locked, locked_if_possible
     from torchscript_build.system.signals import ending_by_signals
@@ -83,6 +84,7 @@ __all__ = [
     "write_atomically",
     "write_if_changed",
     "write_json",
+    "write_report",
 ]
 
 _PARTS = {
@@ -103,6 +105,7 @@ _PARTS = {
         "write_atomically",
         "write_if_changed",
         "write_json",
+        "write_report",
     ),
     "locks": ("locked", "locked_if_possible"),
     "signals": ("ending_by_signals",),

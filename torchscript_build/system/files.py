@@ -117,7 +117,16 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Write a JSON object atomically."""
+    """Write a JSON object that nobody else reads, atomically; what is a folder there is no record, and goes."""
+    _make_way(path)
+    write_report(path, data)
+
+
+def write_report(path: Path, data: Mapping[str, Any]) -> None:
+    """Write a JSON object where somebody wants it, atomically.
+
+    :raises IsADirectoryError: a folder is in the way.
+    """
     write_atomically(path, json.dumps(data, indent=1).encode())
 
 
@@ -183,8 +192,9 @@ def _normal_mode(mode: int) -> int:
 
 
 def materialize(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write a FileSet into a folder: only what changed; files that are no longer part of it are removed."""
+    """Write a FileSet into a folder of ours: only what changed; what is not part of it is removed."""
     for name, content in sorted(files.items()):
+        _make_way(folder / name)
         write_if_changed(folder / name, content)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
@@ -207,6 +217,12 @@ def is_endless(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     return not (stat_module.S_ISREG(mode) or stat_module.S_ISDIR(mode))
+
+
+def _make_way(path: Path) -> None:
+    """Remove a folder that lies where a file of ours belongs."""
+    if path.is_dir() and not path.is_symlink():
+        remove_tree(path)
 
 
 def remove_tree(path: Path) -> None:

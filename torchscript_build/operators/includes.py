@@ -25,6 +25,7 @@ _ASKS = re.compile(r"\b(__has_include|void_t|is_detected\w*|is_invocable\w*|decl
 _NEEDS_PYTHON = re.compile(r"\bpy\b|pybind|PYBIND|\bPy[A-Z_]\w*|\bTHP|\bPython\.h")
 """A forecast: a source that it misjudges does not compile, see templates/ops/lean_without_python."""
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*((?:\\\r?\n|[^\n])*)", re.MULTILINE)
+_INCLUDES_UMBRELLA = re.compile(rf'^[ \t]*#[ \t]*include[ \t]*[<"]({"|".join(UMBRELLAS)})[>"]', re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
 _LITERAL_OR_COMMENT = re.compile(
     r'R"([^()\\\s]*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL
@@ -39,7 +40,7 @@ _SYSTEM = re.compile(
 )
 """Headers of the languages, the system and CUDA, which know nothing of torch."""
 _KNOWN_MACRO = re.compile(
-    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU)|TORCH_VERSION\w*|TORCH_EXTENSION_NAME|TORCH_API_INCLUDE_EXTENSION_H"
+    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU|PYTHON)|\w+_EXPORTS|TORCH_VERSION\w*|TORCH_EXTENSION_NAME|TORCH_API_INCLUDE_EXTENSION_H"
     r"|CUDA_VERSION|CUDART_VERSION|CUDNN_VERSION|NDEBUG|WIN32|Py_LIMITED_API|true|false|and|or|not"
 )
 """What conditions may ask: compilers, settings and the headers that the lean form has, too."""
@@ -55,9 +56,12 @@ def read_header_use(
     :param torch_headers: libtorch's include directories.
     """
     text = _read(source)
-    if text is None or not any(header in text for header in PRECOMPILABLE):
+    if text is None:
         return HeaderUse()
     text = without_comments(text)
+    names = _whole_text(text, source, include_dirs)
+    included = _INCLUDES_UMBRELLA.search(names or text)
+    umbrella = included[1] if included else None
     header = None
     for directive, rest in _DIRECTIVE.findall(text):
         included = re.match(r'[<"]([^>"]+)[>"]', rest) if directive == "include" else None
@@ -66,9 +70,8 @@ def read_header_use(
             break
         if not (included and rest.startswith("<")):
             break
-    names = _whole_text(text, source, include_dirs)
-    included = re.search(rf'^[ \t]*#[ \t]*include[ \t]*[<"]({"|".join(UMBRELLAS)})[>"]', text, re.MULTILINE)
-    umbrella = included[1] if included else None
+    if header is None and umbrella is None:
+        return HeaderUse()
     lean = (
         names is not None
         and umbrella is not None

@@ -33,7 +33,7 @@ _TORCH_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]((?:torch|ATen|caff
 _KNOWN_INCLUDE = re.compile(
     r"torch/(autograd|cuda|enum|extension|library|mps|print|sparse|torch|types|utils|version|xpu)\.h|torch/headeronly/.+"
     r"|ATen/(ATen|AccumulateType|Config|Context|Device|DeviceGuard|DimVector|Dispatch|Dispatch_v2|ExpandUtils|Functions"
-    r"|NumericUtils|OpMathType|Parallel|ScalarOps|Tensor|TensorAccessor|TensorGeometry|TensorIndexing|TensorIterator"
+    r"|NumericUtils|OpMathType|Operators|Parallel|ScalarOps|Tensor|TensorAccessor|TensorGeometry|TensorIndexing|TensorIterator"
     r"|TensorOperators|TensorUtils|Version|WrapDimUtils)\.h"
     r"|ATen/core/(Generator|IListRef|List|Dict|Reduction|Scalar|ScalarType|Tensor|TensorAccessor|TensorBase|TensorBody"
     r"|grad_mode|ivalue|jit_type|dispatch/Dispatcher|op_registration/op_registration)\.h"

@@ -46,7 +46,8 @@ PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
         (EXTENSION + "TORCH_MODULE(Net);", HeaderUse("torch/extension.h")),
         ("#define X 1\n" + PLAIN, HeaderUse(None, lean=True)),  # could change what the header means
         ('#include "own.h"\n' + PLAIN, HeaderUse(None, python=True)),  # own.h is not there
-        ("#include <torch/script.h>\n", HeaderUse("torch/script.h")),
+        ("#include <torch/script.h>\n", HeaderUse("torch/script.h", lean=True)),
+        ("#include <torch/script.h>\ntorch::jit::Module m;", HeaderUse("torch/script.h")),
         ("#include <ATen/core/Tensor.h>\n", HeaderUse()),
         (f'#include "{"x" * 5000}.h"\n' + PLAIN, HeaderUse(None, python=True)),  # no file can be called so
         ("", HeaderUse()),

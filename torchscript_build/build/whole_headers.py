@@ -40,7 +40,7 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
         if spec.precompiled_header == "auto":
             at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
         else:
-            at_least = 1 if spec.precompiled_header else None
+            at_least = 0 if spec.precompiled_header else None
         headers = plan_headers(uses, ops.sources, precompile=at_least, is_module=ops.python_module)
         return dataclasses.replace(ops, headers=headers)
 

@@ -40,8 +40,8 @@ _SYSTEM = re.compile(
 )
 """Headers of the languages, the system and CUDA, which know nothing of torch."""
 _KNOWN_MACRO = re.compile(
-    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU|PYTHON)|\w+_EXPORTS|TORCH_VERSION\w*|TORCH_EXTENSION_NAME|TORCH_API_INCLUDE_EXTENSION_H"
-    r"|CUDA_VERSION|CUDART_VERSION|CUDNN_VERSION|NDEBUG|WIN32|Py_LIMITED_API|true|false|and|or|not"
+    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU|PYTHON)|\w+_EXPORTS|TORCH_VERSION\w*|TORCH_EXTENSION_NAME"
+    r"|TORCH_API_INCLUDE_EXTENSION_H|CUDA_VERSION|CUDART_VERSION|CUDNN_VERSION|NDEBUG|WIN32|Py_LIMITED_API|true|false|and|or|not"
 )
 """What conditions may ask: compilers, settings and the headers that the lean form has, too."""
 

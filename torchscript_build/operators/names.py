@@ -31,7 +31,7 @@ _INTRINSIC = re.compile(
 """What may be one of x86intrin.h."""
 _TORCH_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]((?:torch|ATen|caffe2)/[^>"\n]+)[>"]', re.MULTILINE)
 _KNOWN_INCLUDE = re.compile(
-    r"torch/(autograd|cuda|enum|extension|library|mps|print|sparse|torch|types|utils|version|xpu)\.h|torch/headeronly/.+"
+    r"torch/(all|autograd|cuda|custom_class|enum|extension|library|mps|print|script|sparse|torch|types|utils|version|xpu)\.h|torch/headeronly/.+"
     r"|ATen/(ATen|AccumulateType|Config|Context|Device|DeviceGuard|DimVector|Dispatch|Dispatch_v2|ExpandUtils|Functions"
     r"|NumericUtils|OpMathType|Operators|Parallel|ScalarOps|Tensor|TensorAccessor|TensorGeometry|TensorIndexing|TensorIterator"
     r"|TensorOperators|TensorUtils|Version|WrapDimUtils)\.h"

@@ -303,13 +303,24 @@ function(ts_add_runner)
   add_library(ts_runner STATIC ${arg_TORCH_SOURCES} $<TARGET_OBJECTS:ts_runner_plain>)
   set_target_properties(ts_runner PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE 0)
   set_target_properties(ts_runner ts_runner_plain PROPERTIES POSITION_INDEPENDENT_CODE ON) # for ts_add_library
+  # 2.12 and 2.13 ask for C++20, which costs a tenth more, and only Microsoft's compiler needs it for their headers.
+  set(standard "${TORCH_CXX_STANDARD}")
+  if(NOT MSVC
+     AND standard GREATER 17
+     AND TORCH_VERSION VERSION_LESS 2.14)
+    set(standard 17)
+  endif()
+  set_target_properties(ts_runner PROPERTIES CXX_STANDARD "${standard}" CXX_STANDARD_REQUIRED ON)
   # Known to fit; a newer torch is compiled with its own headers alone.
   if(TORCH_VERSION VERSION_GREATER_EQUAL 2.1 AND TORCH_VERSION VERSION_LESS 2.16)
     target_include_directories(ts_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean"
                                                  "$<$<CXX_COMPILER_ID:GNU>:${CMAKE_CURRENT_SOURCE_DIR}/lean_gnu>")
   endif()
   target_include_directories(ts_runner PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
-  target_link_libraries(ts_runner PUBLIC torch)
+  target_include_directories(ts_runner SYSTEM PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_INCLUDE_DIRECTORIES>")
+  target_compile_definitions(ts_runner PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_COMPILE_DEFINITIONS>")
+  target_compile_options(ts_runner PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_COMPILE_OPTIONS>")
+  target_link_libraries(ts_runner INTERFACE torch) # and not what it asks for: the standard
   foreach(target IN ITEMS ts_runner ts_runner_plain)
     _ts_hide_paths(${target} "${CMAKE_CURRENT_SOURCE_DIR}")
     _ts_collect_less(${target})

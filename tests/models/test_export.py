@@ -7,6 +7,7 @@ import os
 import sys
 import zipfile
 from pathlib import Path
+from typing import Optional
 
 import pytest
 from nobodys_machine import linux_torch, made_up, make_plan
@@ -38,6 +39,9 @@ def imports_missing(): import no_such_thing
 def imports_generated():
     from demo import _torchscript_ops
     print("generated says", _torchscript_ops.WORD)
+    return torch.nn.Module()
+def tells_how_threads_wait():
+    print("the factory's threads wait:", os.environ.get("OMP_WAIT_POLICY"))
     return torch.nn.Module()
 def tells_its_seed():
     print("hash seed", os.environ["PYTHONHASHSEED"])
@@ -106,6 +110,23 @@ def test_a_factory_may_print_a_name_that_is_no_text(
 ) -> None:
     export_one(project, environment, model("writes_a_name"))
     assert "caf\\udce9\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("own", "torchs"), [(None, "passive"), ("active", "active")])
+def test_torchs_threads_leave_the_cores_to_others(
+    project: Path,
+    environment: Environment,
+    capsys: pytest.CaptureFixture[str],
+    own: Optional[str],
+    torchs: str,
+) -> None:
+    telling = "import os\nprint(\"torch's threads wait:\", os.environ.get('OMP_WAIT_POLICY'))\n"
+    write(environment.python.site_packages[0] / "torch/__init__.py", STAND_IN_TORCH + telling)
+    changes = {} if own is None else {"OMP_WAIT_POLICY": own}
+    export_one(project, environment.with_variables(**changes), model("tells_how_threads_wait"))
+    text = capsys.readouterr().out
+    assert f"torch's threads wait: {torchs}\n" in text
+    assert f"the factory's threads wait: {own}\n" in text
 
 
 @pytest.mark.parametrize(("changes", "seed"), [({}, "0"), ({"PYTHONHASHSEED": "random"}, "random")])

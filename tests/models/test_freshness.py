@@ -198,6 +198,16 @@ def test_a_release_of_an_installed_package(why: Callable[[ScriptModel], list[str
     assert why(loading("imports_installed")) == ["lamps is not 1.0 any more"]
 
 
+def test_a_distribution_that_the_factory_does_not_use(why: Callable[[ScriptModel], list[str]], tmp_path: Path) -> None:
+    for name in ("candles", "lamps"):
+        info = tmp_path / f"site/{name}-1.0.dist-info"
+        write(info / "RECORD", f"{name}/__init__.py,sha256=x,1\n{info.name}/RECORD,,\n")
+    write(tmp_path / "site/lamps/__init__.py", "import pathlib\nDATA = pathlib.Path(__file__)\n")
+    assert why(loading("imports_installed")) == ["first"]
+    (tmp_path / "site/candles-1.0.dist-info").rename(tmp_path / "site/candles-1.1.dist-info")
+    assert why(loading("imports_installed")) == []
+
+
 def test_a_module_that_no_distribution_owns(why: Callable[[ScriptModel], list[str]], tmp_path: Path) -> None:
     write(tmp_path / "site/lamps.py", "import pathlib\nDATA = pathlib.Path(__file__)\n")
     why(loading("imports_installed"))

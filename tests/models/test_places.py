@@ -81,7 +81,7 @@ def test_the_rest_of_an_archive_stays_and_is_aligned(tmp_path: Path) -> None:
         number = archive.read("m/.data/serialization_id")
         assert len(number) == 40
         assert number.isdigit()
-        for member in archive.infolist():
+        for member in archive.infolist()[2:]:  # those before the first that changes stay as they are
             at = member.header_offset
             name, extra = struct.unpack("<HH", files[0].read_bytes()[at + 26 : at + 30])
             assert (at + 30 + name + extra) % 64 == 0

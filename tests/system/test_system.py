@@ -72,6 +72,17 @@ def test_a_server_does_one_thing_after_the_other(tmp_path: Path, capsys: pytest.
     assert capsys.readouterr().out == "did two"
 
 
+@pytest.mark.parametrize(("yields", "more"), [(False, 0), (True, 5)])
+def test_a_server_may_leave_the_cores_to_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], yields: bool, more: int
+) -> None:
+    says = SERVER.replace("import sys", "import os, sys").replace('"did"', "os.nice(0)")
+    program = write(tmp_path / "server.py", says)
+    with system.serving([sys.executable, program], variables={}, yields=yields) as server:
+        server.ask("one")
+    assert capsys.readouterr().out == f"{min(os.nice(0) + more, 19)} one"
+
+
 def test_children_beside_end_with_what_they_run_beside_and_stand_in_the_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

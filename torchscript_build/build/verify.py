@@ -46,17 +46,18 @@ def verify_artifacts(
     """
     shipped = [*libtorch.library_dirs, *library_dirs]
     problems, notes = [], []
-    for path in filter(elf.is_elf, files):
-        found = _problems(path, libtorch, [*shipped, *link_dirs], runpath, is_module=path in python_modules)
+    infos = {path: elf.read_elf(path) for path in filter(elf.is_elf, files)}
+    for path, info in infos.items():
+        found = _problems(info, libtorch, [*shipped, *link_dirs], runpath, is_module=path in python_modules)
         problems += [f"{path.name}: {problem}" for problem in found]
         notes += [
             f"{path.name} needs {name}, which it links and this build does not put into the package: where it is "
             "installed, the loader must find that library"
-            for name, where in elf.resolve_needed(elf.read_elf(path), library_path=shipped).items()
+            for name, where in elf.resolve_needed(info, library_path=shipped).items()
             if where is None and any((folder / name).is_file() for folder in link_dirs)
         ]
     if problems:
-        carries_runtime = any(brings_cxx_runtime(elf.read_elf(path)) for path in filter(elf.is_elf, files))
+        carries_runtime = any(map(brings_cxx_runtime, infos.values()))
         raise VerificationError(
             "what was built is not fit to be shipped:\n" + "\n".join(f"  - {p}" for p in problems),
             cures=[SHARED_RUNTIME] if carries_runtime else [],
@@ -116,9 +117,8 @@ def verify_linked(linked: Sequence[tuple[str, Path]], libtorch: LibTorch) -> Non
 
 
 def _problems(
-    path: Path, libtorch: LibTorch, library_dirs: Sequence[Path], runpath: Collection[Path], *, is_module: bool
+    info: elf.ElfInfo, libtorch: LibTorch, library_dirs: Sequence[Path], runpath: Collection[Path], *, is_module: bool
 ) -> list[str]:
-    info = elf.read_elf(path)
     problems = []
     entries = (*info.rpath, *info.runpath)
     absolute = [e for e in entries if not e.startswith(("$ORIGIN", "${ORIGIN}")) and Path(e) not in runpath]
@@ -136,7 +136,7 @@ def _problems(
     if brings_cxx_runtime(info):
         problems.append(TWO_RUNTIMES)
     if libtorch.cxx11_abi is not None:
-        abi = elf.cxx11_abi_of(path)
+        abi = elf.abi_of(info)
         if abi is not None and abi != libtorch.cxx11_abi:
             problems.append(
                 f"it was compiled with _GLIBCXX_USE_CXX11_ABI={int(abi)}, libtorch with {int(libtorch.cxx11_abi)}"

@@ -162,13 +162,18 @@ class _Comparison:
     made: Mapping[str, Made]
     missing: Sequence[Missing]
 
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """Those of a program whose threads sleep while they wait; else they take the cores from what runs beside it."""
+        return {"OMP_WAIT_POLICY": "passive", **self.environment.variables}
+
     def of(self, case: Case) -> Verdict:
         """Run the app on one call's inputs, and say how all three compare."""
         exported, problem, is_values = exported_verdict(case)
         if case.error is not None:
             return Verdict(self.app.name, case, exported, "-", problem, is_values)
         command = [str(self.program), *self.arguments(case), "--json"]
-        done = run_program(command, self.environment.variables, echo=False)
+        done = run_program(command, self.variables, echo=False)
         if done.returncode == NOT_LOADED:
             names = [m.name for m in self.missing if (m.app, m.model) == (self.app.name, case.model)]
             raise load_failure(self.app, case.model, done, names)
@@ -203,7 +208,7 @@ class _Comparison:
 
     def show(self, case: Case) -> None:
         """Run the app on one call's inputs, for people to read."""
-        done = run_program([str(self.program), *self.arguments(case)], self.environment.variables)
+        done = run_program([str(self.program), *self.arguments(case)], self.variables)
         check_run(self.app, done, self.plan.libtorch, self.environment.variables)
 
 

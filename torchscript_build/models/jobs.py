@@ -32,11 +32,15 @@ class Job:
 
 
 class TorchProcess:
-    """A Python with torch, started by the first jobs and kept for further ones; ended with the ``with`` block."""
+    """A Python with torch, started by the first jobs and kept for further ones; ended with the ``with`` block.
 
-    def __init__(self, plan: BuildPlan, environment: Environment) -> None:
+    :param yields: something runs beside it that takes longer.
+    """
+
+    def __init__(self, plan: BuildPlan, environment: Environment, *, yields: bool = False) -> None:
         self._plan = plan
         self._environment = environment
+        self._yields = yields
         self._stack = contextlib.ExitStack()
         self._server: Optional[system.Server] = None
 
@@ -90,7 +94,7 @@ class TorchProcess:
             preload = preload_variables(plan.runtimes or (), variables) if plan.ops else {}
             own = {**variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
             own["PYTHONHASHSEED"] = variables.get("PYTHONHASHSEED") or "0"  # torch writes constants in a set's order
-            self._server = self._stack.enter_context(system.serving(command, variables=own))
+            self._server = self._stack.enter_context(system.serving(command, variables=own, yields=self._yields))
         return self._server
 
 

@@ -239,7 +239,7 @@ def _check_binary(binary: _Binary, binaries: Sequence[_Binary], libtorch: LibTor
         )
         return
     if libtorch.cxx11_abi is not None:
-        abi = elf.cxx11_abi_of(info.path)
+        abi = elf.abi_of(info)
         if abi is not None and abi != libtorch.cxx11_abi:
             yield Advice(
                 f"{name}: compiled with _GLIBCXX_USE_CXX11_ABI={int(abi)}, libtorch {libtorch.full_version} with "

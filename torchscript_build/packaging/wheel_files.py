@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import Optional
@@ -129,7 +129,8 @@ def check_wheel_files(
     files = [n for n in files if part_of(n) not in without]
     linked = {p.name for p in own_libraries}
     elsewhere = [p.name for d in link_dirs for p in d.glob("*.so*")]
-    needed = {n for f in files for n in elf.read_elf(root / f).needed}
+    infos = {f: elf.read_elf(root / f) for f in files}
+    needed = {n for info in infos.values() for n in info.needed}
     provided = [*elsewhere, *(n for n in needed if any(fnmatchcase(n, p) for p in CUDA_PATTERNS))]
     place = site_with_torch(libtorch, {top.name: top for top in root.iterdir() if top.name != "torch"})
     missing = find_unstartable(files, place, SITE, provided=provided)
@@ -138,7 +139,7 @@ def check_wheel_files(
     foreign = [m for m in missing if m.program not in own and m.name not in torch_names]
     for line in describe_missing(foreign):
         log.warn(line)
-    problems = [*describe_missing(sure), *_unusable(root, [f for f in files if f in own])]
+    problems = [*describe_missing(sure), *_unusable({f: info for f, info in infos.items() if f in own})]
     if problems:
         raise VerificationError(
             "the wheel holds what could not start where it is installed:\n" + "\n".join(f"  - {p}" for p in problems),
@@ -152,11 +153,10 @@ _SHIP = (
 )
 
 
-def _unusable(root: Path, files: Iterable[str]) -> Iterator[str]:
+def _unusable(infos: Mapping[str, elf.ElfInfo]) -> Iterator[str]:
     """What of ours nobody could start or import, whatever it needs."""
-    for file in files:
-        info = elf.read_elf(root / file)
-        if info.interpreter and not (root / file).stat().st_mode & 0o111:
+    for file, info in infos.items():
+        if info.interpreter and not info.path.stat().st_mode & 0o111:
             yield f"{file} is a program that has no right to be started"
         if (_EXACT.search(file) or _ABI3.search(file)) and not is_python_module(file, info):
             found = sorted(s for s in info.exported_symbols if s.startswith("PyInit_"))

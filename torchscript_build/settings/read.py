@@ -6,6 +6,7 @@ Every problem is collected and all are raised at once, whichever source it came 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import re
 import sys
@@ -90,7 +91,8 @@ def read_pyproject(path: Path) -> Mapping[str, Any]:
         raise SettingsError([_toml_problem(path, error)]) from error
 
 
-def _parse_toml(text: str) -> dict[str, Any]:
+@functools.lru_cache(maxsize=1)  # setuptools calls us a dozen times in one build
+def _parse_toml(text: str) -> Mapping[str, Any]:
     """:raises ValueError: it is no TOML."""
     if sys.version_info >= (3, 11):
         import tomllib
@@ -98,7 +100,8 @@ def _parse_toml(text: str) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        return dict(tomllib.loads(text))
+        parsed: Mapping[str, Any] = tomllib.loads(text)
+        return parsed
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
 

@@ -79,6 +79,8 @@ def beside(command: Sequence[StrPath], output: Path, *, variables: Mapping[str, 
             end(child)
 
 
+YIELDING = 5
+"""What is added to the niceness of a child that yields: of a core that another one wants, too, it gets a quarter."""
 END_OF_ANSWER = "\0end of answer\n"
 """What a ``Server`` prints after each piece of work."""
 
@@ -112,12 +114,16 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(command: Sequence[StrPath], *, variables: Mapping[str, str]) -> Iterator[Server]:
+def serving(command: Sequence[StrPath], *, variables: Mapping[str, str], yields: bool = False) -> Iterator[Server]:
     """A child that waits for work while the body runs, and is ended with it.
 
+    :param yields: it takes fewer turns than others where there are more that want a core than cores.
     :raises OSError: the program cannot be started.
     """
     with _started(command, variables=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        if yields and sys.platform != "win32":
+            with contextlib.suppress(OSError):  # it has ended
+                os.setpriority(os.PRIO_PROCESS, child.pid, os.getpriority(os.PRIO_PROCESS, 0) + YIELDING)
         try:
             yield Server(child)
         finally:

@@ -241,15 +241,22 @@ _SKIP = re.compile(r"L[a-z]n?\d+E|S[0-9A-Z]*_|T[0-9]*_|A\d+_|_\d|__\d+_")
 
 
 def cxx11_abi_of(path: Path) -> Optional[bool]:
+    """As ``abi_of``, of a file.
+
+    :raises ElfError: it is no ELF file.
+    """
+    return abi_of(read_elf(path))
+
+
+def abi_of(info: ElfInfo) -> Optional[bool]:
     """Which ABI of libstdc++ a C++ library or program speaks: new, old, or ``None`` where its symbols do not tell.
 
     Decided by the symbols, exported and wanted, that pass ``std::string`` or ``std::list`` through functions which
     are not libstdc++'s own. Those of libstdc++ prove little: a library of the old ABI exports hundreds of ``__cxx11``
     names that its templates left there. They are asked only where nothing else is there, and only the wanted ones.
 
-    :raises ElfError: it is no ELF file.
+    :raises ElfError: the file is broken.
     """
-    info = read_elf(path)
     decided = _vote(n for n in info.exported_symbols | info.undefined_symbols if not _NOT_OURS.match(n))
     if decided is not None:
         return decided

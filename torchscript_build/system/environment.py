@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import sysconfig
@@ -37,7 +38,7 @@ class PythonTarget:
     @classmethod
     def current(cls) -> PythonTarget:
         """The running interpreter."""
-        paths = sysconfig.get_paths()
+        paths = _paths()
         sites = dict.fromkeys([paths["platlib"], paths["purelib"]])
         return cls(
             executable=Path(sys.executable),
@@ -48,6 +49,11 @@ class PythonTarget:
             ext_suffix=EXTENSION_SUFFIXES[0],
             starter=locate_starter(Path("/proc", str(os.getppid()))),
         )
+
+
+@functools.cache
+def _paths() -> Mapping[str, str]:
+    return sysconfig.get_paths()
 
 
 def locate_starter(process: Path) -> Optional[Path]:

@@ -192,10 +192,19 @@ def _normal_mode(mode: int) -> int:
 
 
 def materialize(files: Mapping[str, bytes], folder: Path) -> None:
-    """Write a FileSet into a folder of ours: only what changed; what is not part of it is removed."""
+    """Write a FileSet into a folder of ours: only what changed; what is not part of it is removed.
+
+    A new file gets its own name at once: of a killed process a part may stay, which the next call writes again.
+    """
     for name, content in sorted(files.items()):
-        _make_way(folder / name)
-        write_if_changed(folder / name, content)
+        path = folder / name
+        try:
+            with open(path, "xb") as file:
+                file.write(content)
+            os.chmod(path, 0o644)
+        except OSError:  # something is there, or nothing is
+            _make_way(path)
+            write_if_changed(path, content)
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_file() and inside.as_posix() not in files and inside.parts[0] != "build":

@@ -8,6 +8,8 @@ JSON file: the exit code of each job that was begun (0; 3: it failed, and what i
 signal), or why there is no usable torch, which also ends this script, with exit code 4.
 """
 
+import contextlib
+import gc
 import importlib
 import importlib.util
 import io
@@ -34,7 +36,7 @@ def main() -> int:
     if len(sys.argv) > 1:
         request = read_request(sys.argv[1])
         prepare_path(request)
-        return run_job(importlib.import_module("torch"), request["jobs"][int(sys.argv[2])])
+        return run_job(import_torch(), request["jobs"][int(sys.argv[2])])
     requests = os.fdopen(os.dup(0), encoding="utf-8")
     with open(os.devnull, encoding="utf-8") as nothing:
         os.dup2(nothing.fileno(), 0)  # a factory that asks a question gets no answer, and no request
@@ -45,11 +47,12 @@ def main() -> int:
         if torch is None:
             prepare_path(request)
             try:
-                torch = importlib.import_module("torch")
+                torch = import_torch()
             except (ImportError, OSError) as error:  # OSError: a library that torch needs
                 missing = isinstance(error, ModuleNotFoundError) and error.name == "torch"
                 write_outcome(request, {"no_torch": None if missing else f"{type(error).__name__}: {error}"})
                 return 4
+            prepare_copies(request)
         write_outcome(request, {"codes": run_jobs(torch, file, request["jobs"])})
         print(END_OF_ANSWER, flush=True)
     return 0
@@ -65,6 +68,35 @@ def prepare_path(request: "dict[str, Any]") -> None:
     sys.path.pop(0)  # this script's folder
     for folder in request["site_dirs"]:
         site.addsitedir(folder)
+
+
+def import_torch() -> Any:
+    """Import it so that its threads sleep while they wait, and leave the variables as they were.
+
+    OpenMP's threads wait by spinning. While the compiler has the cores, that takes twenty times as long as the work.
+    """
+    name = "OMP_WAIT_POLICY"
+    is_set = name in os.environ
+    os.environ.setdefault(name, "passive")
+    is_collecting = gc.isenabled()
+    gc.disable()  # nothing of it is garbage
+    try:
+        return importlib.import_module("torch")
+    finally:
+        if is_collecting:
+            gc.enable()
+        if not is_set:
+            del os.environ[name]
+
+
+def prepare_copies(request: "dict[str, Any]") -> None:
+    """Do what every job would before the user's code is imported, once for all copies of this process."""
+    import_jobs().used.prepare(request["site_dirs"])
+    if "numpy" in sys.modules:
+        importlib.import_module("numpy.random")  # which is seeded
+    with contextlib.suppress(ImportError):  # older ones have none
+        importlib.import_module("torch.utils.serialization.config")  # as torch.load and torch.save do
+    gc.freeze()  # a collection would touch, and so copy, all that they share
 
 
 def run_jobs(torch: Any, file: str, jobs: "list[dict[str, Any]]") -> "list[int]":
@@ -99,12 +131,17 @@ def run_apart(torch: Any, job: "dict[str, Any]", file: str, index: int) -> int:
 
 
 def run_job(torch: Any, job: "dict[str, Any]") -> int:
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, os.path.join(HERE, "__init__.py"), submodule_search_locations=[HERE]
-    )
-    assert spec is not None
-    sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
-    return int(importlib.import_module(f"{PACKAGE}.job").run(torch, job))
+    return int(import_jobs().run(torch, job))
+
+
+def import_jobs() -> Any:
+    if PACKAGE not in sys.modules:
+        spec = importlib.util.spec_from_file_location(
+            PACKAGE, os.path.join(HERE, "__init__.py"), submodule_search_locations=[HERE]
+        )
+        assert spec is not None
+        sys.modules[PACKAGE] = importlib.util.module_from_spec(spec)
+    return importlib.import_module(f"{PACKAGE}.job")
 
 
 def is_done(job: "dict[str, Any]") -> bool:
@@ -122,4 +159,7 @@ def write_outcome(request: "dict[str, Any]", outcome: "dict[str, Any]") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # taking torch apart takes a fifth of a second

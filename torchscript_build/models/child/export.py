@@ -1,5 +1,6 @@
 """Makes a model file from what the factory gives."""
 
+import contextlib
 import itertools
 import os
 import sys
@@ -36,6 +37,8 @@ def export(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, Any]"
         with progress("scripting", f"torch.jit.script cannot compile what {factory} gave"), torch.no_grad():
             exported = torch.jit.script(original)
     with progress("saving", f"what {factory} gave cannot be saved"):
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(job["output"])  # which may have other names, in folders that packages are made of
         torch.jit.save(exported, job["output"])
         places.forget(job["output"], [job["root"], *sys.path])
     if job["show_code"]:

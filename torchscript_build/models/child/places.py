@@ -10,12 +10,15 @@ import os
 import pickletools
 import re
 import shutil
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterable
-from typing import Optional
+from typing import IO, Optional
 
 ALIGNMENT = 64
 """Where torch lets the contents of records begin, for those who map them (caffe2/serialize/inline_container.h)."""
+MOST_KEPT = 64 << 20
+"""Bytes of constants and code that are kept in memory."""
 SERIALIZATION_ID = "/.data/serialization_id"
 """Forty digits that torch makes of all contents, those of the paths included."""
 
@@ -26,18 +29,24 @@ def forget(file: str, folders: "Iterable[str]") -> None:
     Of a trace that is a Python traceback, which the record counts the letters of: such a record is left out.
     """
     prefixes = known_prefixes(folders)
-    with zipfile.ZipFile(file) as old:
+    with zipfile.ZipFile(file) as archive, tempfile.SpooledTemporaryFile(MOST_KEPT) as kept:
         changed: dict[str, Optional[bytes]] = {}
-        for name in old.namelist():
+        for name in archive.namelist():
             if name.endswith(".debug_pkl"):
-                before = old.read(name)
+                before = archive.read(name)
                 after = _without_folders(before, prefixes)
                 if after != before:
                     changed[name] = after
-        if changed:
-            _rewrite(old, file + ".new", changed)
-    if changed:
-        os.replace(file + ".new", file)
+        if not changed:
+            return
+        members = archive.infolist()
+        first = min(index for index, member in enumerate(members) if member.filename in changed)
+        for member in members[first:]:
+            if member.filename not in changed and not member.filename.endswith(SERIALIZATION_ID):
+                with archive.open(member) as source:
+                    shutil.copyfileobj(source, kept, 1 << 20)
+        kept.seek(0)
+        _write_again(file, members, first, changed, kept)
 
 
 def _without_folders(pickled: bytes, prefixes: "list[str]") -> Optional[bytes]:
@@ -83,31 +92,48 @@ def replace_strings(pickled: bytes, change: "Callable[[str], str]") -> bytes:
     return bytes(out + pickled[done:])
 
 
-def _rewrite(old: zipfile.ZipFile, file: str, changed: "dict[str, Optional[bytes]]") -> None:
+def _write_again(
+    file: str, members: "list[zipfile.ZipInfo]", first: int, changed: "dict[str, Optional[bytes]]", kept: "IO[bytes]"
+) -> None:
+    """Write an archive from one member on; the weights lie before all code, and stay where they are.
+
+    :param kept: the contents of the other members behind that one.
+    """
     digest = hashlib.sha256()
-    with zipfile.ZipFile(file, "w") as new:
-        for member in old.infolist():
-            if member.filename in changed:
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.start_dir = members[first].header_offset  # where it goes on
+        assert archive.fp is not None  # for the type checker: it is open
+        archive.fp.truncate(archive.start_dir)
+        for member in members[first:]:
+            archive.filelist.remove(archive.NameToInfo.pop(member.filename))
+        for index, member in enumerate(members):
+            if index < first:
+                pass
+            elif member.filename in changed:
                 content = changed[member.filename]
                 if content is None:
                     continue
-                new.writestr(_record(new, member, len(content)), content)
+                archive.writestr(_record(archive, member, len(content)), content)
             elif member.filename.endswith(SERIALIZATION_ID):  # the last one
                 number = str(int.from_bytes(digest.digest(), "big")).zfill(40)[:40]
-                new.writestr(_record(new, member, len(number)), number)
+                archive.writestr(_record(archive, member, len(number)), number)
             else:
-                with old.open(member) as source, new.open(_record(new, member, member.file_size), "w") as target:
-                    shutil.copyfileobj(source, target, 1 << 20)
-            written = new.getinfo(member.filename)
+                with archive.open(_record(archive, member, member.file_size), "w") as target:
+                    _copy(kept, target, member.file_size)
+            written = archive.getinfo(member.filename)
             digest.update(f"{written.filename} {written.file_size} {written.CRC}\n".encode())
+
+
+def _copy(source: "IO[bytes]", target: "IO[bytes]", size: int) -> None:
+    while size > 0:
+        size -= target.write(source.read(min(size, 1 << 20)))
 
 
 def _record(archive: zipfile.ZipFile, member: zipfile.ZipInfo, size: int) -> zipfile.ZipInfo:
     """The entry of a record at the end of an archive, with as much padding as aligns what it will hold."""
     record = zipfile.ZipInfo(member.filename)
     record.compress_type, record.file_size = member.compress_type, size
-    assert archive.fp is not None  # for the type checker: it is open
     fixed = 30 + len(member.filename.encode()) + 4 + (20 if size * 1.05 > zipfile.ZIP64_LIMIT else 0)
-    padding = -(archive.fp.tell() + fixed) % ALIGNMENT
+    padding = -(archive.start_dir + fixed) % ALIGNMENT
     record.extra = b"FB" + padding.to_bytes(2, "little") + b"Z" * padding
     return record

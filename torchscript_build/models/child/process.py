@@ -57,7 +57,7 @@ def apply(torch: Any, job: "dict[str, Any]") -> None:
             torch.set_num_interop_threads(wanted["interop_threads"])
     if wanted["flush_denormal"] is not None:
         torch.set_flush_denormal(wanted["flush_denormal"])
-    if wanted["deterministic"]:
+    if wanted["deterministic"] and wanted["deterministic"] != _determinism(torch):  # it imports torch._inductor
         how = {"warn_only": True} if wanted["deterministic"] == "warn" else {}
         torch.use_deterministic_algorithms(wanted["deterministic"] != "off", **how)
     if wanted["matmul_precision"]:

@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import json
 import re
-import statistics
 import time
 from typing import Any, Optional
 
@@ -150,6 +149,8 @@ def run_eager(torch: Any, job: "dict[str, Any]", progress: Any) -> "dict[str, An
 
 def _milliseconds(torch: Any, original: Any, call: "dict[str, Any]", grad: bool) -> float:
     """The middle of some calls of the original."""
+    import statistics
+
     args = load(torch, call["arguments"])
     function = original if call["method"] == "forward" else getattr(original, call["method"])
     times = []

@@ -1,8 +1,10 @@
 """What a job used: files that it opened, modules that it imported, and the distributions that these belong to."""
 
 import contextlib
+import functools
 import hashlib
 import os
+import re
 import shlex
 import sys
 import sysconfig
@@ -17,6 +19,8 @@ _STARTS: "dict[str, tuple[int, Optional[int]]]" = {
     "os.posix_spawn": (1, None),
 }
 """Events of programs that are started → the places of the command and of its folder in their arguments."""
+_TOP = re.compile("^[^,/\n]+", re.M)
+"""The first part of the path that a line begins with; torch's RECORD has 12,000 lines."""
 
 
 class Record:
@@ -107,7 +111,7 @@ class Record:
         :param ignored: folders whose files are followed otherwise.
         :param root: the project's folder: of other folders and missing files nothing is told.
         """
-        listed = list(self.listed)
+        listed, read = list(self.listed), list(self.read)  # what follows is no part of the job
         modules = [_file_of(module) for module in list(sys.modules.values())]
         folders = _site_folders(site_dirs)
         owners = _Owners(folders)
@@ -116,7 +120,7 @@ class Record:
         files: dict[str, Optional[str]] = {}
         distributions: set[str] = set()
         named = (name for name in self.named if _is_inside(name, root))
-        for name in sorted({*self.read, *named, *(os.path.abspath(m) for m in modules if m)}):
+        for name in sorted({*read, *named, *(os.path.abspath(m) for m in modules if m)}):
             site = next((folder for folder in folders if name.startswith(folder)), None)
             owner = owners.of(site, name) if site else None
             if owner is not None:
@@ -173,20 +177,32 @@ def _site_folders(site_dirs: "list[str]") -> "list[str]":
     return sorted(folders, key=len, reverse=True)
 
 
+def prepare(site_dirs: "list[str]") -> None:
+    """Read what belongs to whom before there are several processes that want to know."""
+    for folder in _site_folders(site_dirs):
+        tops_in(folder)
+
+
 class _Owners:
     """Which distribution of a folder a file belongs to, by the first part of its path."""
 
     def __init__(self, folders: "list[str]") -> None:
-        self._tops: dict[str, dict[str, str]] = {folder: {} for folder in folders}
-        for folder in folders:
-            names = os.listdir(folder) if os.path.isdir(folder) else []
-            for name in sorted(n for n in names if n.endswith((".dist-info", ".egg-info"))):
-                for top in _tops_of(os.path.join(folder, name)):
-                    self._tops[folder].setdefault(top, name)
+        self._tops = {folder: tops_in(folder) for folder in folders}
 
     def of(self, folder: str, file: str) -> Optional[str]:
         top = file[len(folder) :].split(os.sep)[0]
         return self._tops[folder].get(top)
+
+
+@functools.cache
+def tops_in(folder: str) -> "dict[str, str]":
+    """The first parts of the paths in a folder, and the distribution that each belongs to."""
+    tops: dict[str, str] = {}
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    for name in sorted(n for n in names if n.endswith((".dist-info", ".egg-info"))):
+        for top in _tops_of(os.path.join(folder, name)):
+            tops.setdefault(top, name)
+    return tops
 
 
 def _tops_of(info: str) -> "set[str]":
@@ -194,10 +210,9 @@ def _tops_of(info: str) -> "set[str]":
     for listing in ("RECORD", "top_level.txt"):
         try:
             with open(os.path.join(info, listing), encoding="utf-8", errors="replace") as file:
-                words = [line.split(",")[0].strip() for line in file]
+                tops = {top.strip() for top in set(_TOP.findall(file.read()))}
         except OSError:
             continue
-        tops = {word.split("/")[0] for word in words if word}
         return {t for top in tops for t in (top, f"{top}.py")} if listing == "top_level.txt" else tops
     return set()
 

@@ -103,17 +103,18 @@ IValue fit(const torch::jit::Function& function, const c10::Argument& argument, 
 
 using NamedValues = std::vector<std::pair<std::string, Value>>;
 
-// The arguments after self; the values at their places are given by a function.
+// The values at their places, without self, are given by a function.
 template <typename ValueAt>
-Stack fit_all(const torch::jit::Function& function, std::size_t count, const ValueAt& value_at,
-              NamedValues named, const at::Device& device) {
+Stack fit_all(const torch::jit::Function& function, IValue self, std::size_t count,
+              const ValueAt& value_at, NamedValues named, const at::Device& device) {
   const auto& parameters = function.getSchema().arguments();  // the first one is self
   if (count >= parameters.size()) {
     reject(function, "takes " + std::to_string(parameters.size() - 1) + " inputs, but got " +
                          std::to_string(count));
   }
   Stack arguments;
-  arguments.reserve(parameters.size());  // with room for self
+  arguments.reserve(parameters.size());
+  arguments.push_back(std::move(self));
   for (std::size_t i = 1; i < parameters.size(); ++i) {
     const c10::Argument& parameter = parameters[i];
     const auto is_this = [&parameter](const std::pair<std::string, Value>& candidate) {
@@ -199,17 +200,18 @@ Given read_inputs(const std::vector<InputSpec>& inputs) {
   return given;
 }
 
-Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
-                     const at::Device& device) {
+Stack make_arguments(const torch::jit::Function& function, IValue self,
+                     const std::vector<InputSpec>& inputs, const at::Device& device) {
   Given given = read_inputs(inputs);
   const auto value_at = [&given](std::size_t i) -> const Value& { return given.positional[i]; };
-  return fit_all(function, given.positional.size(), value_at, std::move(given.named), device);
+  return fit_all(function, std::move(self), given.positional.size(), value_at,
+                 std::move(given.named), device);
 }
 
-Stack make_arguments(const torch::jit::Function& function, const SharedValues& inputs,
+Stack make_arguments(const torch::jit::Function& function, IValue self, const SharedValues& inputs,
                      const at::Device& device) {
   const auto value_at = [&inputs](std::size_t i) -> const Value& { return *inputs[i]; };
-  return fit_all(function, inputs.size(), value_at, {}, device);
+  return fit_all(function, std::move(self), inputs.size(), value_at, {}, device);
 }
 
 }  // namespace runner

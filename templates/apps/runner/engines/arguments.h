@@ -28,12 +28,12 @@ struct Given {
 // Throws Error (kUsage) for what cannot be made.
 Given read_inputs(const std::vector<InputSpec>& inputs);
 
-// The arguments after self, as the schema wants them and on the device. Throws Error (kUsage).
-Stack make_arguments(const torch::jit::Function& function, const std::vector<InputSpec>& inputs,
-                     const at::Device& device);
+// The arguments, self first, as the schema wants them and on the device. Throws Error (kUsage).
+Stack make_arguments(const torch::jit::Function& function, c10::IValue self,
+                     const std::vector<InputSpec>& inputs, const at::Device& device);
 
 // The same of values, by their places.
-Stack make_arguments(const torch::jit::Function& function, const SharedValues& inputs,
-                     const at::Device& device);
+Stack make_arguments(const torch::jit::Function& function, c10::IValue self,
+                     const SharedValues& inputs, const at::Device& device);
 
 }  // namespace runner

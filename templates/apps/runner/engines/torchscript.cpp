@@ -205,7 +205,7 @@ class TorchScript final : public Engine {
     const LoadMode mode(grad_);
     module_ = load(path, device_);
     if (!options.method.empty()) {
-      find_method(options.method, path + ": ");
+      find_method(options.method, path);
       module_ = prepare(std::move(module_), options);
       function_ = module_.type()->findMethod(options.method);
     }
@@ -214,9 +214,7 @@ class TorchScript final : public Engine {
   }
 
   void set_inputs(const std::vector<InputSpec>& inputs) override {
-    Stack arguments = make_arguments(*function_, inputs, device_);
-    arguments.insert(arguments.begin(), module_._ivalue());
-    arguments_ = std::move(arguments);
+    arguments_ = make_arguments(*function_, module_._ivalue(), inputs, device_);
   }
 
   Value run() override {
@@ -231,12 +229,11 @@ class TorchScript final : public Engine {
   }
 
   Value call(const std::string& method, const SharedValues& inputs) override {
-    torch::jit::Function* const function = find_method(method, "");
+    torch::jit::Function* const function = find_method(method);
     const CallMode mode(grad_);
     Stack stack;
     try {
-      stack = make_arguments(*function, inputs, device_);
-      stack.insert(stack.begin(), module_._ivalue());
+      stack = make_arguments(*function, module_._ivalue(), inputs, device_);
       std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
       if (keeps_state_) turn.lock();
       function->run(stack);
@@ -296,14 +293,15 @@ class TorchScript final : public Engine {
     Stack stack_;
   };
 
-  torch::jit::Function* find_method(const std::string& name, const std::string& where) const {
+  torch::jit::Function* find_method(const std::string& name,
+                                    const std::string& path = std::string()) const {
     torch::jit::Function* const function = module_.type()->findMethod(name);
     if (function != nullptr) return function;
     std::string known;
     for (const torch::jit::Function* method : module_.type()->methods()) {
       known += (known.empty() ? "" : ", ") + method->name();
     }
-    throw Error(kUsage, where + "the model has no method " + name,
+    throw Error(kUsage, path + (path.empty() ? "" : ": ") + "the model has no method " + name,
                 known.empty() ? "" : "its methods: " + known);
   }
 

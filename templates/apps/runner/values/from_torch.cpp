@@ -11,6 +11,8 @@ namespace {
 using c10::IValue;
 using Kind = Value::Kind;
 
+using MakeTensor = Tensor (*)(at::Tensor);
+
 // The members of a sparse tensor in the order of Packing::parts; empty for another layout.
 std::vector<at::Tensor> sparse_parts(const at::Tensor& tensor) {
   if (tensor.layout() == c10::kSparse) return {tensor._indices(), tensor._values()};
@@ -53,16 +55,18 @@ std::shared_ptr<const Packing> quantized_packing(const at::Tensor& tensor) {
   return packing;
 }
 
-// Why a tensor cannot be carried, or an empty text.
-std::string unknown_tensor(const at::Tensor& tensor) {
+// A tensor that can be carried, or what it is.
+Value convert_tensor(const at::Tensor& tensor, MakeTensor make) {
 #if TORCH_AT_LEAST(1, 13)
-  if (tensor.is_nested()) return "nested tensor";
+  if (tensor.is_nested()) return make_text(Kind::kOther, "nested tensor");
 #endif
-  if (tensor.is_meta()) return "tensor without data (on the device meta)";
+  if (tensor.is_meta()) return make_text(Kind::kOther, "tensor without data (on the device meta)");
   const KnownDtype& dtype = known_dtype(tensor.scalar_type());
-  if (dtype.has_element) return "";
-  const bool quantized = dtype.name == "qint8" || dtype.name == "quint8" || dtype.name == "qint32";
-  return quantized ? "" : "tensor of dtype " + dtype.name;
+  const std::string& name = dtype.name;
+  if (dtype.has_element || name == "qint8" || name == "quint8" || name == "qint32") {
+    return make_tensor(make(tensor));
+  }
+  return make_text(Kind::kOther, "tensor of dtype " + name);
 }
 
 // As Python shows it: without the root of TorchScript's names.
@@ -70,8 +74,6 @@ std::string class_name(const std::string& qualified) {
   const std::string root = "__torch__.";
   return qualified.compare(0, root.size(), root) == 0 ? qualified.substr(root.size()) : qualified;
 }
-
-using MakeTensor = Tensor (*)(at::Tensor);
 
 Value convert(const IValue& value, int depth, MakeTensor make);
 
@@ -96,13 +98,9 @@ Value convert(const IValue& value, int depth, MakeTensor make) {
     throw Error(kRunFailed, "the outputs are nested more than " + std::to_string(kMostNesting) +
                                 " deep, or hold themselves");
   }
+  if (value.isTensor() && value.toTensor().defined()) return convert_tensor(value.toTensor(), make);
   Value result;
-  if (value.isTensor()) {
-    const at::Tensor& tensor = value.toTensor();
-    if (!tensor.defined()) return result;
-    const std::string unknown = unknown_tensor(tensor);
-    return unknown.empty() ? make_tensor(make(tensor)) : make_text(Kind::kOther, unknown);
-  } else if (value.isNone()) {
+  if (value.isTensor() || value.isNone()) {
     return result;
   } else if (value.isBool()) {
     result.kind = Kind::kBool;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -14,6 +15,7 @@ from small_projects import write_project
 from support import write
 
 from torchscript_build.build.whole_headers import remember_whole_headers, with_headers
+from torchscript_build.generate.project import render_project
 from torchscript_build.generate.templates import templates_dir
 from torchscript_build.operators.includes import read_header_use
 from torchscript_build.plan.build_plan import BuildPlan
@@ -164,6 +166,53 @@ def test_sources_that_keep_a_heavy_header_are_told(tmp_path: Path) -> None:
         ("one.cpp", "torch/extension.h"),
         ("three.cpp", "torch/torch.h"),
     ]
+
+
+def named_plan(folder: Path) -> BuildPlan:
+    """The plan of a library of two sources, against a libtorch with ATen's list of operators."""
+    write(folder / "include/ATen/Functions.h", "#include <ATen/ops/relu.h>\n#include <ATen/ops/sum.h>\n")
+    write(folder / "include/torch/csrc/autograd/generated/variable_factories.h")
+    sources = tuple(str(write(folder / name, text)) for name, text in (("a.cpp", PLAIN), ("b.c++.cpp", PYTHON)))
+    spec = OpLibrary(name="m", package="demo", sources=sources, python_module=True)
+    plan = make_plan(ProjectSpec(ops=(spec,)), root=folder, build_base=folder / "b")
+    libtorch = dataclasses.replace(plan.libtorch, include_dirs=(folder / "include",))
+    return with_headers(dataclasses.replace(plan, libtorch=libtorch), [spec], processors=1)
+
+
+def test_a_source_gets_a_header_of_what_it_names(tmp_path: Path) -> None:
+    plan = named_plan(tmp_path)
+    files = render_project(plan)
+    names = sorted(name for name in files if name.startswith("names/"))
+    assert [re.sub(r"-\w{8}/", "/", name) for name in names] == [
+        "names/m/a/torchscript_build_names.h",
+        "names/m/b_c__/torchscript_build_names.h",
+    ]
+    assert [files[name].decode().splitlines()[2:] for name in names] == [["#include <ATen/ops/relu.h>"], []]
+    listed = files["CMakeLists.txt"].decode()
+    a, b = (f'"{source}"' for source in plan.ops[0].sources)
+    for line in (f"LEAN {a} {b}", f"NAMED {a} {b}", f"WITHOUT_AUTOGRAD {a} {b}", f"WITHOUT_VARIABLES {a}"):
+        assert f"  {line}\n" in listed
+    assert {name.split("/")[0] for name in files if "lean" in name} == {
+        path.name for path in (templates_dir() / "ops").iterdir()
+    }
+
+
+def test_a_header_is_not_precompiled_for_sources_that_name_what_they_need(tmp_path: Path) -> None:
+    plan = named_plan(tmp_path)
+    (ops,) = plan.ops
+    uses = {s: HeaderUse("torch/extension.h", lean=True, named=named) for s, named in ops.headers.named}
+    assert plan_headers(uses, ops.sources, precompile=1).precompiled is None
+    assert plan_headers(uses, ops.sources, precompile=0).precompiled == "torch/extension.h"
+    uses[ops.sources[0]] = HeaderUse("torch/extension.h", lean=True)
+    assert plan_headers(uses, ops.sources, precompile=1).precompiled == "torch/extension.h"
+    assert plan_headers(uses, ops.sources, precompile=2).precompiled is None
+
+
+def test_the_whole_headers_come_without_what_a_source_names(tmp_path: Path) -> None:
+    plan = named_plan(tmp_path)
+    whole = with_whole_headers(plan, "FAILED: x/a.cpp.o\na.cpp:1:1: error: 'relu' is not a member of 'at'\n")
+    assert whole is not None
+    assert [Path(s).name for s, _ in whole.ops[0].headers.named] == ["b.c++.cpp"]
 
 
 def test_without_a_precompiled_header_each_source_gets_its_own() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.generate.project import project_values, render_project
+from torchscript_build.generate.project import CMAKE_FILES, project_values, render_project
 from torchscript_build.generate.quoting import cmake_quote
 from torchscript_build.generate.templates import FileSet, read_static, render
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
@@ -51,7 +51,7 @@ def render_ejected(plan: BuildPlan) -> FileSet:
     ]
     files["CMakeLists.txt"] = _resolved(render("eject/CMakeLists.txt", **values, models=places))
     files["CMakePresets.json"] = _portable(files["CMakePresets.json"])
-    files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
+    files.update({f"cmake/{name}": read_static(f"cmake/{name}") for name in CMAKE_FILES})
     files["cmake/TorchScriptBuildStock.cmake"] = read_static("eject/TorchScriptBuildStock.cmake")
     files["README.md"] = _readme(plan, with_runner=bool(values["with_runner"]), with_models=bool(models))
     return files

@@ -29,6 +29,8 @@ from torchscript_build.plan.planned_headers import LEFT_OUT, NamedParts
 if TYPE_CHECKING:
     pass
 
+CMAKE_FILES = ("TorchScriptBuild.cmake", "TorchScriptBuildHeaders.cmake")
+"""What the generated CMakeLists.txt includes."""
 NAMES_HEADER = "torchscript_build_names.h"
 
 Arguments = list[tuple[str, list[str]]]
@@ -38,7 +40,8 @@ Arguments = list[tuple[str, list[str]]]
 def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
-    files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
+    for name in CMAKE_FILES:
+        files[f"cmake/{name}"] = read_static(f"cmake/{name}")
     if plan.with_runner:
         files.update(runner_sources())
     if plan.libraries:
@@ -48,10 +51,7 @@ def render_project(plan: BuildPlan) -> FileSet:
     for target in plan.targets:
         files.update(_awkward_files(target))
     if any(ops.headers.lean for ops in plan.ops):
-        files.update(_lean_headers())
-        for ops in plan.ops:
-            for source, named in ops.headers.named:
-                files[f"{_names_folder(ops, source, plan)}/{NAMES_HEADER}"] = _render_names(named)
+        files.update(_lean_files(plan))
     for app in plan.loaders:
         if app.has_runner:
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
@@ -215,11 +215,20 @@ def _render_names(named: NamedParts) -> bytes:
     return "".join([head, *(f"#include <ATen/ops/{name}.h>\n" for name in named.operators)]).encode()
 
 
-@functools.cache
-def _lean_headers() -> FileSet:
+def _lean_files(plan: BuildPlan) -> FileSet:
     """What stands in the place of torch's heavy headers."""
-    folder = templates_dir() / "ops"
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*.h"))}
+    named = [(ops, source, parts) for ops in plan.ops for source, parts in ops.headers.named]
+    folders = [
+        "lean",
+        "lean_without_python",
+        *(["lean_named", *(f"lean_without_{p}" for p in LEFT_OUT)] if named else []),
+    ]
+    static = templates_dir() / "ops"
+    headers = [file for folder in folders for file in sorted((static / folder).rglob("*.h"))]
+    return {
+        **{file.relative_to(static).as_posix(): file.read_bytes() for file in headers},
+        **{f"{_names_folder(o, source, plan)}/{NAMES_HEADER}": _render_names(parts) for o, source, parts in named},
+    }
 
 
 def _cuda_arguments(target: PlannedTarget, plan: BuildPlan) -> Arguments:

@@ -89,6 +89,9 @@ def test_a_header_of_ones_own_in_angle_brackets_is_followed(tmp_path: Path) -> N
         ("#include <vector>\n#include <cuda_runtime.h>\n#include <stdint.h>\n#include <ATen/ATen.h>\n", True),
         ("#include <opencv2/core.hpp>\n", False),
         ("#include BINDINGS\n", False),
+        ("#include_next <vector>\n", False),
+        ("#include <a//b.h>\n", False),
+        ('%:include "b.h"\n', False),
         ("#if __has_include(<torch/nn.h>)\n#endif\n", False),
         ("#ifdef TORCH_MODULE\n#endif\n", False),
         ("#if defined(GUARD_OF_SOME_HEADER_H) && 1\n#endif\n", False),
@@ -142,7 +145,14 @@ def test_without_pythons_part_python_is_out_of_reach(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "flags", "lean"),
-    [((), {}, True), (("-include", "x.h"), {}, False), (("-O3",), {}, True), ((), {"CXXFLAGS": "-include x.h"}, False)],
+    [
+        ((), {}, True),
+        (("-include", "x.h"), {}, False),
+        (("-O3",), {}, True),
+        ((), {"CXXFLAGS": "-include x.h"}, False),
+        ((), {"CXXFLAGS": "-O2 -DMAKE=torch::zeros"}, False),
+        ((), {"CXXFLAGS": "-O2 -DNDEBUG"}, True),
+    ],
 )
 def test_what_options_bring_is_not_looked_into(
     tmp_path: Path, options: tuple[str, ...], flags: dict[str, str], lean: bool
@@ -177,6 +187,17 @@ def named_plan(folder: Path) -> BuildPlan:
     plan = make_plan(ProjectSpec(ops=(spec,)), root=folder, build_base=folder / "b")
     libtorch = dataclasses.replace(plan.libtorch, include_dirs=(folder / "include",))
     return with_headers(dataclasses.replace(plan, libtorch=libtorch), [spec], processors=1)
+
+
+def test_what_the_settings_define_names_something_too(tmp_path: Path) -> None:
+    headers = [tmp_path / "include"]
+    named_plan(tmp_path)
+    source = tmp_path / "a.cpp"
+    for definitions, operators in (["ADD=at::sum"], ("relu", "sum")), (["ADD"], ("relu",)):
+        named = read_header_use(source, definitions=definitions, torch_headers=headers).named
+        assert named is not None
+        assert named.operators == operators
+    assert not read_header_use(source, definitions=["NET=torch::nn::Linear"], torch_headers=headers).lean
 
 
 def test_a_source_gets_a_header_of_what_it_names(tmp_path: Path) -> None:

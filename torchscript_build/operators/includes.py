@@ -52,7 +52,7 @@ def read_header_use(
     """Read one source and all that it includes of the project.
 
     :param include_dirs: the project's folders.
-    :param definitions: names of the macros that the settings define.
+    :param definitions: the macros that the settings define: ``A``, ``A=1``.
     :param torch_headers: libtorch's include directories.
     """
     text = _read(source)
@@ -72,6 +72,9 @@ def read_header_use(
             break
     if header is None and umbrella is None:
         return HeaderUse()
+    definitions = tuple(definitions)
+    if names is not None:
+        names = "\n".join([names, *(d.partition("=")[2] for d in definitions)])
     lean = (
         names is not None
         and umbrella is not None
@@ -124,8 +127,8 @@ def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optiona
     folders = [Path(d) for d in include_dirs]
     while open_files:
         file, content = open_files.pop()
-        if any(d == "include" and rest[:1] not in ("<", '"') for d, rest in _DIRECTIVE.findall(content)):
-            return None  # by a macro
+        if any(_is_hidden(*found) for found in _DIRECTIVE.findall(content)) or "%:" in content or "??=" in content:
+            return None
         for name, found in _includes(content, file, folders):
             if found is None and (name.startswith(_TORCH) or _SYSTEM.fullmatch(name) or _is_python(name)):
                 continue
@@ -140,6 +143,12 @@ def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optiona
     return "\n".join(texts)
 
 
+def _is_hidden(directive: str, rest: str) -> bool:
+    """Does a directive include what its text does not tell, by a macro for instance?"""
+    named = re.match(r"<[^>]+>|\"[^\"]+\"", rest)
+    return directive in ("include_next", "import") or (directive == "include" and named is None)
+
+
 def _is_python(name: str) -> bool:
     return name == "Python.h" or name.startswith("pybind11/")
 
@@ -147,7 +156,10 @@ def _is_python(name: str) -> bool:
 def _asks_for_macros(text: str, definitions: Iterable[str]) -> bool:
     """Does a condition depend on a macro that may be one of torch's?"""
     directives = _DIRECTIVE.findall(text)
-    own = {*definitions, *(m[0] for d, rest in directives if d == "define" and (m := re.match(r"\w+", rest)))}
+    own = {
+        *(re.split(r"\W", d, maxsplit=1)[0] for d in definitions),
+        *(m[0] for d, rest in directives if d == "define" and (m := re.match(r"\w+", rest))),
+    }
     conditions = [rest for d, rest in directives if d in ("if", "ifdef", "ifndef", "elif")]
     asked = {name for rest in conditions for name in re.findall(r"\b[A-Za-z_]\w*", rest)}
     return any(name not in own and not _KNOWN_MACRO.fullmatch(name) for name in asked)

@@ -25,8 +25,8 @@ _NEEDS_ALL = re.compile(r"\b(native|_ops|redispatch)\b|\btorch\s*::\s*(special|f
 _AUTOGRAD = re.compile(r"\bautograd\b|torch/csrc/")
 _PROFILER = re.compile(r"[Pp]rofil|torch/csrc/")
 _INTRINSIC = re.compile(
-    r"__?(?!(attribute|asm|builtin_(?!ia32)|declspec|device|forceinline|func|global|has_|host|inline|restrict|shared)_*)"
-    r"[a-z]\w*"
+    r"__?(?!(attribute|asm|builtin_(?!ia32)|constant|cplusplus|cpp|declspec|device|forceinline|func|global|has_|host"
+    r"|inline|noinline|restrict|shared|thread)_*)[a-z]\w*"
 )
 """What may be one of x86intrin.h."""
 _TORCH_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*[<"]((?:torch|ATen|caffe2)/[^>"\n]+)[>"]', re.MULTILINE)

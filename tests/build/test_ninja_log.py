@@ -106,6 +106,9 @@ def test_an_edge_with_two_outputs_is_one() -> None:
     assert second.outputs == ("other.so",)
 
 
+RUNNER = "runner/CMakeFiles/{}.dir/Unity/unity_0_cxx.cxx.o"
+
+
 def test_times_are_on_the_monotonic_clock() -> None:
     (edge,) = edges_of_run("", log(line(250, 1750, A_O)), began=100.0)
     assert (edge.start, edge.seconds) == (100.25, 1.5)
@@ -124,6 +127,8 @@ def test_after_running_cmake_ninjas_clock_begins_again() -> None:
         ("sub/CMakeFiles/my.app.dir/home/user/cpp/b.cu.o", "compile", "compile b.cu for my.app"),
         ("CMakeFiles/app.dir/main.cpp.obj", "compile", "compile main.cpp for app"),
         ("CMakeFiles/ops.dir/cmake_pch.hxx.gch", "compile", "compile cmake_pch.hxx for ops"),
+        (RUNNER.format("ts_runner"), "compile", "compile the runner, once for this libtorch"),
+        (RUNNER.format("ts_runner_plain"), "compile", "compile what of the runner needs no libtorch"),
         ("CMakeFiles/ops.dir/cmake_device_link.o", "link", "link the device code of ops"),
         ("app", "link", "link app"),
         ("bin/app.exe", "link", "link app.exe"),

@@ -44,17 +44,16 @@ class HeadStart:
     def __exit__(self, *raised: Any) -> None:
         self._stack.__exit__(*raised)
 
-    @property
-    def has_work(self) -> bool:
-        """May something run beside what makes the models? Compiling the runner is then what takes longest."""
-        return self._jobs >= 1 and bool(self._targets)
+    def is_at_work(self) -> bool:
+        """Does something run beside what makes the models? Compiling the runner is then what takes longest."""
+        return self._child is not None and self._child.poll() is None
 
     def begin(self) -> None:
         """Configure the tree and start the build tool.
 
         :raises ConfigureError: with CMake's own words at its end.
         """
-        if self._child is not None or not self.has_work:
+        if self._child is not None or self._jobs < 1 or not self._targets:
             return
         self._began = time.monotonic()
         plan, environment = self._plan, self._environment

@@ -14,6 +14,8 @@ _HEADER = re.compile(r"# ninja log v([0-9]{1,15})")
 _OLDEST = 5
 """Since this version a line is start, end, time of the file, output and the command's hash, between tabs."""
 _LINE = re.compile(r"([0-9]{1,15})\t([0-9]{1,15})\t(-?[0-9]{1,25})\t(.+)\t([0-9a-f]+)", re.ASCII)
+_RUNNER = {"ts_runner": "the runner, once for this libtorch", "ts_runner_plain": "what of the runner needs no libtorch"}
+"""What the targets of templates/cmake's ``ts_add_runner`` make, each of one source that CMake puts together."""
 _MANIFEST = "build.ninja"
 
 _OBJECT = re.compile(r"(?:^|/)CMakeFiles/(?P<target>[^/]+)\.dir/(?P<source>.+)\.(?:o|obj|gch|pch)$")
@@ -95,6 +97,8 @@ def _describe(outputs: Sequence[str]) -> tuple[str, str]:
     made = _OBJECT.search(output)
     if made and name.startswith("cmake_device_link."):
         return "link", f"link the device code of {made['target']}"
+    if made and made["target"] in _RUNNER:
+        return "compile", f"compile {_RUNNER[made['target']]}"
     if made:
         return "compile", f"compile {PurePosixPath(made['source']).name} for {made['target']}"
     if _BINARY.search("/" + output) and not _UTILITY.search(output):

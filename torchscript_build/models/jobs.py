@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Optional
 
@@ -34,10 +34,12 @@ class Job:
 class TorchProcess:
     """A Python with torch, started by the first jobs and kept for further ones; ended with the ``with`` block.
 
-    :param yields: something runs beside it that takes longer.
+    :param yields: does something run beside it, when it starts, that takes longer?
     """
 
-    def __init__(self, plan: BuildPlan, environment: Environment, *, yields: bool = False) -> None:
+    def __init__(
+        self, plan: BuildPlan, environment: Environment, *, yields: Callable[[], bool] = lambda: False
+    ) -> None:
         self._plan = plan
         self._environment = environment
         self._yields = yields
@@ -94,7 +96,7 @@ class TorchProcess:
             preload = preload_variables(plan.runtimes or (), variables) if plan.ops else {}
             own = {**variables, **preload, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONIOENCODING": "utf-8"}
             own["PYTHONHASHSEED"] = variables.get("PYTHONHASHSEED") or "0"  # torch writes constants in a set's order
-            self._server = self._stack.enter_context(system.serving(command, variables=own, yields=self._yields))
+            self._server = self._stack.enter_context(system.serving(command, variables=own, yields=self._yields()))
         return self._server
 
 

@@ -87,7 +87,7 @@ def build_apps(session: Session, *, run: bool = False, verify: bool = False) -> 
     with (
         build_locks(session.plans),
         HeadStart(plan, environment, session.jobs(plan, beside=True), targets) as head_start,
-        TorchProcess(plan, environment, yields=head_start.has_work) as torch,
+        TorchProcess(plan, environment, yields=head_start.is_at_work) as torch,
     ):
         external = external_of(loaders, session)
         made = prepare_models(

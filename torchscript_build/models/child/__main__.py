@@ -92,10 +92,10 @@ def import_torch() -> Any:
 def prepare_copies(request: "dict[str, Any]") -> None:
     """Do what every job would before the user's code is imported, once for all copies of this process."""
     import_jobs().used.prepare(request["site_dirs"])
-    if "numpy" in sys.modules:
-        importlib.import_module("numpy.random")  # which is seeded
-    with contextlib.suppress(ImportError):  # older ones have none
-        importlib.import_module("torch.utils.serialization.config")  # as torch.load and torch.save do
+    for parent, name in (("numpy", "numpy.random"), ("torch", "torch.utils.serialization.config")):
+        if parent in sys.modules:
+            with contextlib.suppress(ImportError):  # older torches have none
+                importlib.import_module(name)  # for what is seeded, saved and loaded
     gc.freeze()  # a collection would touch, and so copy, all that they share
 
 

@@ -1,6 +1,6 @@
 // In the place of torch's own header, which has all of ATen's operators: with those that the source
-// names, in torchscript_build_names.h, and those that torch's other headers call. All overloads of a
-// name are in one header.
+// names, in torchscript_build_names.h, and those that torch's other headers call. All overloads of
+// a name are in one header.
 #pragma once
 
 #include <ATen/Context.h>
@@ -36,7 +36,6 @@
 #include <ATen/ops/view.h>
 #include <ATen/ops/view_copy.h>
 #include <ATen/ops/zeros.h>
-
 #include <torchscript_build_names.h>
 
 // As torch's own header has them, the same since 2.1.

@@ -315,8 +315,9 @@ function(ts_add_runner)
   set_target_properties(ts_runner PROPERTIES CXX_STANDARD "${standard}" CXX_STANDARD_REQUIRED ON)
   # Known to fit; a newer torch is compiled with its own headers alone.
   if(TORCH_VERSION VERSION_GREATER_EQUAL 2.1 AND TORCH_VERSION VERSION_LESS 2.16)
+    set(without_intrinsics "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_intrinsics")
     target_include_directories(ts_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean"
-                                                 "$<$<CXX_COMPILER_ID:GNU>:${CMAKE_CURRENT_SOURCE_DIR}/lean_gnu>")
+                                                 "$<$<CXX_COMPILER_ID:GNU>:${without_intrinsics}>")
   endif()
   target_include_directories(ts_runner PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
   target_include_directories(ts_runner SYSTEM PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_INCLUDE_DIRECTORIES>")

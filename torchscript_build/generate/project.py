@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 CMAKE_FILES = ("TorchScriptBuild.cmake", "TorchScriptBuildHeaders.cmake")
 """What the generated CMakeLists.txt includes."""
+INTRINSICS = "lean_without_intrinsics/c10/util/ApproximateClock.h"
+"""What spares operators and the runner the header of all of x86's instructions."""
 NAMES_HEADER = "torchscript_build_names.h"
 
 Arguments = list[tuple[str, list[str]]]
@@ -92,7 +94,8 @@ def runner_sources() -> FileSet:
     """The runner's sources, the same in every app."""
     folder = templates_dir() / "apps" / "runner"
     files = sorted(p for p in folder.rglob("*") if p.suffix in (".cpp", ".h", ".txt"))
-    return {f"runner/{p.relative_to(folder).as_posix()}": p.read_bytes() for p in files}
+    sources = {f"runner/{p.relative_to(folder).as_posix()}": p.read_bytes() for p in files}
+    return {**sources, f"runner/{INTRINSICS}": read_static(f"ops/{INTRINSICS}")}
 
 
 def render_app_info(app: PlannedApp, version: str) -> bytes:

@@ -1,6 +1,6 @@
 // In the place of c10's own header, which wants one instruction of x86intrin.h: the rest of that
-// takes GCC half a second. Sources that include it themselves get it, before and
-// after, and those that name what is in there get torch's own.
+// takes GCC half a second. Sources that include it themselves get it, before and after, and those
+// that name what is in there get torch's own.
 #pragma once
 
 #if !defined(_X86INTRIN_H_INCLUDED) && __has_include(<x86gprintrin.h>)

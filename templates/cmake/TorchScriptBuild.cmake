@@ -13,6 +13,8 @@
 #   [COMPILE_OPTIONS opts] [CXX_OPTIONS opts] [CUDA_OPTIONS opts] [LINK_OPTIONS opts]   one argument each: "SHELL:…", or
 #                           "@file" below this folder
 
+include("${CMAKE_CURRENT_LIST_DIR}/TorchScriptBuildHeaders.cmake")
+
 if(POLICY CMP0174) # a keyword with an empty value is one without a value
   cmake_policy(SET CMP0174 NEW)
 endif()
@@ -46,6 +48,13 @@ set(_ts_multi
     CUDNN
     LEAN
     LEAN_PYTHON
+    NAMED
+    NAMED_IN
+    WITHOUT_AUTOGRAD
+    WITHOUT_FACTORIES
+    WITHOUT_INTRINSICS
+    WITHOUT_PROFILER
+    WITHOUT_VARIABLES
     APART)
 
 # Compiler options in one argument, for all languages or (LANGUAGE) for one.
@@ -306,8 +315,9 @@ function(ts_add_runner)
   set_target_properties(ts_runner PROPERTIES CXX_STANDARD "${standard}" CXX_STANDARD_REQUIRED ON)
   # Known to fit; a newer torch is compiled with its own headers alone.
   if(TORCH_VERSION VERSION_GREATER_EQUAL 2.1 AND TORCH_VERSION VERSION_LESS 2.16)
+    set(without_intrinsics "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_intrinsics")
     target_include_directories(ts_runner PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean"
-                                                 "$<$<CXX_COMPILER_ID:GNU>:${CMAKE_CURRENT_SOURCE_DIR}/lean_gnu>")
+                                                 "$<$<CXX_COMPILER_ID:GNU>:${without_intrinsics}>")
   endif()
   target_include_directories(ts_runner PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
   target_include_directories(ts_runner SYSTEM PRIVATE "$<TARGET_PROPERTY:torch,INTERFACE_INCLUDE_DIRECTORIES>")
@@ -335,38 +345,8 @@ function(ts_add_app)
   _ts_finish_target()
 endfunction()
 
-# The heavy headers of torch in arg_NAME: the lean form for the sources in arg_LEAN, a precompiled one for all but arg_APART.
-function(_ts_lighten)
-  if(arg_PRECOMPILE)
-    target_precompile_headers("${arg_NAME}" PRIVATE "<${arg_PRECOMPILE}>")
-    set_source_files_properties(${arg_APART} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
-    if(arg_LEAN)
-      target_include_directories("${arg_NAME}" BEFORE PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/lean")
-    endif()
-    if(arg_LEAN_PYTHON)
-      target_compile_definitions("${arg_NAME}" PRIVATE TORCHSCRIPT_BUILD_WITH_PYTHON)
-    endif()
-  else()
-    set_property(
-      SOURCE ${arg_LEAN}
-      APPEND
-      PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean")
-    set_property(
-      SOURCE ${arg_LEAN_PYTHON}
-      APPEND
-      PROPERTY COMPILE_DEFINITIONS TORCHSCRIPT_BUILD_WITH_PYTHON)
-    if(arg_LEAN_PYTHON)
-      list(REMOVE_ITEM arg_LEAN ${arg_LEAN_PYTHON})
-    endif()
-    set_property(
-      SOURCE ${arg_LEAN}
-      APPEND
-      PROPERTY INCLUDE_DIRECTORIES "${CMAKE_CURRENT_SOURCE_DIR}/lean_without_python")
-  endif()
-endfunction()
-
-# ts_add_ops(… [PYTHON_INCLUDE dir] [PYTHON_MODULE [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…]]
-# [PRECOMPILE header [APART file…]] [STABLE release]): an operator library. PYTHON_MODULE makes it a Python extension
+# ts_add_ops(… [PYTHON_INCLUDE dir] [PYTHON_MODULE [LIMITED_API 3.9]] [LEAN file… [LEAN_PYTHON file…] [NAMED file…
+# NAMED_IN folder… [WITHOUT_… file…]]] [PRECOMPILE header [APART file…]] [STABLE release]): an operator library. PYTHON_MODULE makes it a Python extension
 # module as well, which links libtorch_python. STABLE aims at torch's stable ABI of that release (0x020a000000000000).
 function(ts_add_ops)
   cmake_parse_arguments(PARSE_ARGV 0 arg "${_ts_options}" "${_ts_single}" "${_ts_multi}")

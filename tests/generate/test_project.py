@@ -137,6 +137,7 @@ def test_only_what_is_used_is_written() -> None:
         "cmake/TorchConfigVersion.cmake",
         "cmake/TorchScriptBuild.cmake",
         "cmake/TorchScriptBuildFound.cmake",
+        "cmake/TorchScriptBuildHeaders.cmake",
         "cmake/TorchScriptBuildInstall.cmake",
         "cmake/TorchScriptBuildTorch.cmake",
     ]

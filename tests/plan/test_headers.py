@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sysconfig
 from pathlib import Path
@@ -14,10 +15,12 @@ from small_projects import write_project
 from support import write
 
 from torchscript_build.build.whole_headers import remember_whole_headers, with_headers
+from torchscript_build.generate.project import render_project
 from torchscript_build.generate.templates import templates_dir
 from torchscript_build.operators.includes import read_header_use
-from torchscript_build.plan.build_plan import BuildPlan, PlannedHeaders
+from torchscript_build.plan.build_plan import BuildPlan
 from torchscript_build.plan.headers import HeaderUse, plan_headers, with_whole_headers
+from torchscript_build.plan.planned_headers import PlannedHeaders
 from torchscript_build.settings.specs import OpLibrary, ProjectSpec
 from torchscript_build.toolchain.launchers import Launcher
 
@@ -45,7 +48,8 @@ PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
         (EXTENSION + "TORCH_MODULE(Net);", HeaderUse("torch/extension.h")),
         ("#define X 1\n" + PLAIN, HeaderUse(None, lean=True)),  # could change what the header means
         ('#include "own.h"\n' + PLAIN, HeaderUse(None, python=True)),  # own.h is not there
-        ("#include <torch/script.h>\n", HeaderUse("torch/script.h")),
+        ("#include <torch/script.h>\n", HeaderUse("torch/script.h", lean=True)),
+        ("#include <torch/script.h>\ntorch::jit::Module m;", HeaderUse("torch/script.h")),
         ("#include <ATen/core/Tensor.h>\n", HeaderUse()),
         (f'#include "{"x" * 5000}.h"\n' + PLAIN, HeaderUse(None, python=True)),  # no file can be called so
         ("", HeaderUse()),
@@ -85,6 +89,9 @@ def test_a_header_of_ones_own_in_angle_brackets_is_followed(tmp_path: Path) -> N
         ("#include <vector>\n#include <cuda_runtime.h>\n#include <stdint.h>\n#include <ATen/ATen.h>\n", True),
         ("#include <opencv2/core.hpp>\n", False),
         ("#include BINDINGS\n", False),
+        ("#include_next <vector>\n", False),
+        ("#include <a//b.h>\n", False),
+        ('%:include "b.h"\n', False),
         ("#if __has_include(<torch/nn.h>)\n#endif\n", False),
         ("#ifdef TORCH_MODULE\n#endif\n", False),
         ("#if defined(GUARD_OF_SOME_HEADER_H) && 1\n#endif\n", False),
@@ -138,7 +145,14 @@ def test_without_pythons_part_python_is_out_of_reach(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "flags", "lean"),
-    [((), {}, True), (("-include", "x.h"), {}, False), (("-O3",), {}, True), ((), {"CXXFLAGS": "-include x.h"}, False)],
+    [
+        ((), {}, True),
+        (("-include", "x.h"), {}, False),
+        (("-O3",), {}, True),
+        ((), {"CXXFLAGS": "-include x.h"}, False),
+        ((), {"CXXFLAGS": "-O2 -DMAKE=torch::zeros"}, False),
+        ((), {"CXXFLAGS": "-O2 -DNDEBUG"}, True),
+    ],
 )
 def test_what_options_bring_is_not_looked_into(
     tmp_path: Path, options: tuple[str, ...], flags: dict[str, str], lean: bool
@@ -164,6 +178,64 @@ def test_sources_that_keep_a_heavy_header_are_told(tmp_path: Path) -> None:
     ]
 
 
+def named_plan(folder: Path) -> BuildPlan:
+    """The plan of a library of two sources, against a libtorch with ATen's list of operators."""
+    write(folder / "include/ATen/Functions.h", "#include <ATen/ops/relu.h>\n#include <ATen/ops/sum.h>\n")
+    write(folder / "include/torch/csrc/autograd/generated/variable_factories.h")
+    sources = tuple(str(write(folder / name, text)) for name, text in (("a.cpp", PLAIN), ("b.c++.cpp", PYTHON)))
+    spec = OpLibrary(name="m", package="demo", sources=sources, python_module=True)
+    plan = make_plan(ProjectSpec(ops=(spec,)), root=folder, build_base=folder / "b")
+    libtorch = dataclasses.replace(plan.libtorch, include_dirs=(folder / "include",))
+    return with_headers(dataclasses.replace(plan, libtorch=libtorch), [spec], processors=1)
+
+
+def test_what_the_settings_define_names_something_too(tmp_path: Path) -> None:
+    headers = [tmp_path / "include"]
+    named_plan(tmp_path)
+    source = tmp_path / "a.cpp"
+    for definitions, operators in (["ADD=at::sum"], ("relu", "sum")), (["ADD"], ("relu",)):
+        named = read_header_use(source, definitions=definitions, torch_headers=headers).named
+        assert named is not None
+        assert named.operators == operators
+    assert not read_header_use(source, definitions=["NET=torch::nn::Linear"], torch_headers=headers).lean
+
+
+def test_a_source_gets_a_header_of_what_it_names(tmp_path: Path) -> None:
+    plan = named_plan(tmp_path)
+    files = render_project(plan)
+    names = sorted(name for name in files if name.startswith("names/"))
+    assert [re.sub(r"-\w{8}/", "/", name) for name in names] == [
+        "names/m/a/torchscript_build_names.h",
+        "names/m/b_c__/torchscript_build_names.h",
+    ]
+    assert [files[name].decode().splitlines()[2:] for name in names] == [["#include <ATen/ops/relu.h>"], []]
+    listed = files["CMakeLists.txt"].decode()
+    a, b = (f'"{source}"' for source in plan.ops[0].sources)
+    for line in (f"LEAN {a} {b}", f"NAMED {a} {b}", f"WITHOUT_AUTOGRAD {a} {b}", f"WITHOUT_VARIABLES {a}"):
+        assert f"  {line}\n" in listed
+    assert {name.split("/")[0] for name in files if "lean" in name} == {
+        path.name for path in (templates_dir() / "ops").iterdir()
+    }
+
+
+def test_a_header_is_not_precompiled_for_sources_that_name_what_they_need(tmp_path: Path) -> None:
+    plan = named_plan(tmp_path)
+    (ops,) = plan.ops
+    uses = {s: HeaderUse("torch/extension.h", lean=True, named=named) for s, named in ops.headers.named}
+    assert plan_headers(uses, ops.sources, precompile=1).precompiled is None
+    assert plan_headers(uses, ops.sources, precompile=0).precompiled == "torch/extension.h"
+    uses[ops.sources[0]] = HeaderUse("torch/extension.h", lean=True)
+    assert plan_headers(uses, ops.sources, precompile=1).precompiled == "torch/extension.h"
+    assert plan_headers(uses, ops.sources, precompile=2).precompiled is None
+
+
+def test_the_whole_headers_come_without_what_a_source_names(tmp_path: Path) -> None:
+    plan = named_plan(tmp_path)
+    whole = with_whole_headers(plan, "FAILED: x/a.cpp.o\na.cpp:1:1: error: 'relu' is not a member of 'at'\n")
+    assert whole is not None
+    assert [Path(s).name for s, _ in whole.ops[0].headers.named] == ["b.c++.cpp"]
+
+
 def test_without_a_precompiled_header_each_source_gets_its_own() -> None:
     uses = {
         "a.cpp": HeaderUse("torch/extension.h", lean=True),
@@ -179,12 +251,12 @@ def test_a_precompiled_header_is_the_same_for_all_that_share_it() -> None:
     uses = {"a.cpp": lean, "b.cpp": dataclasses.replace(lean, python=True), "d.cpp": HeaderUse("torch/torch.h")}
     both = ("a.cpp", "b.cpp")
     assert plan_headers(uses, [*uses, "k.cu"], precompile=2) == PlannedHeaders(
-        both, both, "torch/extension.h", ("d.cpp", "k.cu")
+        both, both, precompiled="torch/extension.h", without_precompiled=("d.cpp", "k.cu")
     )
     assert plan_headers(uses, list(uses), precompile=3).precompiled is None
     uses["b.cpp"] = HeaderUse("torch/extension.h")
     planned = plan_headers(uses, list(uses), precompile=1)
-    assert planned == PlannedHeaders((), (), "torch/extension.h", ("d.cpp",))
+    assert planned == PlannedHeaders(precompiled="torch/extension.h", without_precompiled=("d.cpp",))
     assert plan_headers({"d.cpp": HeaderUse()}, ["d.cpp"], precompile=1) == PlannedHeaders()
 
 

@@ -32,15 +32,14 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
 
     def decide(ops: PlannedOps) -> PlannedOps:
         spec = asked[ops.name]
-        macros = [re.split(r"\W", d, maxsplit=1)[0] for d in ops.definitions]
         cxx = [s for s in ops.sources if not s.endswith((".cu", ".c"))]
-        uses = {s: read_header_use(Path(s), ops.include_dirs, macros) for s in cxx}
+        uses = {s: read_header_use(Path(s), ops.include_dirs, ops.definitions, plan.libtorch.include_dirs) for s in cxx}
         lean = spec.lean_headers and can_be_lean and not _hides_includes(ops, plan.flags)
         uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
         if spec.precompiled_header == "auto":
             at_least = FILES_PER_PROCESSOR * processors if can_precompile else None
         else:
-            at_least = 1 if spec.precompiled_header else None
+            at_least = 0 if spec.precompiled_header else None
         headers = plan_headers(uses, ops.sources, precompile=at_least, is_module=ops.python_module)
         return dataclasses.replace(ops, headers=headers)
 
@@ -49,7 +48,7 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
 
 def _hides_includes(ops: PlannedOps, flags: Mapping[str, str]) -> bool:
     """Do the options bring headers or macros that no source names?"""
-    if any(re.search(r"-(include|imacros)\b", value) for value in flags.values()):
+    if any(re.search(r"-(include|imacros)\b|-D.*::", value) for value in flags.values()):
         return True
     return any(re.match(r"(-include|-imacros|-D|-I|-isystem|/FI)", o) for o in (*ops.compile_options, *ops.cxx_options))
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from torchscript_build.errors import SettingsError
-from torchscript_build.generate.project import project_values, render_project
+from torchscript_build.generate.project import CMAKE_FILES, project_values, render_project
 from torchscript_build.generate.quoting import cmake_quote
 from torchscript_build.generate.templates import FileSet, read_static, render
 from torchscript_build.plan.build_plan import BuildPlan, PlannedTarget
@@ -33,11 +33,13 @@ def render_ejected(plan: BuildPlan) -> FileSet:
     # Nothing lies below this prefix, so that all RUNPATHs to libtorch are its folder's own name.
     plan = in_prefix(plan, Path("/@ts-prefix@"))
     names = {plan.source_dir: f"{HERE}/source", **{d.as_posix(): TORCH for d in plan.libtorch.library_dirs}}
+    # Nobody reads the sources again there, to see what of torch they name.
+    ops = [dataclasses.replace(o, headers=dataclasses.replace(o.headers, named=())) for o in plan.ops]
     plan = dataclasses.replace(
         plan,
         runner_library=None,
         python=dataclasses.replace(plan.python, include=PYTHON),
-        ops=tuple(_renamed(o, names) for o in plan.ops),
+        ops=tuple(_renamed(o, names) for o in ops),
         apps=tuple(_renamed(a, names) for a in plan.apps),
     )
     files = {n: c for n, c in render_project(plan).items() if not n.startswith("cmake/")}
@@ -49,7 +51,7 @@ def render_ejected(plan: BuildPlan) -> FileSet:
     ]
     files["CMakeLists.txt"] = _resolved(render("eject/CMakeLists.txt", **values, models=places))
     files["CMakePresets.json"] = _portable(files["CMakePresets.json"])
-    files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
+    files.update({f"cmake/{name}": read_static(f"cmake/{name}") for name in CMAKE_FILES})
     files["cmake/TorchScriptBuildStock.cmake"] = read_static("eject/TorchScriptBuildStock.cmake")
     files["README.md"] = _readme(plan, with_runner=bool(values["with_runner"]), with_models=bool(models))
     return files

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -23,9 +24,16 @@ from torchscript_build.plan.build_plan import (
     PlannedTarget,
     Wishes,
 )
+from torchscript_build.plan.planned_headers import LEFT_OUT, NamedParts
 
 if TYPE_CHECKING:
     pass
+
+CMAKE_FILES = ("TorchScriptBuild.cmake", "TorchScriptBuildHeaders.cmake")
+"""What the generated CMakeLists.txt includes."""
+INTRINSICS = "lean_without_intrinsics/c10/util/ApproximateClock.h"
+"""What spares operators and the runner the header of all of x86's instructions."""
+NAMES_HEADER = "torchscript_build_names.h"
 
 Arguments = list[tuple[str, list[str]]]
 """Keyword arguments of a CMake function, the values quoted."""
@@ -34,7 +42,8 @@ Arguments = list[tuple[str, list[str]]]
 def render_project(plan: BuildPlan) -> FileSet:
     """The whole generated project: CMakeLists.txt, presets, the Torch package, and the templates' sources."""
     files: dict[str, bytes] = dict(render_torch_package(plan.libtorch, folder="cmake/", header_root=plan.header_root))
-    files["cmake/TorchScriptBuild.cmake"] = read_static("cmake/TorchScriptBuild.cmake")
+    for name in CMAKE_FILES:
+        files[f"cmake/{name}"] = read_static(f"cmake/{name}")
     if plan.with_runner:
         files.update(runner_sources())
     if plan.libraries:
@@ -44,10 +53,7 @@ def render_project(plan: BuildPlan) -> FileSet:
     for target in plan.targets:
         files.update(_awkward_files(target))
     if any(ops.headers.lean for ops in plan.ops):
-        files.update(
-            {f"lean/{name}": read_static(f"ops/lean/{name}") for name in ("torch/extension.h", "torch/torch.h")}
-        )
-        files["lean_without_python/Python.h"] = read_static("ops/lean_without_python/Python.h")
+        files.update(_lean_files(plan))
     for app in plan.loaders:
         if app.has_runner:
             files[f"apps/{app.name}/app_info.cpp"] = render_app_info(app, plan.version)
@@ -88,7 +94,8 @@ def runner_sources() -> FileSet:
     """The runner's sources, the same in every app."""
     folder = templates_dir() / "apps" / "runner"
     files = sorted(p for p in folder.rglob("*") if p.suffix in (".cpp", ".h", ".txt"))
-    return {f"runner/{p.relative_to(folder).as_posix()}": p.read_bytes() for p in files}
+    sources = {f"runner/{p.relative_to(folder).as_posix()}": p.read_bytes() for p in files}
+    return {**sources, f"runner/{INTRINSICS}": read_static(f"ops/{INTRINSICS}")}
 
 
 def render_app_info(app: PlannedApp, version: str) -> bytes:
@@ -177,6 +184,15 @@ def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
     headers = ops.headers
     if headers.lean:
         arguments += [("LEAN", quoted(headers.lean)), ("LEAN_PYTHON", quoted(headers.python))]
+    if headers.named:
+        arguments += [
+            ("NAMED", quoted(s for s, _ in headers.named)),
+            ("NAMED_IN", quoted(_names_folder(ops, s, plan) for s, _ in headers.named)),
+            *(
+                (f"WITHOUT_{part.upper()}", quoted(s for s, named in headers.named if part in named.without))
+                for part in LEFT_OUT
+            ),
+        ]
     if headers.precompiled:
         arguments += [("PRECOMPILE", quoted([headers.precompiled])), ("APART", quoted(headers.without_precompiled))]
     if ops.torch_target:
@@ -188,6 +204,34 @@ def _ops_arguments(ops: PlannedOps, plan: BuildPlan) -> Arguments:
         major, minor = (int(part) for part in ops.limited_api.split("."))
         arguments.append(("LIMITED_API", quoted([f"0x{major:02x}{minor:02x}0000"])))
     return arguments
+
+
+def _names_folder(ops: PlannedOps, source: str, plan: BuildPlan) -> str:
+    """The folder of the header that includes what one source names of ATen."""
+    place = os.path.relpath(source, plan.source_dir)
+    digest = hashlib.sha256(place.replace(os.sep, "/").encode()).hexdigest()[:8]
+    return f"names/{_target_name(ops.name)}/" + re.sub(r"\W", "_", Path(source).stem, flags=re.ASCII) + f"-{digest}"
+
+
+def _render_names(named: NamedParts) -> bytes:
+    head = "// The operators that a source names, as the last build found them.\n#pragma once\n"
+    return "".join([head, *(f"#include <ATen/ops/{name}.h>\n" for name in named.operators)]).encode()
+
+
+def _lean_files(plan: BuildPlan) -> FileSet:
+    """What stands in the place of torch's heavy headers."""
+    named = [(ops, source, parts) for ops in plan.ops for source, parts in ops.headers.named]
+    folders = [
+        "lean",
+        "lean_without_python",
+        *(["lean_named", *(f"lean_without_{p}" for p in LEFT_OUT)] if named else []),
+    ]
+    static = templates_dir() / "ops"
+    headers = [file for folder in folders for file in sorted((static / folder).rglob("*.h"))]
+    return {
+        **{file.relative_to(static).as_posix(): file.read_bytes() for file in headers},
+        **{f"{_names_folder(o, source, plan)}/{NAMES_HEADER}": _render_names(parts) for o, source, parts in named},
+    }
 
 
 def _cuda_arguments(target: PlannedTarget, plan: BuildPlan) -> Arguments:

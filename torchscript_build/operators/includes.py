@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Optional
 
+from torchscript_build.operators.names import read_named_parts
 from torchscript_build.plan.headers import PRECOMPILABLE, UMBRELLAS, HeaderUse
 
 _NEEDS_ALL = re.compile(
@@ -24,8 +25,11 @@ _ASKS = re.compile(r"\b(__has_include|void_t|is_detected\w*|is_invocable\w*|decl
 _NEEDS_PYTHON = re.compile(r"\bpy\b|pybind|PYBIND|\bPy[A-Z_]\w*|\bTHP|\bPython\.h")
 """A forecast: a source that it misjudges does not compile, see templates/ops/lean_without_python."""
 _DIRECTIVE = re.compile(r"^[ \t]*#[ \t]*(\w+)[ \t]*((?:\\\r?\n|[^\n])*)", re.MULTILINE)
+_INCLUDES_UMBRELLA = re.compile(rf'^[ \t]*#[ \t]*include[ \t]*[<"]({"|".join(UMBRELLAS)})[>"]', re.MULTILINE)
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*([<"])([^>"\n]+)[>"]', re.MULTILINE)
-_COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
+_LITERAL_OR_COMMENT = re.compile(
+    r'R"([^()\\\s]*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|//[^\n]*|/\*.*?\*/', re.DOTALL
+)
 
 _TORCH = ("torch/", "ATen/", "c10/", "caffe2/")
 _SYSTEM = re.compile(
@@ -36,22 +40,28 @@ _SYSTEM = re.compile(
 )
 """Headers of the languages, the system and CUDA, which know nothing of torch."""
 _KNOWN_MACRO = re.compile(
-    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU)|TORCH_VERSION\w*|TORCH_EXTENSION_NAME|TORCH_API_INCLUDE_EXTENSION_H"
-    r"|CUDA_VERSION|CUDART_VERSION|CUDNN_VERSION|NDEBUG|WIN32|Py_LIMITED_API|true|false|and|or|not"
+    r"_.*|defined|(WITH|USE)_(CUDA|ROCM|HIP|XPU|PYTHON)|\w+_EXPORTS|TORCH_VERSION\w*|TORCH_EXTENSION_NAME"
+    r"|TORCH_API_INCLUDE_EXTENSION_H|CUDA_VERSION|CUDART_VERSION|CUDNN_VERSION|NDEBUG|WIN32|Py_LIMITED_API|true|false|and|or|not"
 )
 """What conditions may ask: compilers, settings and the headers that the lean form has, too."""
 
 
-def read_header_use(source: Path, include_dirs: Sequence[str] = (), definitions: Iterable[str] = ()) -> HeaderUse:
+def read_header_use(
+    source: Path, include_dirs: Sequence[str] = (), definitions: Iterable[str] = (), torch_headers: Sequence[Path] = ()
+) -> HeaderUse:
     """Read one source and all that it includes of the project.
 
     :param include_dirs: the project's folders.
-    :param definitions: names of the macros that the settings define.
+    :param definitions: the macros that the settings define: ``A``, ``A=1``.
+    :param torch_headers: libtorch's include directories.
     """
     text = _read(source)
-    if text is None or not any(header in text for header in PRECOMPILABLE):
+    if text is None:
         return HeaderUse()
-    text = _COMMENT.sub(" ", text)
+    text = without_comments(text)
+    names = _whole_text(text, source, include_dirs)
+    included = _INCLUDES_UMBRELLA.search(names or text)
+    umbrella = included[1] if included else None
     header = None
     for directive, rest in _DIRECTIVE.findall(text):
         included = re.match(r'[<"]([^>"]+)[>"]', rest) if directive == "include" else None
@@ -60,9 +70,11 @@ def read_header_use(source: Path, include_dirs: Sequence[str] = (), definitions:
             break
         if not (included and rest.startswith("<")):
             break
-    names = _whole_text(text, source, include_dirs)
-    included = re.search(rf'^[ \t]*#[ \t]*include[ \t]*[<"]({"|".join(UMBRELLAS)})[>"]', text, re.MULTILINE)
-    umbrella = included[1] if included else None
+    if header is None and umbrella is None:
+        return HeaderUse()
+    definitions = tuple(definitions)
+    if names is not None:
+        names = "\n".join([names, *(d.partition("=")[2] for d in definitions)])
     lean = (
         names is not None
         and umbrella is not None
@@ -70,7 +82,9 @@ def read_header_use(source: Path, include_dirs: Sequence[str] = (), definitions:
         and not _ASKS.search(names)
         and not _asks_for_macros(names, definitions)
     )
-    return HeaderUse(header, umbrella, lean, python=names is None or _NEEDS_PYTHON.search(names) is not None)
+    python = names is None or _NEEDS_PYTHON.search(names) is not None
+    named = read_named_parts(names, torch_headers, python=python) if lean and names else None
+    return HeaderUse(header, umbrella, lean, python, named)
 
 
 def included_files(sources: Iterable[Path], include_dirs: Sequence[Path]) -> list[Path]:
@@ -80,11 +94,17 @@ def included_files(sources: Iterable[Path], include_dirs: Sequence[Path]) -> lis
     while todo:
         file = todo.pop()
         text = _read(file)
-        for _, path in _includes(_COMMENT.sub(" ", text or ""), file, include_dirs):
+        for _, path in _includes(without_comments(text or ""), file, include_dirs):
             if path is not None and path not in found:
                 found.add(path)
                 todo.append(path)
     return sorted(found)
+
+
+def without_comments(text: str) -> str:
+    """A source's lines, joined where a backslash says so, and without what it only tells to readers."""
+    text = re.sub(r"\\[ \t]*\r?\n", "", text)
+    return _LITERAL_OR_COMMENT.sub(lambda match: " " if match[0].startswith("/") else match[0], text)
 
 
 def _includes(text: str, file: Path, include_dirs: Sequence[Path]) -> Iterator[tuple[str, Optional[Path]]]:
@@ -107,8 +127,8 @@ def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optiona
     folders = [Path(d) for d in include_dirs]
     while open_files:
         file, content = open_files.pop()
-        if any(d == "include" and rest[:1] not in ("<", '"') for d, rest in _DIRECTIVE.findall(content)):
-            return None  # by a macro
+        if any(_is_hidden(*found) for found in _DIRECTIVE.findall(content)) or "%:" in content or "??=" in content:
+            return None
         for name, found in _includes(content, file, folders):
             if found is None and (name.startswith(_TORCH) or _SYSTEM.fullmatch(name) or _is_python(name)):
                 continue
@@ -117,10 +137,16 @@ def _whole_text(text: str, source: Path, include_dirs: Sequence[str]) -> Optiona
                 return None
             if found not in seen:
                 seen.add(found)
-                included = _COMMENT.sub(" ", included)
+                included = without_comments(included)
                 texts.append(included)
                 open_files.append((found, included))
     return "\n".join(texts)
+
+
+def _is_hidden(directive: str, rest: str) -> bool:
+    """Does a directive include what its text does not tell, by a macro for instance?"""
+    named = re.match(r"<[^>]+>|\"[^\"]+\"", rest)
+    return directive in ("include_next", "import") or (directive == "include" and named is None)
 
 
 def _is_python(name: str) -> bool:
@@ -130,7 +156,10 @@ def _is_python(name: str) -> bool:
 def _asks_for_macros(text: str, definitions: Iterable[str]) -> bool:
     """Does a condition depend on a macro that may be one of torch's?"""
     directives = _DIRECTIVE.findall(text)
-    own = {*definitions, *(m[0] for d, rest in directives if d == "define" and (m := re.match(r"\w+", rest)))}
+    own = {
+        *(re.split(r"\W", d, maxsplit=1)[0] for d in definitions),
+        *(m[0] for d, rest in directives if d == "define" and (m := re.match(r"\w+", rest))),
+    }
     conditions = [rest for d, rest in directives if d in ("if", "ifdef", "ifndef", "elif")]
     asked = {name for rest in conditions for name in re.findall(r"\b[A-Za-z_]\w*", rest)}
     return any(name not in own and not _KNOWN_MACRO.fullmatch(name) for name in asked)

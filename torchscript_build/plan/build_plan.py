@@ -12,6 +12,7 @@ from pathlib import Path, PurePath
 from typing import Any, Optional, TypeVar, Union
 
 from torchscript_build.libtorch.facts import LibTorch
+from torchscript_build.plan.planned_headers import PlannedHeaders
 from torchscript_build.records import dataclass, field
 from torchscript_build.settings.specs import InputSets
 from torchscript_build.toolchain.cuda.facts import CudaFacts
@@ -148,22 +149,6 @@ class PlannedTarget:
     def path(self) -> str:
         """The file's path in the package tree."""
         return posixpath.normpath(posixpath.join(self.output_dir, self.file_name))
-
-
-@dataclass(frozen=True)
-class PlannedHeaders:
-    """What the sources of a library get in the place of torch's heavy headers."""
-
-    lean: tuple[str, ...] = ()
-    """Sources that get the lean ``torch/extension.h``."""
-    python: tuple[str, ...] = ()
-    """Those of them that get Python's part of it."""
-    precompiled: Optional[str] = None
-    """The header that is compiled once for all sources that begin with it."""
-    without_precompiled: tuple[str, ...] = ()
-    """The other sources, where there is one."""
-    heavy: tuple[tuple[str, str], ...] = ()
-    """Pairs (source, header) of those that include a heavy header, lean or not."""
 
 
 @dataclass(frozen=True)

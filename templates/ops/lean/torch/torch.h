@@ -27,6 +27,11 @@
 #include <torch/xpu.h>
 #endif
 
+// What sources use that include no more than torch's own, which has them through its parts.
+#include <bitset>
+#include <queue>
+#include <stack>
+
 // As torch's own does in a Python module.
 #if defined(TORCH_API_INCLUDE_EXTENSION_H) && defined(TORCHSCRIPT_BUILD_WITH_PYTHON)
 #include <torch/extension.h>

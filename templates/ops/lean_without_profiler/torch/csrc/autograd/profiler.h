@@ -1,0 +1,2 @@
+// In the place of torch's own header, for sources that do not name the profiler.
+#pragma once

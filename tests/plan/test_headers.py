@@ -182,6 +182,7 @@ def named_plan(folder: Path) -> BuildPlan:
     """The plan of a library of two sources, against a libtorch with ATen's list of operators."""
     write(folder / "include/ATen/Functions.h", "#include <ATen/ops/relu.h>\n#include <ATen/ops/sum.h>\n")
     write(folder / "include/torch/csrc/autograd/generated/variable_factories.h")
+    write(folder / "include/torch/autograd.h")
     sources = tuple(str(write(folder / name, text)) for name, text in (("a.cpp", PLAIN), ("b.c++.cpp", PYTHON)))
     spec = OpLibrary(name="m", package="demo", sources=sources, python_module=True)
     plan = make_plan(ProjectSpec(ops=(spec,)), root=folder, build_base=folder / "b")

@@ -19,6 +19,8 @@ from torchscript_build.toolchain.programs import parse_version
 
 WHOLE = "whole_headers.json"
 """The sources, in a build folder, that turned out to need torch's whole headers."""
+PART = "torch/autograd.h"
+"""A header that the lean forms are made of."""
 
 
 def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int) -> BuildPlan:
@@ -26,14 +28,16 @@ def with_headers(plan: BuildPlan, specs: Iterable[OpLibrary], *, processors: int
     asked = {spec.name: spec for spec in specs}
     whole = _read_known(Path(plan.build_dir, WHOLE))
     release = parse_version(plan.libtorch.version)
-    can_be_lean = LEAN_RELEASES[0] <= release < LEAN_RELEASES[1]
+    folders = [f for f in plan.libtorch.include_dirs if f.is_dir()]
+    lacks_parts = bool(folders) and not any((f / PART).is_file() for f in folders)
+    can_be_lean = LEAN_RELEASES[0] <= release < LEAN_RELEASES[1] and not lacks_parts
     launcher = plan.toolchain.launcher
     can_precompile = launcher is None or launcher.precompiles
 
     def decide(ops: PlannedOps) -> PlannedOps:
         spec = asked[ops.name]
         cxx = [s for s in ops.sources if not s.endswith((".cu", ".c"))]
-        uses = {s: read_header_use(Path(s), ops.include_dirs, ops.definitions, plan.libtorch.include_dirs) for s in cxx}
+        uses = {s: read_header_use(Path(s), ops.include_dirs, ops.definitions, folders) for s in cxx}
         lean = spec.lean_headers and can_be_lean and not _hides_includes(ops, plan.flags)
         uses = {s: dataclasses.replace(u, lean=u.lean and lean and s not in whole) for s, u in uses.items()}
         if spec.precompiled_header == "auto":

@@ -19,7 +19,7 @@ pytestmark = [
 TEST = """\
 import os, subprocess, sys
 import pytest
-from support import run_child, started
+from children import run_child, started
 from torchscript_build import system
 
 COMMAND = ["sh", "start.sh", str(os.getpid())]

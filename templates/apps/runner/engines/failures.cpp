@@ -5,6 +5,7 @@
 
 #include "engines/libtorch.h"
 #include "files/archive.h"
+#include "program/lines.h"
 #include "values/torch_headers.h"
 
 namespace runner {
@@ -37,8 +38,8 @@ std::string token_after(const std::string& text, const std::string& marker) {
 // The operator whose arguments do not fit, as an error in the model's code begins: its schemas,
 // each on a line of its own with a colon at the end, and under each what is wrong with it.
 std::string misfit(const std::string& message) {
-  std::istringstream lines(message);
-  for (std::string line; std::getline(lines, line);) {
+  std::string line;
+  for (std::size_t at = 0; next_line(message, &at, &line);) {
     const std::size_t start = line.find_first_not_of(' ');
     const std::size_t end = line.find_first_of(".(", start);
     if (start == std::string::npos || starts_with(line, "Arguments for call") ||
@@ -72,9 +73,9 @@ std::string message_of(const std::exception& exception) {
 std::string essential_line(const std::string& message) {
   const std::size_t traceback = message.rfind("\nTraceback of TorchScript");
   std::size_t at = traceback == std::string::npos ? 0 : message.find('\n', traceback + 1);
+  if (at == std::string::npos) at = 0;
   std::string first;
-  std::istringstream lines(at == std::string::npos ? message : message.substr(at));
-  for (std::string line; std::getline(lines, line);) {
+  for (std::string line; next_line(message, &at, &line);) {
     if (line.empty() || line[0] == ' ' || line[0] == '~') continue;
     first = line;
     break;

@@ -2,7 +2,8 @@
 
 #include <cctype>
 #include <cstddef>
-#include <sstream>
+
+#include "program/lines.h"
 
 namespace runner {
 namespace {
@@ -56,8 +57,8 @@ bool changes_container(const std::string& line) {
 bool keeps_state(const std::string& code) {
   bool has_container = false;
   bool changes_one = false;
-  std::istringstream lines(code);
-  for (std::string line; std::getline(lines, line);) {
+  std::string line;
+  for (std::size_t at = 0; next_line(code, &at, &line);) {
     if (declares_attribute(line)) {
       if (is_foreign_object(line)) return true;
       has_container = has_container || contains(line, "List[") || contains(line, "Dict[");

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
-#include <set>
+#include <unordered_map>
 
 #include "program/error.h"
 #include "program/platform.h"
@@ -29,16 +29,19 @@ std::string model_of(const Record& record) {
 }
 
 std::string choose_model(const std::string& path, const Archive& archive) {
-  std::set<std::string> names;
-  for (const Record& record : archive.records) names.insert(model_of(record));
-  names.erase(std::string());
-  if (names.count("model") != 0) return "model";
-  if (names.size() == 1) return *names.begin();
-  std::string known;
-  for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
+  std::unordered_map<std::string, std::size_t> known;
+  std::vector<std::string> names;
+  for (const Record& record : archive.records) {
+    const std::string name = model_of(record);
+    if (name == "model") return name;
+    if (!name.empty() && known.emplace(name, names.size()).second) names.push_back(name);
+  }
+  if (names.size() == 1) return names[0];
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
   throw Error(kModelNotLoaded,
               path + " is a .pt2 package with several models, none of which is called model",
-              "package one of them alone: " + known);
+              "package one of them alone: " + list);
 }
 
 // What an object file is for, by its first bytes: {platform, machine}.
@@ -59,9 +62,8 @@ std::pair<std::string, std::string> target_of(const std::string& head) {
   return {};
 }
 
-void add_extension(const std::string& name, PackageFacts* facts) {
-  auto& known = facts->extensions;
-  if (std::find(known.begin(), known.end(), name) == known.end()) known.push_back(name);
+void add_new(const std::string& name, std::vector<std::string>* known) {
+  if (std::find(known->begin(), known->end(), name) == known->end()) known->push_back(name);
 }
 
 // The options for the processor in the command that compiled it, which stands in its source.
@@ -75,7 +77,7 @@ void read_command(const std::string& source, PackageFacts* facts) {
     if (option == "arch=native" || option == "cpu=native") {
       facts->is_native = true;
     } else if (option.find('=') == std::string::npos) {
-      add_extension(option, facts);
+      add_new(option, &facts->extensions);
     }
   }
 }
@@ -85,14 +87,14 @@ void add_isa(PackageFacts* facts) {
   const bool is_512 = facts->isa.find("AVX512") != std::string::npos;
   if (is_512) {
     for (const char* name : {"avx512f", "avx512dq", "avx512vl", "avx512bw", "fma"}) {
-      add_extension(name, facts);
+      add_new(name, &facts->extensions);
     }
   }
-  if (facts->isa.find("VNNI") != std::string::npos) add_extension("avx512vnni", facts);
+  if (facts->isa.find("VNNI") != std::string::npos) add_new("avx512vnni", &facts->extensions);
   if (!is_512 && facts->isa.find("AVX2") != std::string::npos) {
-    for (const char* name : {"avx2", "fma", "f16c"}) add_extension(name, facts);
+    for (const char* name : {"avx2", "fma", "f16c"}) add_new(name, &facts->extensions);
   }
-  if (facts->isa.find("AMX") != std::string::npos) add_extension("amx-tile", facts);
+  if (facts->isa.find("AMX") != std::string::npos) add_new("amx-tile", &facts->extensions);
 }
 
 // Operators that are called by name: {"nodes": [{"node": {"target": "my_ops::warp"}}]}.
@@ -104,11 +106,7 @@ void read_operators(const JsonNode& json, PackageFacts* facts) {
     if (colons == std::string::npos) continue;
     const std::string space = target.substr(0, colons);
     const std::string name = target.substr(0, target.find('.'));
-    auto& known = facts->operators;
-    if (space != "aten" && space != "prims" &&
-        std::find(known.begin(), known.end(), name) == known.end()) {
-      known.push_back(name);
-    }
+    if (space != "aten" && space != "prims") add_new(name, &facts->operators);
   }
 }
 
@@ -141,7 +139,7 @@ void read_signature(const JsonNode& json, PackageFacts* facts) {
   facts->has_signature = true;
   facts->torch = json.string_of("torch");
   facts->is_native = false;
-  for (const JsonNode& name : json.items_of("extensions")) add_extension(name.text, facts);
+  for (const JsonNode& name : json.items_of("extensions")) add_new(name.text, &facts->extensions);
   for (const JsonNode& name : json.items_of("arguments")) facts->arguments.push_back(name.text);
   for (const JsonNode& leaf : json.items_of("inputs")) facts->inputs.push_back(read_leaf(leaf));
   for (const JsonNode& leaf : json.items_of("outputs")) facts->outputs.push_back(read_leaf(leaf));
@@ -152,9 +150,11 @@ void read_signature(const JsonNode& json, PackageFacts* facts) {
 }  // namespace
 
 bool is_package(const Archive& archive) {
-  return archive.state == Archive::State::kZip &&
-         std::any_of(archive.records.begin(), archive.records.end(),
-                     [](const Record& record) { return !model_of(record).empty(); });
+  if (archive.state != Archive::State::kZip) return false;
+  for (const Record& record : archive.records) {
+    if (!model_of(record).empty()) return true;
+  }
+  return false;
 }
 
 PackageFacts read_package(const std::string& path, const Archive& archive) {

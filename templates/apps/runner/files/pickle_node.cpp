@@ -131,9 +131,9 @@ Node* Nodes::add(Node::Kind kind) {
   if (nodes_.size() >= kMostValues + kMostValues / 4) {
     fail_unpickling("it holds more than " + std::to_string(kMostValues) + " values");
   }
-  nodes_.emplace_back();
-  nodes_.back().kind = kind;
-  return &nodes_.back();
+  nodes_.emplace_back(new Node);
+  nodes_.back()->kind = kind;
+  return nodes_.back().get();
 }
 
 Node* Nodes::text(Node::Kind kind, const std::string& text) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,7 +48,7 @@ class Nodes {
   Node* text(Node::Kind kind, const std::string& text);
 
  private:
-  std::deque<Node> nodes_;
+  std::vector<std::unique_ptr<Node>> nodes_;
 };
 
 [[noreturn]] void fail_unpickling(const std::string& what);

@@ -2,7 +2,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <map>
+#include <unordered_map>
 #include <utility>
 
 #include "files/archive.h"
@@ -64,13 +64,14 @@ Value read_pt(const std::string& path) {
                                                           ? "the archive has no record data.pkl"
                                                           : "its record data.pkl is compressed"));
   }
-  std::map<std::string, Storage> storages;
+  std::unordered_map<std::string, std::size_t> places;
+  std::vector<Storage> storages;
   const StorageReader read = [&](const std::string& key) {
-    auto found = storages.find(key);
-    if (found == storages.end()) {
-      found = storages.emplace(key, read_storage(path, file.get(), archive, key)).first;
-    }
-    return found->second;
+    const auto found = places.find(key);
+    if (found != places.end()) return storages[found->second];
+    storages.push_back(read_storage(path, file.get(), archive, key));
+    places.emplace(key, storages.size() - 1);
+    return storages.back();
   };
   try {
     return unpickle(data, read);

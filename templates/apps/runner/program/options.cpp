@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <functional>
+#include <iterator>
 #include <limits>
 
 #include "app_info.h"
@@ -15,7 +15,7 @@ namespace {
 struct Option {
   const char* name;
   bool takes_value;
-  std::function<void(Options&, const std::string&)> apply;
+  void (*apply)(Options&, const std::string&);
 };
 
 std::int64_t read_count(const std::string& name, const std::string& text, std::int64_t least) {
@@ -49,62 +49,60 @@ std::uint64_t read_seed(const std::string& text) {
   return value;
 }
 
-const std::vector<Option>& known_options() {
-  using Text = const std::string&;
-  static const std::vector<Option> kOptions = {
-      {"--model", true, [](Options& o, Text v) { o.model = v; }},
-      {"--input", true, [](Options& o, Text v) { o.inputs.push_back(v); }},
-      {"--method", true, [](Options& o, Text v) { o.method = v; }},
-      {"--device", true, [](Options& o, Text v) { o.device = v; }},
-      {"--threads", true, [](Options& o, Text v) { o.threads = read_count("--threads", v, 0); }},
-      {"--interop-threads", true,
-       [](Options& o, Text v) { o.interop_threads = read_count("--interop-threads", v, 0); }},
-      {"--output", true, [](Options& o, Text v) { o.output = v; }},
-      {"--expect", true, [](Options& o, Text v) { o.expect = v; }},
-      {"--rtol", true, [](Options& o, Text v) { o.tolerance.rtol = read_tolerance("--rtol", v); }},
-      {"--atol", true, [](Options& o, Text v) { o.tolerance.atol = read_tolerance("--atol", v); }},
-      {"--benchmark", true,
-       [](Options& o, Text v) { o.benchmark = read_count("--benchmark", v, 1); }},
-      {"--warmup", true, [](Options& o, Text v) { o.warmup = read_count("--warmup", v, 0); }},
-      {"--concurrency", true,
-       [](Options& o, Text v) { o.concurrency = read_count("--concurrency", v, 1); }},
-      {"--ops", true, [](Options& o, Text v) { o.ops.push_back(v); }},
-      {"--seed", true,
-       [](Options& o, Text v) {
-         o.seed = read_seed(v);
-         o.has_seed = true;
-       }},
-      {"--first", true, [](Options& o, Text v) { o.first = read_count("--first", v, 0); }},
-      {"--info", false, [](Options& o, Text) { o.info = true; }},
-      {"--json", false, [](Options& o, Text) { o.json = true; }},
-      {"--grad", false, [](Options& o, Text) { o.grad = true; }},
-      {"--no-grad", false, [](Options& o, Text) { o.grad = false; }},
-      {"--default-dtype", true, [](Options& o, Text v) { o.default_dtype = v; }},
-      {"--quantized-engine", true, [](Options& o, Text v) { o.quantized_engine = v; }},
-      {"--flush-denormal", false, [](Options& o, Text) { o.flush_denormal = true; }},
-      {"--no-flush-denormal", false, [](Options& o, Text) { o.flush_denormal = false; }},
-      {"--deterministic", true,
-       [](Options& o, Text v) {
-         if (v != "on" && v != "warn" && v != "off") {
-           throw Error(kUsage, "--deterministic takes on, warn or off, not '" + v + "'");
-         }
-         o.deterministic = v;
-       }},
-      {"--matmul-precision", true,
-       [](Options& o, Text v) {
-         if (v != "highest" && v != "high" && v != "medium") {
-           throw Error(kUsage, "--matmul-precision takes highest, high or medium, not '" + v + "'");
-         }
-         o.matmul_precision = v;
-       }},
-      {"--freeze", false, [](Options& o, Text) { o.freeze = true; }},
-      {"--optimize", false, [](Options& o, Text) { o.optimize = true; }},
-      {"--help", false, [](Options& o, Text) { o.help = true; }},
-      {"-h", false, [](Options& o, Text) { o.help = true; }},
-      {"--version", false, [](Options& o, Text) { o.version = true; }},
-  };
-  return kOptions;
-}
+using Text = const std::string&;
+
+const Option kOptions[] = {
+    {"--model", true, [](Options& o, Text v) { o.model = v; }},
+    {"--input", true, [](Options& o, Text v) { o.inputs.push_back(v); }},
+    {"--method", true, [](Options& o, Text v) { o.method = v; }},
+    {"--device", true, [](Options& o, Text v) { o.device = v; }},
+    {"--threads", true, [](Options& o, Text v) { o.threads = read_count("--threads", v, 0); }},
+    {"--interop-threads", true,
+     [](Options& o, Text v) { o.interop_threads = read_count("--interop-threads", v, 0); }},
+    {"--output", true, [](Options& o, Text v) { o.output = v; }},
+    {"--expect", true, [](Options& o, Text v) { o.expect = v; }},
+    {"--rtol", true, [](Options& o, Text v) { o.tolerance.rtol = read_tolerance("--rtol", v); }},
+    {"--atol", true, [](Options& o, Text v) { o.tolerance.atol = read_tolerance("--atol", v); }},
+    {"--benchmark", true,
+     [](Options& o, Text v) { o.benchmark = read_count("--benchmark", v, 1); }},
+    {"--warmup", true, [](Options& o, Text v) { o.warmup = read_count("--warmup", v, 0); }},
+    {"--concurrency", true,
+     [](Options& o, Text v) { o.concurrency = read_count("--concurrency", v, 1); }},
+    {"--ops", true, [](Options& o, Text v) { o.ops.push_back(v); }},
+    {"--seed", true,
+     [](Options& o, Text v) {
+       o.seed = read_seed(v);
+       o.has_seed = true;
+     }},
+    {"--first", true, [](Options& o, Text v) { o.first = read_count("--first", v, 0); }},
+    {"--info", false, [](Options& o, Text) { o.info = true; }},
+    {"--json", false, [](Options& o, Text) { o.json = true; }},
+    {"--grad", false, [](Options& o, Text) { o.grad = true; }},
+    {"--no-grad", false, [](Options& o, Text) { o.grad = false; }},
+    {"--default-dtype", true, [](Options& o, Text v) { o.default_dtype = v; }},
+    {"--quantized-engine", true, [](Options& o, Text v) { o.quantized_engine = v; }},
+    {"--flush-denormal", false, [](Options& o, Text) { o.flush_denormal = true; }},
+    {"--no-flush-denormal", false, [](Options& o, Text) { o.flush_denormal = false; }},
+    {"--deterministic", true,
+     [](Options& o, Text v) {
+       if (v != "on" && v != "warn" && v != "off") {
+         throw Error(kUsage, "--deterministic takes on, warn or off, not '" + v + "'");
+       }
+       o.deterministic = v;
+     }},
+    {"--matmul-precision", true,
+     [](Options& o, Text v) {
+       if (v != "highest" && v != "high" && v != "medium") {
+         throw Error(kUsage, "--matmul-precision takes highest, high or medium, not '" + v + "'");
+       }
+       o.matmul_precision = v;
+     }},
+    {"--freeze", false, [](Options& o, Text) { o.freeze = true; }},
+    {"--optimize", false, [](Options& o, Text) { o.optimize = true; }},
+    {"--help", false, [](Options& o, Text) { o.help = true; }},
+    {"-h", false, [](Options& o, Text) { o.help = true; }},
+    {"--version", false, [](Options& o, Text) { o.version = true; }},
+};
 
 // Levenshtein's, one row at a time.
 std::size_t edit_distance(const std::string& a, const std::string& b) {
@@ -129,7 +127,7 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
   }
   const Option* nearest = nullptr;
   std::size_t distance = 3;
-  for (const Option& option : known_options()) {
+  for (const Option& option : kOptions) {
     const std::size_t d = edit_distance(name, option.name);
     if (d < distance) {
       distance = d;
@@ -229,10 +227,9 @@ Options parse_options(const std::vector<std::string>& arguments) {
     const bool is_option = arguments[i].compare(0, 2, "--") == 0;
     const std::size_t equals = is_option ? arguments[i].find('=') : std::string::npos;
     const std::string name = arguments[i].substr(0, equals);
-    const auto& known = known_options();
-    const auto option = std::find_if(known.begin(), known.end(),
+    const auto option = std::find_if(std::begin(kOptions), std::end(kOptions),
                                      [&name](const Option& o) { return name == o.name; });
-    if (option == known.end()) reject(name);
+    if (option == std::end(kOptions)) reject(name);
     std::string value;
     if (equals != std::string::npos) {
       if (!option->takes_value) throw Error(kUsage, name + " takes no value");
@@ -241,7 +238,7 @@ Options parse_options(const std::vector<std::string>& arguments) {
       if (i + 1 == arguments.size()) throw Error(kUsage, name + " needs a value");
       value = arguments[++i];
     }
-    settings.emplace_back(&*option, value);
+    settings.emplace_back(option, value);
     given.push_back(name);
   }
   std::string model;

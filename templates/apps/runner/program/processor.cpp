@@ -1,7 +1,6 @@
 #include "program/processor.h"
 
 #include <cstdint>
-#include <map>
 
 #if defined(__x86_64__) || defined(_M_X64)
 #ifdef _MSC_VER
@@ -51,6 +50,7 @@ std::uint64_t saved_state() {
 }
 
 struct Extension {
+  const char* name;
   std::uint32_t leaf;
   std::uint32_t subleaf;
   int which;  // of the registers
@@ -64,57 +64,54 @@ const std::uint64_t kAvx512 = 0xe6;
 const std::uint64_t kAmx = 0x60000;
 
 // Intel's manual, volume 2, CPUID; those that compilers use by themselves.
-const std::map<std::string, Extension>& known() {
-  static const std::map<std::string, Extension> kKnown = {
-      {"sse3", {1, 0, 2, 0, kNoState}},
-      {"pclmul", {1, 0, 2, 1, kNoState}},
-      {"ssse3", {1, 0, 2, 9, kNoState}},
-      {"fma", {1, 0, 2, 12, kAvx}},
-      {"sse4.1", {1, 0, 2, 19, kNoState}},
-      {"sse4.2", {1, 0, 2, 20, kNoState}},
-      {"movbe", {1, 0, 2, 22, kNoState}},
-      {"popcnt", {1, 0, 2, 23, kNoState}},
-      {"aes", {1, 0, 2, 25, kNoState}},
-      {"avx", {1, 0, 2, 28, kAvx}},
-      {"f16c", {1, 0, 2, 29, kAvx}},
-      {"bmi", {7, 0, 1, 3, kNoState}},
-      {"avx2", {7, 0, 1, 5, kAvx}},
-      {"bmi2", {7, 0, 1, 8, kNoState}},
-      {"avx512f", {7, 0, 1, 16, kAvx512}},
-      {"avx512dq", {7, 0, 1, 17, kAvx512}},
-      {"adx", {7, 0, 1, 19, kNoState}},
-      {"avx512ifma", {7, 0, 1, 21, kAvx512}},
-      {"avx512cd", {7, 0, 1, 28, kAvx512}},
-      {"sha", {7, 0, 1, 29, kNoState}},
-      {"avx512bw", {7, 0, 1, 30, kAvx512}},
-      {"avx512vl", {7, 0, 1, 31, kAvx512}},
-      {"avx512vbmi", {7, 0, 2, 1, kAvx512}},
-      {"avx512vbmi2", {7, 0, 2, 6, kAvx512}},
-      {"gfni", {7, 0, 2, 8, kNoState}},
-      {"vaes", {7, 0, 2, 9, kAvx}},
-      {"vpclmulqdq", {7, 0, 2, 10, kAvx}},
-      {"avx512vnni", {7, 0, 2, 11, kAvx512}},
-      {"avx512bitalg", {7, 0, 2, 12, kAvx512}},
-      {"avx512vpopcntdq", {7, 0, 2, 14, kAvx512}},
-      {"avx512vp2intersect", {7, 0, 3, 8, kAvx512}},
-      {"amx-bf16", {7, 0, 3, 22, kAmx}},
-      {"avx512fp16", {7, 0, 3, 23, kAvx512}},
-      {"amx-tile", {7, 0, 3, 24, kAmx}},
-      {"amx-int8", {7, 0, 3, 25, kAmx}},
-      {"avxvnni", {7, 1, 0, 4, kAvx}},
-      {"avx512bf16", {7, 1, 0, 5, kAvx512}},
-      {"amx-fp16", {7, 1, 0, 21, kAmx}},
-      {"avxifma", {7, 1, 0, 23, kAvx}},
-      {"avxvnniint8", {7, 1, 3, 4, kAvx}},
-      {"avxneconvert", {7, 1, 3, 5, kAvx}},
-      {"lzcnt", {0x80000001U, 0, 2, 5, kNoState}},
-      {"sse4a", {0x80000001U, 0, 2, 6, kNoState}},
-      {"xop", {0x80000001U, 0, 2, 11, kAvx}},
-      {"fma4", {0x80000001U, 0, 2, 16, kAvx}},
-      {"tbm", {0x80000001U, 0, 2, 21, kNoState}},
-  };
-  return kKnown;
-}
+constexpr Extension kKnown[] = {
+    {"sse3", 1, 0, 2, 0, kNoState},
+    {"pclmul", 1, 0, 2, 1, kNoState},
+    {"ssse3", 1, 0, 2, 9, kNoState},
+    {"fma", 1, 0, 2, 12, kAvx},
+    {"sse4.1", 1, 0, 2, 19, kNoState},
+    {"sse4.2", 1, 0, 2, 20, kNoState},
+    {"movbe", 1, 0, 2, 22, kNoState},
+    {"popcnt", 1, 0, 2, 23, kNoState},
+    {"aes", 1, 0, 2, 25, kNoState},
+    {"avx", 1, 0, 2, 28, kAvx},
+    {"f16c", 1, 0, 2, 29, kAvx},
+    {"bmi", 7, 0, 1, 3, kNoState},
+    {"avx2", 7, 0, 1, 5, kAvx},
+    {"bmi2", 7, 0, 1, 8, kNoState},
+    {"avx512f", 7, 0, 1, 16, kAvx512},
+    {"avx512dq", 7, 0, 1, 17, kAvx512},
+    {"adx", 7, 0, 1, 19, kNoState},
+    {"avx512ifma", 7, 0, 1, 21, kAvx512},
+    {"avx512cd", 7, 0, 1, 28, kAvx512},
+    {"sha", 7, 0, 1, 29, kNoState},
+    {"avx512bw", 7, 0, 1, 30, kAvx512},
+    {"avx512vl", 7, 0, 1, 31, kAvx512},
+    {"avx512vbmi", 7, 0, 2, 1, kAvx512},
+    {"avx512vbmi2", 7, 0, 2, 6, kAvx512},
+    {"gfni", 7, 0, 2, 8, kNoState},
+    {"vaes", 7, 0, 2, 9, kAvx},
+    {"vpclmulqdq", 7, 0, 2, 10, kAvx},
+    {"avx512vnni", 7, 0, 2, 11, kAvx512},
+    {"avx512bitalg", 7, 0, 2, 12, kAvx512},
+    {"avx512vpopcntdq", 7, 0, 2, 14, kAvx512},
+    {"avx512vp2intersect", 7, 0, 3, 8, kAvx512},
+    {"amx-bf16", 7, 0, 3, 22, kAmx},
+    {"avx512fp16", 7, 0, 3, 23, kAvx512},
+    {"amx-tile", 7, 0, 3, 24, kAmx},
+    {"amx-int8", 7, 0, 3, 25, kAmx},
+    {"avxvnni", 7, 1, 0, 4, kAvx},
+    {"avx512bf16", 7, 1, 0, 5, kAvx512},
+    {"amx-fp16", 7, 1, 0, 21, kAmx},
+    {"avxifma", 7, 1, 0, 23, kAvx},
+    {"avxvnniint8", 7, 1, 3, 4, kAvx},
+    {"avxneconvert", 7, 1, 3, 5, kAvx},
+    {"lzcnt", 0x80000001U, 0, 2, 5, kNoState},
+    {"sse4a", 0x80000001U, 0, 2, 6, kNoState},
+    {"xop", 0x80000001U, 0, 2, 11, kAvx},
+    {"fma4", 0x80000001U, 0, 2, 16, kAvx},
+    {"tbm", 0x80000001U, 0, 2, 21, kNoState},
+};
 
 }  // namespace
 
@@ -124,12 +121,12 @@ std::vector<std::string> missing_extensions(const std::vector<std::string>& want
   std::vector<std::string> missing;
   const std::uint64_t saved = saved_state();
   for (const std::string& name : wanted) {
-    const auto found = known().find(name);
-    if (found == known().end()) continue;
-    const Extension& one = found->second;
-    const std::uint32_t bits = ask(one.leaf, one.subleaf).values[one.which];
-    const bool is_there = (bits >> one.bit & 1) != 0 && (saved & one.state) == one.state;
-    if (!is_there) missing.push_back(name);
+    for (const Extension& one : kKnown) {
+      if (name != one.name) continue;
+      const std::uint32_t bits = ask(one.leaf, one.subleaf).values[one.which];
+      const bool is_there = (bits >> one.bit & 1) != 0 && (saved & one.state) == one.state;
+      if (!is_there) missing.push_back(name);
+    }
   }
   return missing;
 }

@@ -1,8 +1,5 @@
 #include "values/dtypes.h"
 
-#include <utility>
-#include <vector>
-
 #include "engines/libtorch.h"
 #include "program/error.h"
 
@@ -49,19 +46,23 @@ const Dtype kDtypes[] = {
 #endif
 };
 
+struct KnownDtypes {
+  KnownDtype entries[static_cast<std::size_t>(at::ScalarType::NumOptions)];
+
+  KnownDtypes() {
+    int type = 0;
+    for (KnownDtype& entry : entries) {
+      entry.name = dtype_name(static_cast<at::ScalarType>(type++));
+      entry.has_element = find_element(entry.name, &entry.element);
+    }
+  }
+};
+
 }  // namespace
 
 const KnownDtype& known_dtype(at::ScalarType type) {
-  static const std::vector<KnownDtype>* const all = [] {
-    auto* const made = new std::vector<KnownDtype>;
-    for (int i = 0; i < static_cast<int>(at::ScalarType::NumOptions); ++i) {
-      KnownDtype entry{dtype_name(static_cast<at::ScalarType>(i)), false, Element::kFloat32};
-      entry.has_element = find_element(entry.name, &entry.element);
-      made->push_back(std::move(entry));
-    }
-    return made;
-  }();
-  return all->at(static_cast<std::size_t>(type));
+  static const KnownDtypes* const all = new KnownDtypes;
+  return all->entries[static_cast<std::size_t>(type)];
 }
 
 std::string dtype_name(at::ScalarType type) {

@@ -10,8 +10,8 @@ namespace runner {
 
 struct KnownDtype {
   std::string name;
-  bool has_element;
-  Element element;  // if it has one
+  bool has_element = false;
+  Element element = Element::kFloat32;  // if it has one
 };
 
 // What is known of a dtype, looked up once.

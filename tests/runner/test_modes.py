@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 from children import run_child
@@ -174,6 +177,23 @@ def test_the_seed_is_set_again_just_before_the_call(runner):
 def test_threads_do_not_share_the_state_of_a_model(runner):
     for _ in range(3):
         runner("--input", "ones:64", "--benchmark", 300, "--concurrency", 4, "--warmup", 5, model="stateful")
+
+
+def peak_of_threads(runner, model: Path, threads: int) -> int:
+    command = [runner.program, "--model", model, "--input", "ones:1x4096", "--benchmark", "2"]
+    child = subprocess.Popen([*command, "--concurrency", str(threads)], stdout=subprocess.DEVNULL)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    assert child.returncode == 0
+    return usage.ru_maxrss * 1024
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.:DeprecationWarning")
+def test_threads_share_a_model_that_does_not_change(runner, tmp_path):
+    model = tmp_path / "large.pt"
+    torch.jit.script(torch.nn.Linear(4096, 4096, bias=False).eval()).save(model)
+    weights = 4096 * 4096 * 4
+    assert peak_of_threads(runner, model, 4) < peak_of_threads(runner, model, 1) + weights
 
 
 def test_more_threads_than_the_system_allows(runner):

@@ -197,9 +197,9 @@ class Aoti final : public Engine {
     }
   }
 
-  std::unique_ptr<Session> new_session(bool copy) override {
+  std::unique_ptr<Session> new_session(bool first) override {
     at::init_num_threads();
-    return std::unique_ptr<Session>(new Calls(*this, copy));
+    return std::unique_ptr<Session>(new Calls(*this, first));
   }
 
   ModelInfo info() const override {
@@ -222,8 +222,8 @@ class Aoti final : public Engine {
  private:
   class Calls final : public Session {
    public:
-    Calls(const Aoti& model, bool copy) : model_(model), inputs_(model.inputs_) {
-      if (copy) own_ = load_package(model.path_, model.facts_, model.device_);
+    Calls(const Aoti& model, bool first) : model_(model), inputs_(model.inputs_) {
+      if (!first) own_ = load_package(model.path_, model.facts_, model.device_);
     }
 
     void call() override {

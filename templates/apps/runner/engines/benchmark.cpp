@@ -37,7 +37,7 @@ BenchmarkResult benchmark(Engine* engine, const BenchmarkOptions& options) {
       std::unique_ptr<Session> session;
       {
         const std::lock_guard<std::mutex> lock(making);
-        session = engine->new_session(&worker != &workers[0]);  // the first has the model itself
+        session = engine->new_session(&worker == &workers[0]);
       }
       const std::int64_t most = 1 << 20;
       worker.milliseconds.reserve(static_cast<std::size_t>(std::min(options.calls, most)));

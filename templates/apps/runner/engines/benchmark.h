@@ -10,7 +10,7 @@ namespace runner {
 struct BenchmarkOptions {
   std::int64_t calls = 100;      // of each thread
   std::int64_t warmup = 10;      // of each thread
-  std::int64_t concurrency = 1;  // threads, each with a copy of the model
+  std::int64_t concurrency = 1;  // threads that call the model
 };
 
 struct BenchmarkResult {

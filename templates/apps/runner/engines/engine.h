@@ -24,7 +24,7 @@ struct LoadOptions {
   bool freeze = false;
   bool optimize = false;
   bool grad = false;    // gradients can be computed inside of the model
-  bool shared = false;  // for call() by several threads
+  bool shared = false;  // for several threads
 };
 
 struct TensorTotals {
@@ -59,9 +59,10 @@ class Engine {
   // One call; the outputs on the CPU.
   virtual Value run() = 0;
 
-  // For the calling thread; with a copy of the model if others call it at the same time, which must
-  // not have begun. Outlived by the engine.
-  virtual std::unique_ptr<Session> new_session(bool copy) = 0;
+  // For the calling thread. Others may call the model at the same time, where the options said so,
+  // but must not have begun. A model that changes itself is copied, unless this is the first.
+  // Outlived by the engine.
+  virtual std::unique_ptr<Session> new_session(bool first) = 0;
 
   // One call of any method, whatever set_inputs() was given; several threads may do so at once
   // where the options said so. The outputs stay on the device, which is done with them.

@@ -244,10 +244,10 @@ class TorchScript final : public Engine {
     }
   }
 
-  std::unique_ptr<Session> new_session(bool copy) override {
+  std::unique_ptr<Session> new_session(bool first) override {
     at::init_num_threads();
     Stack arguments = arguments_;
-    if (copy) {
+    if (keeps_state_ && !first) {
       const LoadMode mode(grad_);
       try {
         arguments[0] = module_.deepcopy()._ivalue();

@@ -237,6 +237,7 @@ int run(const Options& options) {
   load.freeze = options.freeze;
   load.optimize = options.optimize;
   load.grad = options.grad;
+  load.shared = options.concurrency > 1;
   const Archive archive = read_archive(path);
   const std::unique_ptr<Engine> engine = open_guarded(path, archive, load);
   if (options.info) {

@@ -63,7 +63,7 @@ def change(bench: Bench) -> Outcome:
         return done.sample
 
     def weights() -> Sample:
-        projects.replace(project / "small.pt", (model, other)[len(made) % 2])
+        projects.replace(project / "small.pt", (other, model)[len(made) % 2])
         before = read_logs(project)
         done = bench.run_ours(build, project)
         made.append(Sample(len(set(read_logs(project).splitlines()) - set(before.splitlines()))))

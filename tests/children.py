@@ -80,3 +80,11 @@ def run_python(*arguments: str, cwd: Path, variables: Mapping[str, str]) -> subp
         capture_output=True,
         encoding="utf-8",
     )
+
+
+def peak_of(command: list[str]) -> int:
+    """The memory that a command took at its most, in bytes; it succeeds."""
+    child = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, 1, 0)])
+    _, status, usage = os.wait4(child, 0)
+    assert status == 0
+    return usage.ru_maxrss * 1024

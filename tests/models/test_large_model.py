@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from pathlib import Path
 
 import pytest
-from children import clean_variables
+from children import clean_variables, peak_of
 from gallery_project import build
 from small_projects import write_project
 
@@ -36,14 +35,6 @@ def large():
 """
 SIZE = 4 * (16384 * 16384 + 16384 * 4 + 16384 + 4)
 """Bytes of its weights."""
-
-
-def peak_of(command: list[str]) -> int:
-    """The memory that a command took at its most, in bytes; it succeeds."""
-    child = os.posix_spawn(command[0], command, os.environ, file_actions=[(os.POSIX_SPAWN_OPEN, 1, os.devnull, 1, 0)])
-    _, status, usage = os.wait4(child, 0)
-    assert status == 0
-    return usage.ru_maxrss * 1024
 
 
 def test_a_gigabyte(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

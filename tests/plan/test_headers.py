@@ -50,6 +50,9 @@ PYTHON = EXTENSION + "PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {}\n"
         ('#include "own.h"\n' + PLAIN, HeaderUse(None, python=True)),  # own.h is not there
         ("#include <torch/script.h>\n", HeaderUse("torch/script.h", lean=True)),
         ("#include <torch/script.h>\ntorch::jit::Module m;", HeaderUse("torch/script.h")),
+        ("#include <torch/types.h>\n", HeaderUse("torch/types.h", lean=True)),
+        ("#include <ATen/ATen.h>\nat::Tensor f();", HeaderUse("ATen/ATen.h", lean=True)),
+        ("#include <ATen/ATen.h>\nPyObject* f();", HeaderUse("ATen/ATen.h", lean=True, python=True)),
         ("#include <ATen/core/Tensor.h>\n", HeaderUse()),
         (f'#include "{"x" * 5000}.h"\n' + PLAIN, HeaderUse(None, python=True)),  # no file can be called so
         ("", HeaderUse()),
@@ -336,7 +339,7 @@ def test_make_says_it_otherwise(tmp_path: Path) -> None:
 OPS = """\
 [[tool.torchscript-build.ops]]
 name = "lean"
-sources = ["plain.cpp", "hidden.cpp", "bindings.cpp"]
+sources = ["plain.cpp", "hidden.cpp", "half.cpp", "bindings.cpp"]
 python-module = true
 precompiled-header = {precompiled}
 """
@@ -363,11 +366,17 @@ torch::Tensor linear(const torch::Tensor& x) {
   return (x * rate).sum(1, true);
 }
 """,
+    "half.cpp": """\
+#include <ATen/ATen.h>
+at::Tensor half(const at::Tensor& x) { return at::clamp(x, 0, 1).index({at::indexing::Slice()}).div(2); }
+""",
     "bindings.cpp": """\
 #include <torch/extension.h>
+torch::Tensor half(const torch::Tensor& x);
 torch::Tensor twice(const torch::Tensor& x);
 torch::Tensor linear(const torch::Tensor& x);
 PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
+  m.def("half", &half);
   m.def("twice", &twice);
   m.def("linear", &linear);
 }
@@ -382,14 +391,14 @@ def test_lean_headers_compile_and_what_needs_more_is_compiled_with_the_whole(tmp
     project = write_project(tmp_path, OPS.format(precompiled="false"), files=SOURCES)
     done = run_python("setup.py", "-v", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "lean torch headers for 3 sources, 1 of them with Python" in done.stdout
+    assert "lean torch headers for 4 sources, 1 of them with Python" in done.stdout
     assert done.stdout.count("compiling again with the whole") == 1
     code = (
         "import torch; from demo import lean; x = torch.ones(1, 2, requires_grad=True); y = lean.twice(x);"
-        "y.sum().backward(); print(y.tolist(), x.grad.tolist(), lean.linear(x).tolist())"
+        "y.sum().backward(); print(y.tolist(), x.grad.tolist(), lean.linear(x).tolist(), lean.half(x).tolist())"
     )
     printed = run_python("-c", code, cwd=project, variables=clean_variables())
-    assert printed.stdout.strip() == "[[2.0, 2.0]] [[2.0, 2.0]] [[6.0]]", printed.stderr
+    assert printed.stdout.strip() == "[[2.0, 2.0]] [[2.0, 2.0]] [[6.0]] [[0.5, 0.5]]", printed.stderr
     again = run_python("setup.py", "-v", "build_ts_ops", "--inplace", cwd=project, variables=clean_variables())
-    assert "lean torch headers for 2 sources" in again.stdout
+    assert "lean torch headers for 3 sources" in again.stdout
     assert "no work to do" in again.stdout

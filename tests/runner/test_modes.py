@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from children import run_child
+from children import peak_of, run_child
 
 torch = pytest.importorskip("torch", reason="torch is not installed")
 
@@ -180,12 +178,8 @@ def test_threads_do_not_share_the_state_of_a_model(runner):
 
 
 def peak_of_threads(runner, model: Path, threads: int) -> int:
-    command = [runner.program, "--model", model, "--input", "ones:1x4096", "--benchmark", "2"]
-    child = subprocess.Popen([*command, "--concurrency", str(threads)], stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    assert child.returncode == 0
-    return usage.ru_maxrss * 1024
+    words = ["--model", model, "--input", "ones:1x4096", "--benchmark", 2, "--concurrency", threads]
+    return peak_of([str(runner.program), *map(str, words)])
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.:DeprecationWarning")

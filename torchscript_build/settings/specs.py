@@ -168,10 +168,10 @@ class OpLibrary(_Compiled):
     """With CUDA sources: `shared` links torch's own CUDA runtime, which binds the library to one major of CUDA;
     `static` takes one along, and then the driver alone decides."""
     lean_headers: bool = True
-    """Give sources that include `torch/extension.h`, `torch/torch.h`, `torch/all.h` or `torch/script.h` only the parts
-    of it that they name: without `torch::nn`, `optim`, `data`, `jit`, autograd and Python, where they name nothing of
-    these, and of ATen's operators those that a word in them stands for. One that needs more after all is compiled again
-    with the whole."""
+    """Give sources that include `torch/extension.h`, `torch/torch.h`, `torch/all.h`, `torch/script.h`, `torch/types.h`
+    or `ATen/ATen.h` only the parts of it that they name: without `torch::nn`, `optim`, `data`, `jit`, autograd and
+    Python, where they name nothing of these, and of ATen's operators those that a word in them stands for. One that
+    needs more after all is compiled again with the whole."""
     precompiled_header: Union[bool, str] = "auto"
     """Compile the heavy header that its sources begin with once for all of them: `true`, `false`, or `"auto"`: from
     five sources for each processor on that need more of it than they name, where it is faster. It takes up to 800 MB in

@@ -45,6 +45,15 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
         # What a batch norm does when it trains.
         (HEAD + FORWARD + "    self.num_batches_tracked = torch.add(n, 1)\n    return x\n", "no"),
         (HEAD + FORWARD + '    same = torch.eq(mode, "a.b = c")\n    return x\n', "no"),
+        # In place: an attribute's values, those of a view of one, and those of a tensor of the call's own.
+        (HEAD + FORWARD + "    n = self.n\n    _0 = torch.add_(n, 1)\n    return x\n", "yes"),
+        (HEAD + FORWARD + "    n0 = inner.n\n    _0 = torch.copy_(torch.select(n0, 0, 0), x)\n    return x\n", "yes"),
+        (HEAD + FORWARD + "    n = self.n\n    _1 = torch.slice(n, 0, 1)\n    _2 = torch.copy_(_1, x)\n", "yes"),
+        (HEAD + FORWARD + "    w = self.w\n    y = torch.mul(x, w)\n    return torch.relu_(y)\n", "no"),
+        (HEAD + FORWARD + "    w = self.w\n    return torch.relu_(torch.mul(w, x))\n", "no"),
+        (HEAD + FORWARD + "    n = self.n\n" + FORWARD + "    _0 = torch.add_(n, 1)\n", "no"),  # another n
+        (HEAD + FORWARD + "    m = self.mask\n    return torch.__and__(m, x)\n", "no"),
+        (HEAD + FORWARD + "    num_batches_tracked = self.n\n    _2 = torch.add_(num_batches_tracked, 1)\n", "no"),
         # A list of the call's own, and one that is kept.
         (HEAD + FORWARD + "    parts = annotate(List[Tensor], [])\n    _0 = torch.append(parts, x)\n", "no"),
         (HEAD + "  seen : List[Tensor]\n" + FORWARD + "    _0 = torch.append(self.seen, x)\n", "yes"),

@@ -2,6 +2,7 @@
 
 #include <cctype>
 #include <cstddef>
+#include <unordered_set>
 
 #include "program/lines.h"
 
@@ -52,11 +53,59 @@ bool changes_container(const std::string& line) {
   return false;
 }
 
+bool is_view(const std::string& call) {
+  for (const char* view :
+       {"select", "slice", "narrow", "view", "reshape", "detach", "unsqueeze", "squeeze",
+        "transpose", "permute", "t", "diagonal", "expand", "flatten"}) {
+    if (call == view) return true;
+  }
+  return false;
+}
+
+// What in a method stands for an attribute, or for a view of one: "n = self.n". What is done to its
+// values in place lasts: "_0 = torch.add_(n, 1)".
+class KeptNames {
+ public:
+  void forget() { names_.clear(); }
+
+  // Reads a statement. Does it change the values of an attribute?
+  bool change(const std::string& line) {
+    const std::size_t start = line.find_first_not_of(' ');
+    if (start == std::string::npos) return false;
+    const std::size_t equals = line.find(" = ");
+    std::size_t at = equals == std::string::npos ? start : equals + 3;
+    bool in_place = false;
+    while (line.compare(at, 6, "torch.") == 0) {
+      const std::size_t open = line.find('(', at);
+      if (open == std::string::npos) return false;
+      const std::string call = line.substr(at + 6, open - at - 6);
+      const bool ends_so = call.size() > 1 && call.back() == '_' && call[call.size() - 2] != '_';
+      if (!ends_so && !is_view(call)) return false;
+      in_place = in_place || ends_so;
+      at = open + 1;
+    }
+    const std::string of = line.substr(at, line.find_first_of(",() ", at) - at);
+    if (!is_attribute(of) && names_.count(of) == 0) return false;
+    if (equals != std::string::npos) names_.insert(line.substr(start, equals - start));
+    return in_place && of.compare(0, 19, "num_batches_tracked") != 0;
+  }
+
+ private:
+  static bool is_attribute(const std::string& words) {
+    return words.find('.') != std::string::npos &&
+           std::isalpha(static_cast<unsigned char>(words[0])) &&
+           words.compare(0, 10, "CONSTANTS.") != 0;
+  }
+
+  std::unordered_set<std::string> names_;
+};
+
 }  // namespace
 
 bool keeps_state(const std::string& code) {
   bool has_container = false;
   bool changes_one = false;
+  KeptNames kept;
   std::string line;
   for (std::size_t at = 0; next_line(code, &at, &line);) {
     if (declares_attribute(line)) {
@@ -65,6 +114,8 @@ bool keeps_state(const std::string& code) {
     } else if (assigns_attribute(line)) {
       return true;
     } else {
+      if (contains(line, "def ")) kept.forget();
+      if (kept.change(line)) return true;
       changes_one = changes_one || changes_container(line);
     }
   }

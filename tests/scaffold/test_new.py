@@ -96,8 +96,13 @@ def test_sources_register_what_is_promised_and_need_little(kind: str, tmp_path: 
     (library,) = spec_of(folder).ops
     found = read_registrations(folder / source for source in library.sources)
     assert found.namespaces == {"my_things"}
-    uses = [read_header_use(folder / source) for source in library.sources]
-    assert all(use.umbrella is None or (use.lean and not use.python) for use in uses)
+    headers = tmp_path / "include"  # ATen's operators, as far as the lean forms look at them
+    write(headers / "ATen/Functions.h", "#include <ATen/ops/tanh.h>\n#include <ATen/ops/relu.h>\n")
+    write(headers / "torch/csrc/autograd/generated/variable_factories.h")
+    for source in library.sources:
+        use = read_header_use(folder / source, torch_headers=[headers])
+        assert use.umbrella is None or (use.lean and not use.python and use.named is not None)
+        assert use.named is None or {"factories", "intrinsics", "profiler"} <= set(use.named.without)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
